@@ -1,0 +1,137 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+// One target per concern; the arrows run downwards only (docs/design.md). A system library target is
+// imported by the one module that owns it.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+
+let package = Package(
+    name: "piforge",
+    products: [
+        .executable(name: "piforge", targets: ["piforge"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // What every room may use.
+        .target(name: "Diagnostics", swiftSettings: settings),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "Digests", dependencies: ["CCrypto", "Diagnostics"], swiftSettings: settings),
+        .target(name: "Storage", dependencies: ["Diagnostics", "Digests", system], swiftSettings: settings),
+        .target(
+            name: "Tools",
+            dependencies: [
+                "Diagnostics", system, .product(name: "Subprocess", package: "swift-subprocess"),
+            ], swiftSettings: settings),
+
+        // Recipe to image, from the bottom up.
+        .target(name: "Recipe", dependencies: ["Diagnostics", "Yams", system], swiftSettings: settings),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(
+            name: "Fetch", dependencies: ["CCurl", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .target(
+            name: "Layers", dependencies: ["CArchive", "Diagnostics", "Digests", "Storage", system],
+            swiftSettings: settings),
+        .systemLibrary(name: "CExt2FS", pkgConfig: "ext2fs", providers: [.apt(["libext2fs-dev"])]),
+        .target(
+            name: "Disk",
+            dependencies: ["CExt2FS", "Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .target(
+            name: "Debian",
+            dependencies: ["Diagnostics", "Digests", "Fetch", "Layers", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .target(
+            name: "Kernel", dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .target(
+            name: "Guest",
+            dependencies: ["Diagnostics", "Digests", "Disk", "Kernel", "Layers", "Storage", "Tools", system],
+            resources: [.embedInCode("Resources/init.sh")], swiftSettings: settings),
+        .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+        .target(
+            name: "Pack",
+            dependencies: ["CLZMA", "Diagnostics", "Digests", "Disk", "Storage", system],
+            swiftSettings: settings),
+        .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
+        .target(
+            name: "Steps",
+            dependencies: [
+                "CCrypt", "Debian", "Diagnostics", "Digests", "Guest", "Kernel", "Layers", "Recipe", "Storage",
+                "Tools", system,
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Engine",
+            dependencies: [
+                "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Guest", "Kernel", "Layers", "Pack", "Recipe",
+                "Steps", "Storage", "Tools", system,
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Prove",
+            dependencies: [
+                "Diagnostics", "Digests", "Disk", "Guest", "Layers", "Pack", "Storage", "Tools", system,
+            ],
+            resources: [.embedInCode("Resources/kvm-probe.c")], swiftSettings: settings),
+        .executableTarget(
+            name: "piforge",
+            dependencies: [
+                "Diagnostics", "Engine", "Guest", "Prove", "Recipe", "Steps", "Storage", "Tools",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
+            ],
+            swiftSettings: settings),
+
+        .testTarget(
+            name: "LayersTests", dependencies: ["Layers", "Storage", "Digests", "Diagnostics", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "FetchTests", dependencies: ["Fetch", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DiskTests", dependencies: ["Disk", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DebianTests",
+            dependencies: ["Debian", "Fetch", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "KernelTests", dependencies: ["Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "GuestTests",
+            dependencies: ["Guest", "Disk", "Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "PackTests", dependencies: ["Pack", "Disk", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "StepsTests",
+            dependencies: ["Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: ["Engine", "Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "ProveTests",
+            dependencies: ["Prove", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system],
+            swiftSettings: settings),
+    ]
+)

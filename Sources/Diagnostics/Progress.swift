@@ -1,0 +1,26 @@
+/// One thing that happened in a running step, for whoever shows progress.
+public enum ProgressEvent: Sendable, Equatable {
+    /// A step began. `detail` says on what.
+    case started(step: String, detail: String)
+    /// A step moved on: `completed` of `total` (when known), counted in `unit`.
+    case advanced(step: String, completed: UInt64, total: UInt64?, unit: ProgressUnit, detail: String)
+    /// A step ended well. `cached` says its result was taken from the cache.
+    case finished(step: String, detail: String, cached: Bool)
+    /// A line worth keeping that ends nothing: a warning or a fact.
+    case note(step: String, text: String)
+}
+
+/// What a step's progress is counted in.
+public enum ProgressUnit: String, Sendable { case bytes, count }
+
+/// Takes progress events; the terminal's live lines, a pipe's plain lines and JSON lines are three of them.
+/// Called from any task, in no order between steps.
+public protocol ProgressReporter: Sendable {
+    func report(_ event: ProgressEvent)
+}
+
+/// Takes progress events and shows nothing.
+public struct SilentProgress: ProgressReporter {
+    public init() {}
+    public func report(_ event: ProgressEvent) {}
+}

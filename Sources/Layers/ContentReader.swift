@@ -1,0 +1,63 @@
+import Diagnostics
+import Storage
+import SystemPackage
+
+/// Reads the content of regular files, keeping the host files it reads from open. Belongs to one task.
+public final class ContentReader {
+    private var open: [FilePath: OpenFile] = [:]
+    private static let openLimit = 128
+    private static let chunkSize = 1 << 20
+
+    public init() {}
+
+    /// Reads exactly `buffer.count` bytes of the content, from `offset` (bytes into the content) on.
+    ///
+    /// - Throws: `Failure` when the host file is gone or too short.
+    public func read(_ content: Content, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        switch content.source {
+        case .bytes(let bytes): buffer.copyBytes(from: bytes[Int(offset)..<(Int(offset) + buffer.count)])
+        case .file(let path, let start): try file(path).readExactly(at: start + offset, into: buffer)
+        }
+    }
+
+    /// Hands the content on in pieces of at most 1 MiB.
+    public func forEachChunk(of content: Content, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        if case .bytes(let bytes) = content.source { return try bytes.withUnsafeBytes(body) }
+        var buffer = [UInt8](repeating: 0, count: min(Self.chunkSize, Int(clamping: content.size)))
+        var offset: UInt64 = 0
+        while offset < content.size {
+            let count = Int(min(UInt64(buffer.count), content.size - offset))
+            try buffer.withUnsafeMutableBytes { raw in
+                let piece = UnsafeMutableRawBufferPointer(rebasing: raw[..<count])
+                try read(content, at: offset, into: piece)
+                try body(UnsafeRawBufferPointer(piece))
+            }
+            offset += UInt64(count)
+        }
+    }
+
+    /// The whole content.
+    ///
+    /// - Throws: `Failure` when it is larger than `limit` bytes.
+    public func bytes(of content: Content, limit: Int = 64 << 20) throws -> [UInt8] {
+        guard content.size <= UInt64(limit) else {
+            throw Failure(at: "content", "the file is too large", expected: "at most \(limit) bytes", found: "\(content.size)")
+        }
+        var bytes = [UInt8](repeating: 0, count: Int(content.size))
+        try bytes.withUnsafeMutableBytes { try read(content, at: 0, into: $0) }
+        return bytes
+    }
+
+    /// The whole content as text; bytes that are not UTF-8 become replacement characters.
+    public func text(of content: Content, limit: Int = 64 << 20) throws -> String {
+        String(decoding: try bytes(of: content, limit: limit), as: UTF8.self)
+    }
+
+    private func file(_ path: FilePath) throws -> OpenFile {
+        if let file = open[path] { return file }
+        if open.count >= Self.openLimit { open.removeAll() }
+        let file = try OpenFile.reading(path)
+        open[path] = file
+        return file
+    }
+}

@@ -1,0 +1,31 @@
+import SystemPackage
+
+/// Bytes that can be read at any offset, and that know where they are certainly zero: a disk, a file, a part of one.
+public protocol ByteSource: Sendable {
+    /// Bytes.
+    var size: UInt64 { get }
+
+    /// Reads exactly `buffer.count` bytes at `offset`; `offset + buffer.count` is at most `size`.
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws
+
+    /// The next range at or after `offset` that may hold other bytes than zero; nil when only zeros follow.
+    func nextData(from offset: UInt64) throws -> Range<UInt64>?
+}
+
+/// A file of the host as a byte source; its holes are known to be zero.
+public struct FileSource: ByteSource {
+    public let file: OpenFile
+    public let size: UInt64
+
+    /// - Throws: `Failure` when the file cannot be opened.
+    public init(_ path: FilePath) throws {
+        file = try OpenFile.reading(path)
+        size = try file.size()
+    }
+
+    public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        try file.readExactly(at: offset, into: buffer)
+    }
+
+    public func nextData(from offset: UInt64) throws -> Range<UInt64>? { try file.nextData(from: offset) }
+}

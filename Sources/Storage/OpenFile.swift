@@ -1,0 +1,156 @@
+import Diagnostics
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+// lseek(2): visible to C only with _GNU_SOURCE.
+private let seekData: CInt = 3
+private let seekHole: CInt = 4
+
+/// One open file of the host, closed when the last reference goes. All reads and writes name their offset, so several
+/// tasks may share it.
+public final class OpenFile: Sendable {
+    public let path: FilePath
+    private let descriptor: FileDescriptor
+
+    /// The raw descriptor, for calls that have no wrapper here. It stays open only while this object lives.
+    public var rawDescriptor: CInt { descriptor.rawValue }
+
+    private init(path: FilePath, descriptor: FileDescriptor) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit { try? descriptor.close() }
+
+    /// Opens an existing file for reading.
+    ///
+    /// - Throws: `Failure` naming the path.
+    public static func reading(_ path: FilePath) throws -> OpenFile {
+        try wrap("open for reading", path) {
+            OpenFile(path: path, descriptor: try .open(path, .readOnly, options: .closeOnExec))
+        }
+    }
+
+    /// Opens an existing file for reading and writing.
+    ///
+    /// - Throws: `Failure` naming the path.
+    public static func updating(_ path: FilePath) throws -> OpenFile {
+        try wrap("open for writing", path) {
+            OpenFile(path: path, descriptor: try .open(path, .readWrite, options: .closeOnExec))
+        }
+    }
+
+    /// Creates a file, which must not exist yet.
+    ///
+    /// - Parameter mode: permission bits, applied whatever the umask is.
+    /// - Throws: `Failure` naming the path.
+    public static func creating(_ path: FilePath, mode: UInt16 = 0o644) throws -> OpenFile {
+        try wrap("create", path) {
+            let descriptor = try FileDescriptor.open(
+                path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+                permissions: FilePermissions(rawValue: 0o600))
+            fchmod(descriptor.rawValue, mode_t(mode))
+            return OpenFile(path: path, descriptor: descriptor)
+        }
+    }
+
+    /// The file's size in bytes.
+    public func size() throws -> UInt64 {
+        var status = stat()
+        guard fstat(rawDescriptor, &status) == 0 else { throw failure("read the size of", errno) }
+        return UInt64(status.st_size)
+    }
+
+    /// Reads exactly `buffer.count` bytes at `offset`.
+    ///
+    /// - Throws: `Failure` when the file ends earlier or the read fails.
+    public func readExactly(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        let count = try read(at: offset, into: buffer)
+        guard count == buffer.count else {
+            throw Failure(
+                at: path.string, "the file ends too early", expected: "\(buffer.count) bytes at offset \(offset)",
+                found: "\(count) bytes")
+        }
+    }
+
+    /// Reads up to `buffer.count` bytes at `offset`; fewer only at the end of the file.
+    public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        var done = 0
+        while done < buffer.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+            let count = try Self.wrap("read", path) {
+                try descriptor.read(fromAbsoluteOffset: Int64(offset) + Int64(done), into: rest)
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    /// Reads exactly `count` bytes at `offset`. The caller has checked `count` against the file's size.
+    public func bytes(at offset: UInt64, count: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        try bytes.withUnsafeMutableBytes { try readExactly(at: offset, into: $0) }
+        return bytes
+    }
+
+    /// Writes all of `buffer` at `offset`.
+    public func write(at offset: UInt64, _ buffer: UnsafeRawBufferPointer) throws {
+        try Self.wrap("write", path) {
+            _ = try descriptor.writeAll(toAbsoluteOffset: Int64(offset), buffer)
+        }
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    public func write(at offset: UInt64, _ bytes: [UInt8]) throws {
+        try bytes.withUnsafeBytes { try write(at: offset, $0) }
+    }
+
+    /// Makes the file `size` bytes long; what is added reads as zeros and takes no space.
+    public func truncate(to size: UInt64) throws {
+        guard ftruncate(rawDescriptor, off_t(size)) == 0 else { throw failure("resize", errno) }
+    }
+
+    /// Waits until the file's bytes are on the disk.
+    public func synchronize() throws {
+        guard fsync(rawDescriptor) == 0 else { throw failure("sync", errno) }
+    }
+
+    /// The next range of bytes at or after `offset` that the host's file system holds as data; nil when only a hole
+    /// follows (lseek(2), SEEK_DATA and SEEK_HOLE).
+    public func nextData(from offset: UInt64) throws -> Range<UInt64>? {
+        let start = lseek(rawDescriptor, off_t(offset), seekData)
+        if start < 0 {
+            if errno == ENXIO { return nil }
+            throw failure("seek in", errno)
+        }
+        let end = lseek(rawDescriptor, start, seekHole)
+        guard end >= 0 else { throw failure("seek in", errno) }
+        return UInt64(start)..<UInt64(end)
+    }
+
+    private func failure(_ verb: String, _ code: CInt) -> Failure {
+        Self.failure(verb, path, Errno(rawValue: code))
+    }
+
+    private static func failure(_ verb: String, _ path: FilePath, _ error: Errno) -> Failure {
+        Failure(at: path.string, "could not \(verb) the file: \(error.description.lowercased())", next: advice(for: error))
+    }
+
+    private static func wrap<Result>(_ verb: String, _ path: FilePath, _ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let error as Errno { throw failure(verb, path, error) }
+    }
+}
+
+/// What to do about an error of the host's file system, where there is something.
+func advice(for error: Errno) -> String? {
+    switch error {
+    case .noSpace, .fileTooLarge: "free space on that file system, or choose another folder with -o and --cache"
+    case .permissionDenied, .notPermitted: "choose a folder that you may write to"
+    case .tooManyOpenFiles: "raise the limit: ulimit -n 4096"
+    default: nil
+    }
+}
