@@ -112,7 +112,8 @@ let package = Package(
             dependencies: ["Debian", "Fetch", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
-            name: "KernelTests", dependencies: ["Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            name: "KernelTests",
+            dependencies: ["Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "GuestTests",
@@ -127,11 +128,15 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: [
+                "Engine", "Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "ProveTests",
-            dependencies: ["Prove", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: [
+                "Prove", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system,
+            ],
             swiftSettings: settings),
     ]
 )

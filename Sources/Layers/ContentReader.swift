@@ -41,7 +41,8 @@ public final class ContentReader {
     /// - Throws: `Failure` when it is larger than `limit` bytes.
     public func bytes(of content: Content, limit: Int = 64 << 20) throws -> [UInt8] {
         guard content.size <= UInt64(limit) else {
-            throw Failure(at: "content", "the file is too large", expected: "at most \(limit) bytes", found: "\(content.size)")
+            throw Failure(
+                at: "content", "the file is too large", expected: "at most \(limit) bytes", found: "\(content.size)")
         }
         var bytes = [UInt8](repeating: 0, count: Int(content.size))
         try bytes.withUnsafeMutableBytes { try read(content, at: 0, into: $0) }

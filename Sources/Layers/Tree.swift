@@ -128,7 +128,8 @@ public struct Tree: Sendable {
         case .hardLink(let target):
             let resolved = try resolveParent(of: target, layer)
             guard let index = names[resolved], nodes[index].kind != .directory else {
-                throw Failure(at: "\(layer.name): \(entry.path)", "the hard link's target \(target) is not a file in the tree")
+                throw Failure(
+                    at: "\(layer.name): \(entry.path)", "the hard link's target \(target) is not a file in the tree")
             }
             if names[path] == index { return }
             remove(path)

@@ -137,7 +137,8 @@ public final class OpenFile: Sendable {
     }
 
     private static func failure(_ verb: String, _ path: FilePath, _ error: Errno) -> Failure {
-        Failure(at: path.string, "could not \(verb) the file: \(error.description.lowercased())", next: advice(for: error))
+        Failure(
+            at: path.string, "could not \(verb) the file: \(error.description.lowercased())", next: advice(for: error))
     }
 
     private static func wrap<Result>(_ verb: String, _ path: FilePath, _ body: () throws -> Result) throws -> Result {

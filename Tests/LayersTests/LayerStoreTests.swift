@@ -39,7 +39,8 @@ import Testing
         let key = SHA256Digest.of("key")
         func make() throws -> Layer {
             try store.layer(key, name: "x") {
-                try $0.add(Entry("a", Attributes(mode: 0o644, mtime: Timestamp(seconds: 0)), .regular(Content("content"))))
+                try $0.add(
+                    Entry("a", Attributes(mode: 0o644, mtime: Timestamp(seconds: 0)), .regular(Content("content"))))
             }
         }
         let first = try make()
@@ -59,4 +60,3 @@ import Testing
         #expect(stored?.entries == nil)
     }
 }
-

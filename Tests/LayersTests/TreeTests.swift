@@ -56,7 +56,9 @@ private func file(_ path: EntryPath, _ text: String) -> Entry { Entry(path, plai
     @Test func linksInACircleAreRefused() {
         let error = #expect(throws: Failure.self) {
             try Tree([
-                layer("loop", [Entry("a", plain, .symlink(Array("b".utf8))), Entry("b", plain, .symlink(Array("a".utf8)))]),
+                layer(
+                    "loop",
+                    [Entry("a", plain, .symlink(Array("b".utf8))), Entry("b", plain, .symlink(Array("a".utf8)))]),
                 layer("x", [file("a/c", "")]),
             ])
         }

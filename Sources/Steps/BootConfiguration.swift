@@ -1,0 +1,97 @@
+import Layers
+
+/// The files by which a Raspberry Pi's firmware finds and starts the system (config.txt and cmdline.txt; Raspberry Pi
+/// documentation, "The config.txt file"), and Debian's settings that make the board's own kernel hook write the same.
+///
+/// Debian's raspi-firmware writes config.txt and cmdline.txt anew at every kernel or firmware upgrade, from
+/// /etc/default/raspi-firmware, raspi-firmware-custom and raspi-extra-cmdline. So the settings go there too, and an
+/// upgrade on the board changes the kernel's name and nothing else.
+public struct BootConfiguration: Sendable, Equatable {
+    /// The kernel's file name on the boot partition.
+    public var kernel: String
+    /// The initramfs's file name; nil boots without one.
+    public var initramfs: String?
+    /// `LABEL=writable`, `PARTUUID=…` or a device.
+    public var root: String
+    /// MiB of memory the system may see; nil means all.
+    public var memoryLimit: Int?
+    /// Consoles for the kernel, the last one being /dev/console: `tty0`, `ttyS1,115200`.
+    public var consoles: [String]
+    /// Lines of config.txt besides piforge's own.
+    public var extraConfig: [String]
+    /// Words of the command line besides piforge's own.
+    public var extraCommandLine: [String]
+
+    public init(
+        kernel: String, initramfs: String?, root: String, memoryLimit: Int? = nil, consoles: [String],
+        extraConfig: [String] = [], extraCommandLine: [String] = []
+    ) {
+        self.kernel = kernel
+        self.initramfs = initramfs
+        self.root = root
+        self.memoryLimit = memoryLimit
+        self.consoles = consoles
+        self.extraConfig = extraConfig
+        self.extraCommandLine = extraCommandLine
+    }
+
+    /// Settings that Debian's hook does not write by itself.
+    var customConfig: [String] {
+        var lines = ["enable_gic=1", "disable_overscan=1"]
+        if let memoryLimit { lines.append("total_mem=\(memoryLimit)") }
+        return lines + extraConfig
+    }
+
+    /// Words that Debian's hook does not write by itself. The Raspberry Pi's own kernels leave the memory cgroup off
+    /// unless the command line asks for it.
+    var customCommandLine: [String] {
+        var words = ["cgroup_enable=memory", "cgroup_memory=1", "swapaccount=1"]
+        if let memoryLimit { words.append("mem=\(memoryLimit)M") }
+        return words + extraCommandLine
+    }
+
+    /// config.txt, with the same settings in the same order as Debian's hook writes them.
+    public var configText: String {
+        var lines = [
+            "# Written by piforge. The board's raspi-firmware package writes this file anew on upgrades, from",
+            "# /etc/default/raspi-firmware and raspi-firmware-custom: change those.",
+            "arm_64bit=1", "enable_uart=1", "upstream_kernel=1", "kernel=\(kernel)",
+        ]
+        if let initramfs { lines.append("initramfs \(initramfs)") }
+        return (lines + customConfig).map { $0 + "\n" }.joined()
+    }
+
+    /// cmdline.txt: one line.
+    public var commandLineText: String {
+        let words =
+            consoles.map { "console=\($0)" } + ["root=\(root)", "rw", "fsck.repair=yes", "net.ifnames=0", "rootwait"]
+            + customCommandLine
+        return words.joined(separator: " ") + "\n"
+    }
+
+    /// /etc/default/raspi-firmware.
+    var debianDefaults: String {
+        """
+        # Written by piforge; read by the kernel hook of raspi-firmware, which writes /boot/firmware/config.txt
+        # and cmdline.txt. `update-initramfs -u` runs it.
+        CMA=0
+        ROOTPART="\(root)"
+        CONSOLES="\(consoles.joined(separator: " "))"
+
+        """
+    }
+
+    /// The files of `/etc/default` that keep the settings through upgrades on the board.
+    func debianSettings(epoch: Int64) -> [Entry] {
+        let plain = Attributes(mode: 0o644, mtime: Timestamp(seconds: epoch))
+        return [
+            Entry("etc/default/raspi-firmware", plain, .regular(Content(debianDefaults))),
+            Entry(
+                "etc/default/raspi-firmware-custom", plain,
+                .regular(Content(customConfig.map { $0 + "\n" }.joined()))),
+            Entry(
+                "etc/default/raspi-extra-cmdline", plain,
+                .regular(Content(customCommandLine.joined(separator: " ") + "\n"))),
+        ]
+    }
+}

@@ -1,0 +1,103 @@
+import Diagnostics
+import Layers
+
+/// Fills the boot partition: firmware, device trees, kernel, initramfs, config.txt and cmdline.txt; and writes the
+/// settings by which Debian's hook on the board keeps it so (`BootConfiguration`).
+public struct BootStep: Step {
+    public let name = "boot"
+    /// The mount point of the boot partition.
+    public static let mountPoint: EntryPath = "boot/firmware"
+
+    /// The kernel's release, as `uname -r` prints it.
+    public var release: String
+    public var hasInitramfs: Bool
+    public var memoryLimit: Int?
+    public var serialConsole: Bool
+    public var extraConfig: [String]
+    public var extraCommandLine: [String]
+
+    public init(
+        release: String, hasInitramfs: Bool, memoryLimit: Int?, serialConsole: Bool, extraConfig: [String],
+        extraCommandLine: [String]
+    ) {
+        self.release = release
+        self.hasInitramfs = hasInitramfs
+        self.memoryLimit = memoryLimit
+        self.serialConsole = serialConsole
+        self.extraConfig = extraConfig
+        self.extraCommandLine = extraCommandLine
+    }
+
+    /// What the firmware and the board's hook are told. On a Pi 4 with the mainline device tree the header's pins are
+    /// the mini UART, ttyS1.
+    public var configuration: BootConfiguration {
+        BootConfiguration(
+            kernel: "vmlinuz-\(release)", initramfs: hasInitramfs ? "initrd.img-\(release)" : nil,
+            root: "LABEL=writable", memoryLimit: memoryLimit,
+            consoles: ["tty0"] + (serialConsole ? ["ttyS1,115200"] : []), extraConfig: extraConfig,
+            extraCommandLine: extraCommandLine)
+    }
+
+    public var summary: String { configuration.kernel }
+
+    public var inputs: [StepInput] {
+        [
+            StepInput("config.txt", configuration.configText), StepInput("cmdline.txt", configuration.commandLineText),
+        ]
+    }
+
+    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+        // What the package's own script left there while it ran in the micro-VM is made anew.
+        var layer = Layer(name: name, whiteouts: tree.children(of: Self.mountPoint))
+        layer.addDirectory(Self.mountPoint, .root(0o755, epoch: epoch))
+        for file in ["start4.elf", "fixup4.dat"] where tree.content(Self.firmware.appending(file)) == nil {
+            throw Failure(
+                at: "boot", "the image has no \(Self.firmware.appending(file))",
+                next: "set firmware.package to raspi-firmware, and non-free-firmware in packages.components")
+        }
+        copy(below: Self.firmware, from: tree, epoch: epoch, to: &layer) { _ in true }
+        let trees = try EntryPath(validating: "usr/lib/linux-image-\(release)/broadcom")
+        guard tree.content(trees.appending("bcm2711-rpi-4-b.dtb")) != nil else {
+            throw Failure(at: "boot", "the kernel \(release) brings no bcm2711-rpi-4-b.dtb", expected: "in \(trees)")
+        }
+        copy(below: trees, from: tree, epoch: epoch, to: &layer) {
+            $0.starts(with: "bcm".utf8) && Array($0.suffix(4)) == Array(".dtb".utf8)
+        }
+        try copy("boot/\(configuration.kernel)", from: tree, epoch: epoch, to: &layer)
+        if let initramfs = configuration.initramfs {
+            try copy("boot/\(initramfs)", from: tree, epoch: epoch, to: &layer)
+        }
+        layer.addText(Self.mountPoint.appending("config.txt"), configuration.configText, epoch: epoch)
+        layer.addText(Self.mountPoint.appending("cmdline.txt"), configuration.commandLineText, epoch: epoch)
+        layer.entries += configuration.debianSettings(epoch: epoch)
+        return layer
+    }
+
+    private static let firmware: EntryPath = "usr/lib/raspi-firmware"
+
+    /// Copies the folder's files and folders whose names are wanted.
+    private func copy(
+        below folder: EntryPath, from tree: Tree, epoch: Int64, to layer: inout Layer,
+        where isWanted: (ArraySlice<UInt8>) -> Bool
+    ) {
+        for path in tree.paths where path != folder {
+            guard let below = path.relative(to: folder), isWanted(path.name), let node = tree[path] else { continue }
+            let target = below.components.reduce(Self.mountPoint) { $0.appending($1) }
+            switch node.kind {
+            case .directory: layer.addDirectory(target, .root(0o755, epoch: epoch))
+            default:
+                guard let content = tree.content(path) else { continue }
+                layer.entries.append(Entry(target, .root(0o755, epoch: epoch), .regular(content)))
+            }
+        }
+    }
+
+    private func copy(_ path: String, from tree: Tree, epoch: Int64, to layer: inout Layer) throws {
+        let path = try EntryPath(validating: path)
+        guard let content = tree.content(path) else {
+            throw Failure(at: "boot", "the image has no \(path)", next: "piforge cache prune --all, then build again")
+        }
+        layer.entries.append(
+            Entry(Self.mountPoint.appending(path.name), .root(0o755, epoch: epoch), .regular(content)))
+    }
+}

@@ -1,0 +1,96 @@
+import Digests
+import Layers
+
+/// A wireless network the board joins by itself.
+public struct WirelessNetwork: Sendable, Equatable {
+    /// ISO 3166-1 alpha-2, for the regulatory domain.
+    public var country: String
+    public var ssid: String
+    /// The pre-shared key as 64 hex digits (IEEE 802.11i, PBKDF2 of pass phrase and SSID); nil for an open network.
+    public var key: String?
+
+    public init(country: String, ssid: String, key: String?) {
+        self.country = country
+        self.ssid = ssid
+        self.key = key
+    }
+}
+
+/// Brings the network up with systemd-networkd: DHCP on every wired port, and one wireless network where asked for.
+public struct NetworkStep: Step {
+    public let name = "network"
+    public var wireless: WirelessNetwork?
+
+    public init(wireless: WirelessNetwork?) { self.wireless = wireless }
+
+    public var summary: String { wireless.map { "wired by DHCP, wireless \($0.ssid)" } ?? "wired by DHCP" }
+
+    public var inputs: [StepInput] {
+        guard let wireless else { return [StepInput("system.wifi", "none")] }
+        return [
+            StepInput("system.wifi.country", wireless.country), StepInput("system.wifi.ssid", wireless.ssid),
+            StepInput("system.wifi.key", wireless.key.map { SHA256Digest.of("wifi key" + $0).hex } ?? "open"),
+        ]
+    }
+
+    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+        var layer = Layer(name: name)
+        let units = SystemdUnits(tree)
+        layer.addText(
+            "etc/systemd/network/20-wired.network", Self.network("Type=ether\nKind=!*", metric: 10), epoch: epoch)
+        for link in [
+            "sockets.target.wants/systemd-networkd.socket", "multi-user.target.wants/systemd-networkd.service",
+        ] {
+            let unit = link.split(separator: "/").last.map(String.init) ?? ""
+            layer.addSymlink(
+                EntryPath(stringLiteral: "etc/systemd/system/\(link)"), to: "/usr/lib/systemd/system/\(unit)",
+                .root(0o777, epoch: epoch))
+        }
+        if tree.content("usr/lib/systemd/systemd-resolved") != nil {
+            layer.addSymlink(
+                "etc/resolv.conf", to: "../run/systemd/resolve/stub-resolv.conf", .root(0o777, epoch: epoch))
+        }
+        if let wireless {
+            layer.addText(
+                "etc/systemd/network/30-wireless.network", Self.network("Type=wlan", metric: 600), epoch: epoch)
+            layer.addText(
+                "etc/wpa_supplicant/wpa_supplicant-wlan0.conf", Self.supplicant(wireless), mode: 0o600, epoch: epoch)
+            layer.addText(
+                "etc/modprobe.d/cfg80211-country.conf", "options cfg80211 ieee80211_regdom=\(wireless.country)\n",
+                epoch: epoch)
+            try units.enable("wpa_supplicant@wlan0.service", for: "system.wifi", epoch: epoch, in: &layer)
+        }
+        return layer
+    }
+
+    /// A systemd.network(5) file that asks for an address by DHCP.
+    private static func network(_ match: String, metric: Int) -> String {
+        """
+        [Match]
+        \(match)
+
+        [Network]
+        DHCP=yes
+        MulticastDNS=yes
+
+        [DHCPv4]
+        RouteMetric=\(metric)
+
+        """
+    }
+
+    /// A wpa_supplicant.conf(5). The SSID is written in hex, since any byte may stand in it.
+    private static func supplicant(_ wireless: WirelessNetwork) -> String {
+        """
+        ctrl_interface=DIR=/run/wpa_supplicant GROUP=netdev
+        update_config=1
+        country=\(wireless.country)
+
+        network={
+            ssid=\(encodeHex(Array(wireless.ssid.utf8)))
+            \(wireless.key.map { "psk=\($0)" } ?? "key_mgmt=NONE")
+        }
+
+        """
+    }
+}

@@ -1,0 +1,59 @@
+import CCrypt
+import Diagnostics
+import Digests
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Hashes passwords through libcrypt, as crypt(5) describes.
+public enum PasswordHash {
+    /// Which method of crypt(5) a hash is made with.
+    public enum Method: String, Sendable {
+        /// Debian's default since 11.
+        case yescrypt = "$y$"
+        /// For older userlands: SHA-512 with libcrypt's default of 5,000 rounds.
+        case sha512 = "$6$"
+    }
+
+    /// The `/etc/shadow` form of a password.
+    ///
+    /// The salt is derived from the password, the user and the image's seed, so that the same inputs give the same
+    /// image, while two users or two images never share a salt, and nobody who lacks the password can know it.
+    ///
+    /// - Throws: `Failure` when libcrypt cannot hash it (an empty password, or one longer than 512 bytes).
+    public static func make(
+        password: String, user: String, seed: String, method: Method = .yescrypt
+    ) throws -> String {
+        guard !password.isEmpty, password.utf8.count <= 512 else {
+            throw Failure(
+                .usage, at: "accounts: \(user)", "the password cannot be hashed", expected: "1 to 512 bytes",
+                found: "\(password.utf8.count) bytes")
+        }
+        let hasher = KeyHasher(purpose: "password salt")
+        hasher.add(seed)
+        hasher.add(user)
+        hasher.add(password)
+        let salt = Array(hasher.finalize().bytes.prefix(16)).map { CChar(bitPattern: $0) }
+        var setting = [CChar](repeating: 0, count: Int(CRYPT_GENSALT_OUTPUT_SIZE))
+        guard crypt_gensalt_rn(method.rawValue, 0, salt, CInt(salt.count), &setting, CInt(setting.count)) != nil else {
+            throw Failure(at: "accounts: \(user)", "libcrypt does not know the method \(method.rawValue)")
+        }
+        var data: UnsafeMutableRawPointer?
+        var size: CInt = 0
+        defer { free(data) }
+        guard let hash = crypt_ra(password, setting, &data, &size) else {
+            throw Failure(at: "accounts: \(user)", "libcrypt could not hash the password")
+        }
+        return String(cString: hash)
+    }
+
+    /// Whether a password is the one a hash was made from.
+    public static func verify(password: String, hash: String) -> Bool {
+        var data: UnsafeMutableRawPointer?
+        var size: CInt = 0
+        defer { free(data) }
+        guard let computed = crypt_ra(password, hash, &data, &size) else { return false }
+        return String(cString: computed) == hash
+    }
+}

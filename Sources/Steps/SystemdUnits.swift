@@ -1,0 +1,95 @@
+import Diagnostics
+import Layers
+
+/// Enables and disables systemd units in a tree, as `systemctl --root=… enable` does (systemd.unit(5), [Install]
+/// section).
+struct SystemdUnits {
+    private let tree: Tree
+    private static let folders: [EntryPath] = ["etc/systemd/system", "usr/lib/systemd/system"]
+
+    init(_ tree: Tree) { self.tree = tree }
+
+    /// Adds the links that enable a unit: one for each `WantedBy=`, `RequiredBy=` and `Alias=`, and those of the units
+    /// in `Also=`.
+    ///
+    /// - Parameter unit: `ssh.service`, or an instance such as `wpa_supplicant@wlan0.service`.
+    /// - Throws: `Failure` when the tree has no such unit, or it has no [Install] section.
+    func enable(_ unit: String, for place: String, epoch: Int64, in layer: inout Layer) throws {
+        var pending = [unit]
+        var seen: Set<String> = []
+        while let name = pending.popLast() {
+            guard seen.insert(name).inserted else { continue }
+            let path = try file(of: name, place: place)
+            let install = try installSection(path)
+            guard !install.isEmpty else {
+                throw Failure(.usage, at: place, "the unit \(name) has no [Install] section, so it cannot be enabled")
+            }
+            for (key, value) in install {
+                let words = value.split(separator: " ").map(String.init)
+                switch key {
+                case "WantedBy":
+                    for target in words { link(name, to: path, from: "\(target).wants/\(name)", epoch, &layer) }
+                case "RequiredBy":
+                    for target in words { link(name, to: path, from: "\(target).requires/\(name)", epoch, &layer) }
+                case "Alias": for alias in words { link(name, to: path, from: alias, epoch, &layer) }
+                case "Also": pending += words
+                default: break
+                }
+            }
+        }
+    }
+
+    /// Takes away the links that enable a unit.
+    ///
+    /// - Throws: `Failure` when the tree has no such unit.
+    func disable(_ unit: String, for place: String, in layer: inout Layer) throws {
+        _ = try file(of: unit, place: place)
+        let root: EntryPath = "etc/systemd/system"
+        for folder in [root] + tree.children(of: root) where tree[folder]?.kind == .directory {
+            for path in tree.children(of: folder) {
+                guard case .symlink(let target) = tree[path]?.kind else { continue }
+                let targetName = target.split(separator: UInt8(ascii: "/")).last.map(Array.init) ?? []
+                if Array(path.name) == Array(unit.utf8) || targetName == Array(unit.utf8) {
+                    layer.whiteouts.append(path)
+                }
+            }
+        }
+    }
+
+    private func link(_ unit: String, to path: EntryPath, from name: String, _ epoch: Int64, _ layer: inout Layer) {
+        layer.addSymlink(
+            EntryPath(stringLiteral: "etc/systemd/system/\(name)"), to: path.description,
+            .root(0o777, epoch: epoch))
+    }
+
+    /// The unit's file; an instance's is its template's.
+    private func file(of unit: String, place: String) throws -> EntryPath {
+        var names = [unit]
+        if let at = unit.firstIndex(of: "@"), let dot = unit.lastIndex(of: "."), at < dot {
+            names.append("\(unit[...at])\(unit[dot...])")
+        }
+        for folder in Self.folders {
+            for name in names {
+                let path = folder.appending(name)
+                if tree.content(path) != nil { return path }
+            }
+        }
+        let known = Self.folders.flatMap { tree.children(of: $0) }.map { String(decoding: $0.name, as: UTF8.self) }
+        let near = nearestName(to: unit, in: known).map { ". Did you mean '\($0)'?" } ?? ""
+        throw Failure(.usage, at: place, "the image has no unit '\(unit)'\(near)")
+    }
+
+    private func installSection(_ path: EntryPath) throws -> [(String, String)] {
+        guard let content = tree.content(path) else { return [] }
+        var pairs: [(String, String)] = []
+        var inside = false
+        for line in try ContentReader().text(of: content, limit: 1 << 20).split(separator: "\n") {
+            if line.hasPrefix("[") {
+                inside = line == "[Install]"
+            } else if inside, let equals = line.firstIndex(of: "="), !line.hasPrefix("#") {
+                pairs.append((String(line[..<equals]), String(line[line.index(after: equals)...])))
+            }
+        }
+        return pairs
+    }
+}
