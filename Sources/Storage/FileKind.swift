@@ -32,3 +32,15 @@ public func fileKind(_ path: FilePath) throws -> FileKind {
     default: return .other
     }
 }
+
+/// The bytes a file takes on the disk, holes left out; 0 when it is gone.
+public func allocatedSize(of path: FilePath) -> UInt64 {
+    var status = stat()
+    return lstat(path.string, &status) == 0 ? UInt64(status.st_blocks) * 512 : 0
+}
+
+/// When a file was last read or written, in seconds since 1970; 0 when it is gone.
+public func lastUse(of path: FilePath) -> Int64 {
+    var status = stat()
+    return lstat(path.string, &status) == 0 ? Int64(max(status.st_atim.tv_sec, status.st_mtim.tv_sec)) : 0
+}

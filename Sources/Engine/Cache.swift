@@ -1,0 +1,84 @@
+import Diagnostics
+import Foundation
+import Layers
+import Storage
+import SystemPackage
+
+/// The folders of the cache. All in it can be made again; nothing in it is written but whole.
+///
+///     store/     downloads, by SHA-256        apt/      package indices
+///     layers/    layers, by key               blocks/   compressed blocks of images, by digest
+///     plans/     what the last builds ran with           work/    of running builds; removed when they end
+public struct Cache: Sendable {
+    public let root: FilePath
+    public let layers: LayerStore
+
+    public var store: FilePath { root.appending("store") }
+    public var apt: FilePath { root.appending("apt") }
+    public var blocks: FilePath { root.appending("blocks") }
+    public var plans: FilePath { root.appending("plans") }
+    public var work: FilePath { root.appending("work") }
+    public var proofs: FilePath { root.appending("proofs") }
+
+    /// `--cache`, or `$XDG_CACHE_HOME/piforge`, or `~/.cache/piforge`.
+    public static func defaultRoot(environment: [String: String]) -> FilePath {
+        if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return FilePath(folder).appending("piforge") }
+        return FilePath(environment["HOME"] ?? "/tmp").appending(".cache").appending("piforge")
+    }
+
+    /// Opens or creates the cache, and removes what builds that were killed have left in it.
+    ///
+    /// - Throws: `Failure` when a folder cannot be created.
+    public init(root: FilePath) throws {
+        self.root = root
+        try createFolder(root)
+        layers = try LayerStore(folder: root.appending("layers"))
+        TemporaryFolder.removeAbandoned(in: root.appending("work"))
+    }
+
+    /// One part of the cache and the room it takes.
+    public struct Usage: Sendable, Codable {
+        public let name: String
+        public let files: Int
+        /// Bytes on the disk, holes left out.
+        public let bytes: UInt64
+    }
+
+    /// What each part of the cache takes.
+    public func usage() -> [Usage] {
+        ["store", "apt", "layers", "blocks", "plans", "proofs", "work"].map { name in
+            var files = 0
+            var bytes: UInt64 = 0
+            for path in Self.files(below: root.appending(name)) {
+                files += 1
+                bytes += allocatedSize(of: path)
+            }
+            return Usage(name: name, files: files, bytes: bytes)
+        }
+    }
+
+    /// Removes what has not been used for longer than `age` seconds before `now`; everything when `age` is nil.
+    ///
+    /// - Returns: how many bytes came free.
+    public func prune(olderThan age: Int64?, now: Int64) -> UInt64 {
+        var freed: UInt64 = 0
+        for part in ["store", "apt", "layers", "blocks", "plans", "proofs"] {
+            for path in Self.files(below: root.appending(part)) {
+                if let age, now - lastUse(of: path) < age { continue }
+                freed += allocatedSize(of: path)
+                removeTree(path)
+            }
+        }
+        return freed
+    }
+
+    private static func files(below folder: FilePath) -> [FilePath] {
+        guard let names = FileManager.default.enumerator(atPath: folder.string) else { return [] }
+        return names.compactMap { name in
+            guard let name = name as? String else { return nil }
+            let path = folder.pushing(FilePath(name))
+            guard case .regular = try? fileKind(path) else { return nil }
+            return path
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import Digests
+import Foundation
+import Steps
+import Storage
+import SystemPackage
+
+/// What the last build of a recipe ran with, so that a plan can say why a step will run again.
+public struct PlanRecord: Codable, Sendable {
+    struct Step: Codable, Sendable {
+        var key: SHA256Digest
+        var inputs: [StepInput]
+    }
+
+    /// By the step's name.
+    var steps: [String: Step] = [:]
+    /// The SHA-256 of the image file that came out.
+    public var image: SHA256Digest?
+
+    init() {}
+
+    /// Remembers a plan that was carried out.
+    public init(_ plan: Plan, image: SHA256Digest?) {
+        for step in plan.steps { steps[step.name] = Step(key: step.key, inputs: step.inputs) }
+        self.image = image
+    }
+
+    /// Reads a record; one that is missing or cannot be read is empty.
+    public static func read(_ path: FilePath) -> PlanRecord {
+        guard let bytes = try? readFile(path) else { return PlanRecord() }
+        return (try? JSONDecoder().decode(PlanRecord.self, from: Data(bytes))) ?? PlanRecord()
+    }
+
+    /// Writes the record, whole or not at all.
+    public func write(to path: FilePath) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        try writeAtomically(to: path, bytes: Array(try encoder.encode(self)))
+    }
+
+    /// Why a step runs again: which of its inputs changed, or which step below it; nil when nothing did.
+    public func reason(for step: PlannedStep, in plan: Plan) -> String? {
+        guard let last = steps[step.name] else { return "never built" }
+        guard last.key != step.key else { return nil }
+        let old = Dictionary(last.inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        let new = Dictionary(step.inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        var changes: [String] = []
+        for name in Set(old.keys).union(new.keys).sorted() where old[name] != new[name] {
+            changes.append("\(name): \(Self.short(old[name])) → \(Self.short(new[name]))")
+        }
+        for name in step.below where reason(below: name, plan) { changes.append("step \(name)") }
+        return changes.isEmpty ? "piforge's format changed" : changes.joined(separator: "; ")
+    }
+
+    private func reason(below name: String, _ plan: Plan) -> Bool {
+        plan[name].map { steps[name]?.key != $0.key } ?? false
+    }
+
+    /// A value as a person wants to read it: one line, digests cut to twelve digits.
+    private static func short(_ value: String?) -> String {
+        guard let value else { return "none" }
+        let line = value.split(separator: "\n").joined(separator: " ⏎ ")
+        if SHA256Digest(hex: line) != nil { return String(line.prefix(12)) }
+        return line.count > 60 ? line.prefix(57) + "…" : line
+    }
+}
