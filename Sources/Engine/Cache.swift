@@ -22,7 +22,9 @@ public struct Cache: Sendable {
 
     /// `--cache`, or `$XDG_CACHE_HOME/piforge`, or `~/.cache/piforge`.
     public static func defaultRoot(environment: [String: String]) -> FilePath {
-        if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return FilePath(folder).appending("piforge") }
+        if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") {
+            return FilePath(folder).appending("piforge")
+        }
         return FilePath(environment["HOME"] ?? "/tmp").appending(".cache").appending("piforge")
     }
 

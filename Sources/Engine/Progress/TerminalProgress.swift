@@ -86,7 +86,7 @@ public final class TerminalProgress: ProgressReporter {
 
     /// `✓ configure   213 packages, 154 s in the guest              2:41`
     static func row(mark: String, step: String, text: String, right: String, width: Int) -> String {
-        let left = "\(mark) \(step.padding(toLength: max(12, step.count), withPad: " ", startingAt: 0)) "
+        let left = "\(mark) \(step.padding(to: 12)) "
         let room = max(8, width - left.count - right.count - 2)
         let shown = text.count > room ? text.prefix(room - 1) + "…" : Substring(text)
         return left + shown + String(repeating: " ", count: room - shown.count + 1) + right

@@ -1,0 +1,99 @@
+import Diagnostics
+import Layers
+import Steps
+import Testing
+
+@Suite struct AccountsStepTests {
+    private func step(_ users: [UserAccount], root: UserAccount.Password = .locked) -> AccountsStep {
+        AccountsStep(root: root, rootKeys: [], users: users)
+    }
+
+    @Test func userGetsTheNextIDItsGroupsAndAHome() throws {
+        let tree = try sampleTree()
+        let user = UserAccount(
+            name: "pi", groups: ["docker"], sudo: .nopasswd, sshKeys: ["ssh-ed25519 AAAA me"], password: .hash("$y$h"))
+        let result = try tree.with(step([user]).apply(to: tree, epoch: epoch))
+        #expect(
+            try result.text("etc/passwd")
+                == "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\npi:x:1000:1000::/home/pi:/bin/bash\n"
+        )
+        #expect(try result.text("etc/group") == "root:x:0:\nsudo:x:27:pi\ndocker:x:998:pi\npi:x:1000:\n")
+        #expect(try result.text("etc/shadow") == "root:!*:19675:0:99999:7:::\npi:$y$h:0:0:99999:7:::\n")
+        #expect(try result.text("etc/gshadow") == "root:*::\nsudo:*::pi\npi:!::\n")
+        #expect(try result.text("etc/subuid") == "pi:100000:65536\n")
+        #expect(try result.text("etc/sudoers.d/50-pi") == "pi ALL=(ALL:ALL) NOPASSWD: ALL\n")
+        #expect(result["etc/sudoers.d/50-pi"]?.attributes.mode == 0o440)
+        #expect(result["etc/shadow"]?.attributes.mode == 0o640)
+        #expect(result["etc/shadow"]?.attributes.gid == 42)
+        #expect(result["home/pi"]?.attributes.mode == 0o700)
+        #expect(result["home/pi"]?.attributes.uid == 1000)
+        #expect(try result.text("home/pi/.bashrc") == "# rc\n")
+        #expect(result["home/pi/.ssh"]?.attributes.mode == 0o700)
+        #expect(try result.text("home/pi/.ssh/authorized_keys") == "ssh-ed25519 AAAA me\n")
+        #expect(result["home/pi/.ssh/authorized_keys"]?.attributes.mode == 0o600)
+    }
+
+    @Test func passwordThatDoesNotExpireHasTheEpochsDay() throws {
+        let tree = try sampleTree()
+        let user = UserAccount(name: "pi", password: .hash("$y$h"), expires: false)
+        let result = try tree.with(step([user]).apply(to: tree, epoch: epoch))
+        #expect(try result.text("etc/shadow")?.hasSuffix("pi:$y$h:19675:0:99999:7:::\n") == true)
+    }
+
+    @Test func rootIsOpenOnlyWhenAsked() throws {
+        let tree = try sampleTree()
+        let result = try tree.with(step([], root: .hash("$y$r")).apply(to: tree, epoch: epoch))
+        #expect(try result.text("etc/shadow") == "root:$y$r:19675:0:99999:7:::\n")
+    }
+
+    @Test(arguments: [
+        (
+            UserAccount(name: "pi", groups: ["dokcer"]),
+            "accounts: pi: the image has no group 'dokcer'. Did you mean 'docker'?"
+        ),
+        (UserAccount(name: "daemon"), "accounts.users: daemon: the image has a user of that name already"),
+        (UserAccount(name: "pi", shell: "/bin/zsh"), "accounts.users: pi: the image has no shell /bin/zsh"),
+        (UserAccount(name: "pi", uid: 998), "accounts.users: pi: the id 998 is taken in the image"),
+    ])
+    func badUsersAreRefused(user: UserAccount, message: String) throws {
+        let tree = try sampleTree()
+        let error = #expect(throws: Failure.self) { try step([user]).apply(to: tree, epoch: epoch) }
+        #expect(error?.description.split(separator: "\n").first.map(String.init) == message)
+        #expect(error?.exitCode == 2)
+    }
+
+    @Test func secretsReachThePlanOnlyAsDigests() {
+        let user = UserAccount(name: "pi", sshKeys: ["ssh-ed25519 KEY"], password: .hash("$y$secret"))
+        let text = step([user]).inputs.map { $0.name + $0.value }.joined()
+        #expect(!text.contains("secret"))
+        #expect(!text.contains("KEY"))
+    }
+}
+
+@Suite struct PasswordHashTests {
+    @Test(arguments: [PasswordHash.Method.yescrypt, .sha512])
+    func hashIsLibcryptsAndRepeatable(method: PasswordHash.Method) throws {
+        let hash = try PasswordHash.make(password: "correct horse", user: "pi", seed: "s", method: method)
+        #expect(hash.hasPrefix(method.rawValue))
+        #expect(PasswordHash.verify(password: "correct horse", hash: hash))
+        #expect(!PasswordHash.verify(password: "wrong horse", hash: hash))
+        #expect(try PasswordHash.make(password: "correct horse", user: "pi", seed: "s", method: method) == hash)
+    }
+
+    @Test func usersAndImagesNeverShareASalt() throws {
+        let hashes = try [("pi", "a"), ("pi", "b"), ("mo", "a")].map {
+            try PasswordHash.make(password: "same", user: $0.0, seed: $0.1)
+        }
+        #expect(Set(hashes).count == 3)
+    }
+
+    @Test func emptyPasswordIsRefused() {
+        let error = #expect(throws: Failure.self) { try PasswordHash.make(password: "", user: "pi", seed: "s") }
+        #expect(
+            error?.description == """
+                accounts: pi: the password cannot be hashed
+                  expected: 1 to 512 bytes
+                  found:    0 bytes
+                """)
+    }
+}

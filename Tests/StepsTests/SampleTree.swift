@@ -1,0 +1,48 @@
+import Layers
+
+let epoch: Int64 = 1_700_000_000
+
+private func file(_ path: EntryPath, _ text: String, mode: UInt16 = 0o644, gid: UInt32 = 0) -> Entry {
+    Entry(path, Attributes(mode: mode, gid: gid, mtime: Timestamp(seconds: 1)), .regular(Content(text)))
+}
+
+/// The few files of a Debian system that the steps look at.
+func sampleTree(_ more: [Entry] = []) throws -> Tree {
+    return try Tree([
+        Layer(
+            name: "sample",
+            entries: [
+                file("etc/passwd", "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"),
+                file("etc/group", "root:x:0:\nsudo:x:27:\ndocker:x:998:\n"),
+                file("etc/shadow", "root:*:19000:0:99999:7:::\n", mode: 0o640, gid: 42),
+                file("etc/gshadow", "root:*::\nsudo:*::\n", mode: 0o640, gid: 42),
+                file("etc/skel/.bashrc", "# rc\n"), file("bin/bash", "elf", mode: 0o755),
+                file("usr/sbin/sshd", "elf", mode: 0o755), file("usr/share/zoneinfo/Europe/Berlin", "TZif"),
+                file(
+                    "usr/lib/systemd/system/ssh.service",
+                    "[Unit]\nDescription=x\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n"),
+                file("usr/lib/systemd/system/wpa_supplicant@.service", "[Install]\nWantedBy=multi-user.target\n"),
+                file("usr/lib/systemd/system/quiet.service", "[Service]\nExecStart=/bin/true\n"),
+                file("usr/lib/raspi-firmware/start4.elf", "firmware"),
+                file("usr/lib/raspi-firmware/fixup4.dat", "fixup"),
+                file("usr/lib/raspi-firmware/overlays/a.dtbo", "overlay"),
+                file("usr/lib/linux-image-6.12.1-arm64/broadcom/bcm2711-rpi-4-b.dtb", "dtb"),
+                file("boot/vmlinuz-6.12.1-arm64", "kernel"), file("boot/initrd.img-6.12.1-arm64", "initramfs"),
+                file("boot/firmware/left-by-the-package", "x"),
+            ] + more)
+    ])
+}
+
+extension Tree {
+    /// The text of a file, for expectations.
+    func text(_ path: EntryPath) throws -> String? {
+        try content(path).map { try ContentReader().text(of: $0) }
+    }
+
+    /// What a layer does to this tree.
+    func with(_ layer: Layer) throws -> Tree {
+        var tree = self
+        try tree.apply(layer)
+        return tree
+    }
+}

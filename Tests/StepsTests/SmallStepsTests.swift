@@ -1,0 +1,139 @@
+import Diagnostics
+import Digests
+import Layers
+import Steps
+import Storage
+import SystemPackage
+import Testing
+
+@Suite struct BootStepTests {
+    private let step = BootStep(
+        release: "6.12.1-arm64", hasInitramfs: true, memoryLimit: 1024, serialConsole: true,
+        extraConfig: ["dtparam=audio=off"], extraCommandLine: ["quiet"])
+
+    @Test func bootPartitionHoldsExactlyWhatTheFirmwareNeeds() throws {
+        let tree = try sampleTree()
+        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        let names = result.subtree("boot/firmware")?.paths.map(\.description)
+        #expect(
+            names == [
+                "/", "/bcm2711-rpi-4-b.dtb", "/cmdline.txt", "/config.txt", "/fixup4.dat", "/initrd.img-6.12.1-arm64",
+                "/overlays", "/overlays/a.dtbo", "/start4.elf", "/vmlinuz-6.12.1-arm64",
+            ])
+        #expect(
+            try result.text("boot/firmware/cmdline.txt") == """
+                console=tty0 console=ttyS1,115200 root=LABEL=writable rw fsck.repair=yes net.ifnames=0 rootwait \
+                cgroup_enable=memory cgroup_memory=1 swapaccount=1 mem=1024M quiet
+
+                """)
+        let config = try result.text("boot/firmware/config.txt")?.split(separator: "\n").filter { !$0.hasPrefix("#") }
+        #expect(
+            config == [
+                "arm_64bit=1", "enable_uart=1", "upstream_kernel=1", "kernel=vmlinuz-6.12.1-arm64",
+                "initramfs initrd.img-6.12.1-arm64", "enable_gic=1", "disable_overscan=1", "total_mem=1024",
+                "dtparam=audio=off",
+            ])
+    }
+
+    @Test func boardsOwnHookIsToldTheSameSettings() throws {
+        let tree = try sampleTree()
+        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        #expect(
+            try result.text("etc/default/raspi-firmware-custom")
+                == "enable_gic=1\ndisable_overscan=1\ntotal_mem=1024\ndtparam=audio=off\n")
+        #expect(
+            try result.text("etc/default/raspi-extra-cmdline")
+                == "cgroup_enable=memory cgroup_memory=1 swapaccount=1 mem=1024M quiet\n")
+        #expect(try result.text("etc/default/raspi-firmware")?.contains("ROOTPART=\"LABEL=writable\"") == true)
+    }
+
+    @Test func missingFirmwareIsNamed() throws {
+        let tree = try sampleTree().with(Layer(name: "x", whiteouts: ["usr/lib/raspi-firmware/start4.elf"]))
+        let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
+        #expect(error?.message == "the image has no /usr/lib/raspi-firmware/start4.elf")
+    }
+}
+
+@Suite struct SystemStepTests {
+    @Test func machineIsNamedAndItsIdentityLeftToTheFirstBoot() throws {
+        let tree = try sampleTree()
+        let step = SystemStep(hostname: "rpi4", timezone: "Europe/Berlin", locale: "C.UTF-8", keymap: "de")
+        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        #expect(try result.text("etc/hostname") == "rpi4\n")
+        #expect(try result.text("etc/hosts")?.contains("127.0.1.1 rpi4\n") == true)
+        #expect(result["etc/localtime"]?.kind == .symlink(Array("/usr/share/zoneinfo/Europe/Berlin".utf8)))
+        #expect(try result.text("etc/machine-id") == "")
+        #expect(try result.text("etc/default/locale") == "LANG=C.UTF-8\n")
+        #expect(try result.text("etc/vconsole.conf") == "KEYMAP=de\n")
+    }
+
+    @Test func unknownTimeZoneIsRefused() throws {
+        let step = SystemStep(hostname: "x", timezone: "Europe/Atlantis", locale: "C.UTF-8", keymap: nil)
+        let error = #expect(throws: Failure.self) { try step.apply(to: sampleTree(), epoch: epoch) }
+        #expect(error?.message == "the image has no time zone 'Europe/Atlantis'")
+    }
+}
+
+@Suite struct UnitTests {
+    @Test func enablingMakesTheLinksOfTheInstallSection() throws {
+        let tree = try sampleTree()
+        let result = try tree.with(
+            SSHStep(isEnabled: true, passwordLogin: false, port: 22).apply(to: tree, epoch: epoch))
+        let target = EntryKind.symlink(Array("/usr/lib/systemd/system/ssh.service".utf8))
+        #expect(result["etc/systemd/system/multi-user.target.wants/ssh.service"]?.kind == target)
+        #expect(result["etc/systemd/system/sshd.service"]?.kind == target)
+        #expect(
+            try result.text("etc/ssh/sshd_config.d/10-piforge.conf")?.contains("PasswordAuthentication no\n") == true)
+        let off = try result.with(
+            SSHStep(isEnabled: false, passwordLogin: false, port: 22).apply(to: result, epoch: epoch))
+        #expect(off["etc/systemd/system/multi-user.target.wants/ssh.service"] == nil)
+        #expect(off["etc/systemd/system/sshd.service"] == nil)
+    }
+
+    @Test(arguments: [
+        ("shh", "system.services.enable: the image has no unit 'shh.service'. Did you mean 'ssh.service'?"),
+        (
+            "quiet",
+            "system.services.enable: the unit quiet.service has no [Install] section, so it cannot be enabled"
+        ),
+    ])
+    func unitsThatCannotBeEnabledAreRefused(unit: String, message: String) throws {
+        let tree = try sampleTree()
+        let error = #expect(throws: Failure.self) {
+            try ServicesStep(enable: [unit], disable: []).apply(to: tree, epoch: epoch)
+        }
+        #expect(error?.description == message)
+    }
+
+    @Test func wirelessNetworkIsJoinedByItsKey() throws {
+        // IEEE 802.11-2020, annex J.4.2, test case 1.
+        let key = wirelessKey(passphrase: "password", ssid: "IEEE")
+        #expect(key == "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e")
+        let tree = try sampleTree()
+        let step = NetworkStep(wireless: WirelessNetwork(country: "DE", ssid: "IEEE", key: key))
+        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        let path: EntryPath = "etc/wpa_supplicant/wpa_supplicant-wlan0.conf"
+        #expect(result[path]?.attributes.mode == 0o600)
+        #expect(try result.text(path)?.contains("ssid=49454545\n") == true)
+        #expect(result["etc/systemd/system/multi-user.target.wants/wpa_supplicant@wlan0.service"] != nil)
+        #expect(!step.inputs.contains { $0.value.contains(key ?? "") })
+    }
+}
+
+@Suite struct OverlayStepTests {
+    @Test func modesOfTheHostCountOnlyAsMayBeRun() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-overlay")
+        try writeAtomically(to: folder.path.appending("etc").appending("b.conf"), mode: 0o600, bytes: [1])
+        try writeAtomically(to: folder.path.appending("usr").appending("run.sh"), mode: 0o711, bytes: [2])
+        let layer = try OverlayStep(folder: folder.path, target: .root).apply(to: Tree(), epoch: epoch)
+        #expect(layer.entries.map(\.path) == ["etc", "etc/b.conf", "usr", "usr/run.sh"])
+        #expect(layer.entries.map(\.attributes.mode) == [0o755, 0o644, 0o755, 0o755])
+        #expect(layer.entries.allSatisfy { $0.attributes.uid == 0 && $0.attributes.mtime.seconds == epoch })
+    }
+
+    @Test func missingFolderIsNamed() {
+        let error = #expect(throws: Failure.self) { try OverlayStep(folder: "/nonexistent/overlay", target: .root) }
+        #expect(error?.place == "/nonexistent/overlay")
+        #expect(error?.exitCode == 2)
+    }
+}
