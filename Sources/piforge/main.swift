@@ -1,1 +1,1 @@
-print("piforge")
+print("x")
