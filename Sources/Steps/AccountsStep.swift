@@ -48,11 +48,14 @@ public struct UserAccount: Sendable, Equatable {
 public struct AccountsStep: Step {
     public let name = "accounts"
     public var root: UserAccount.Password
+    /// Whether root's first login must change the password.
+    public var rootExpires: Bool
     public var rootKeys: [String]
     public var users: [UserAccount]
 
-    public init(root: UserAccount.Password, rootKeys: [String], users: [UserAccount]) {
+    public init(root: UserAccount.Password, rootExpires: Bool, rootKeys: [String], users: [UserAccount]) {
         self.root = root
+        self.rootExpires = rootExpires
         self.rootKeys = rootKeys
         self.users = users
     }
@@ -62,7 +65,10 @@ public struct AccountsStep: Step {
     }
 
     public var inputs: [StepInput] {
-        var inputs = [StepInput("accounts.root", Self.digest(root, rootKeys))]
+        var inputs = [
+            StepInput("accounts.root", Self.digest(root, rootKeys)),
+            StepInput("accounts.root.expire", String(rootExpires)),
+        ]
         for user in users {
             let facts = [
                 user.uid.map(String.init) ?? "next", user.groups.joined(separator: ","), user.sudo.rawValue, user.shell,
@@ -96,7 +102,8 @@ public struct AccountsStep: Step {
             throw Failure(at: "accounts.root", "the tree's /etc/shadow has no root")
         }
         database.shadow.rows[index] = Self.shadowRow(
-            "root", root, lastChange: Self.day(epoch), like: database.shadow.rows[index])
+            "root", root, lastChange: rootExpires && root != .locked ? 0 : Self.day(epoch),
+            like: database.shadow.rows[index])
         addKeys(rootKeys, home: "root", uid: 0, gid: 0, &layer, epoch: epoch)
     }
 

@@ -17,11 +17,22 @@ public struct OverlayStep: Step {
 
     /// Reads the folder.
     ///
+    /// - Parameter modes: modes of single paths, relative to the folder, in place of the rule.
     /// - Throws: `Failure` naming what cannot be read, or what no overlay may hold (devices, sockets, fifos).
-    public init(folder: FilePath, target: EntryPath, uid: UInt32 = 0, gid: UInt32 = 0) throws {
+    public init(
+        folder: FilePath, target: EntryPath, uid: UInt32 = 0, gid: UInt32 = 0, modes: [EntryPath: UInt16] = [:]
+    ) throws {
         self.folder = folder
         self.target = target
-        entries = try Self.read(folder, as: target, uid: uid, gid: gid)
+        var entries = try Self.read(folder, as: target, uid: uid, gid: gid)
+        for (path, mode) in modes.sorted(by: { $0.key < $1.key }) {
+            let place = path.components.reduce(target) { $0.appending($1) }
+            guard let index = entries.firstIndex(where: { $0.path == place }) else {
+                throw Failure(.usage, at: folder.string, "the overlay has no \(path), whose mode is given")
+            }
+            entries[index].attributes.mode = mode
+        }
+        self.entries = entries
     }
 
     public var summary: String { "\(entries.count) entries to \(target)" }

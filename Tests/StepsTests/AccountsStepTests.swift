@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct AccountsStepTests {
     private func step(_ users: [UserAccount], root: UserAccount.Password = .locked) -> AccountsStep {
-        AccountsStep(root: root, rootKeys: [], users: users)
+        AccountsStep(root: root, rootExpires: false, rootKeys: [], users: users)
     }
 
     @Test func userGetsTheNextIDItsGroupsAndAHome() throws {

@@ -57,18 +57,17 @@ import Testing
 @Suite struct SystemStepTests {
     @Test func machineIsNamedAndItsIdentityLeftToTheFirstBoot() throws {
         let tree = try sampleTree()
-        let step = SystemStep(hostname: "rpi4", timezone: "Europe/Berlin", locale: "C.UTF-8", keymap: "de")
+        let step = SystemStep(hostname: "rpi4", timezone: "Europe/Berlin", locale: "C.UTF-8")
         let result = try tree.with(step.apply(to: tree, epoch: epoch))
         #expect(try result.text("etc/hostname") == "rpi4\n")
         #expect(try result.text("etc/hosts")?.contains("127.0.1.1 rpi4\n") == true)
         #expect(result["etc/localtime"]?.kind == .symlink(Array("/usr/share/zoneinfo/Europe/Berlin".utf8)))
         #expect(try result.text("etc/machine-id") == "")
         #expect(try result.text("etc/default/locale") == "LANG=C.UTF-8\n")
-        #expect(try result.text("etc/vconsole.conf") == "KEYMAP=de\n")
     }
 
     @Test func unknownTimeZoneIsRefused() throws {
-        let step = SystemStep(hostname: "x", timezone: "Europe/Atlantis", locale: "C.UTF-8", keymap: nil)
+        let step = SystemStep(hostname: "x", timezone: "Europe/Atlantis", locale: "C.UTF-8")
         let error = #expect(throws: Failure.self) { try step.apply(to: sampleTree(), epoch: epoch) }
         #expect(error?.message == "the image has no time zone 'Europe/Atlantis'")
     }

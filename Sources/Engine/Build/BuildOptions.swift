@@ -1,0 +1,95 @@
+import SystemPackage
+
+/// What a build is told besides its recipe.
+public struct BuildOptions: Sendable {
+    /// The recipe's file; its lock lies beside it. Absolute.
+    public var recipePath: FilePath
+    /// Where the image goes. Absolute.
+    public var output: FilePath
+    public var offline: Bool
+    /// The lock's packages or none.
+    public var locked: Bool
+    /// Solve anew and write the lock.
+    public var updateLock: Bool
+    /// Base URIs in place of the host's mirrors.
+    public var mirror: String?
+    public var securityMirror: String?
+    /// How much runs at a time; the result never depends on it.
+    public var jobs: Int
+    /// The caller's environment: passwords that the recipe asks for, and proxies.
+    public var environment: [String: String]
+
+    public init(
+        recipePath: FilePath, output: FilePath, offline: Bool = false, locked: Bool = false, updateLock: Bool = false,
+        mirror: String? = nil, securityMirror: String? = nil, jobs: Int, environment: [String: String]
+    ) {
+        self.recipePath = recipePath
+        self.output = output
+        self.offline = offline
+        self.locked = locked
+        self.updateLock = updateLock
+        self.mirror = mirror
+        self.securityMirror = securityMirror
+        self.jobs = jobs
+        self.environment = environment
+    }
+
+    /// `recipes/debian-13.lock` beside `recipes/debian-13.yaml`.
+    var lockPath: FilePath {
+        var path = recipePath
+        path.extension = "lock"
+        return path
+    }
+}
+
+/// What a build left.
+public struct BuildResult: Sendable, Codable {
+    public let image: String
+    /// Bytes of the .img.xz.
+    public let size: UInt64
+    /// SHA-256 of the .img.xz, in hex.
+    public let sha256: String
+    /// Bytes of the disk that it unpacks to.
+    public let uncompressedSize: UInt64
+    public let packages: Int
+    /// Whether everything was there already.
+    public let upToDate: Bool
+    /// The seconds of the maintainer scripts, the slowest packages first; empty when they did not run.
+    public let slowestPackages: [PackageSeconds]
+    /// Passwords that were made up in this build: `user: password`.
+    public let generatedPasswords: [String]
+    /// Where those stand.
+    public let credentials: String?
+
+    public struct PackageSeconds: Sendable, Codable {
+        public let name: String
+        public let seconds: Double
+    }
+
+    /// For a person, with the next command.
+    public var text: String {
+        var lines = ["\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"]
+        lines.append("  sha256 \(sha256)\(upToDate ? "  (nothing has changed)" : "")")
+        for password in generatedPasswords { lines.append("  password  \(password)  (to be changed at the first login)") }
+        if let credentials { lines.append("  passwords are kept in \(credentials)") }
+        lines.append("next: piforge prove \(image)")
+        return lines.map { $0 + "\n" }.joined()
+    }
+}
+
+/// One step of a plan against the cache.
+public struct PlanRow: Sendable, Codable {
+    public let step: String
+    public let summary: String
+    /// `cached` or `run`.
+    public let action: String
+    /// Why it runs.
+    public let reason: String?
+    public let key: String
+
+    /// One line for a person.
+    public var text: String {
+        let state = reason.map { "run     \($0)" } ?? "cached"
+        return "\(step.padding(to: 18)) \(key.prefix(12))  \(state)"
+    }
+}

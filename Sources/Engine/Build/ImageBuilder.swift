@@ -1,0 +1,190 @@
+import Debian
+import Diagnostics
+import Digests
+import Disk
+import Fetch
+import Layers
+import Pack
+import Recipe
+import Steps
+import Storage
+import SystemPackage
+import Tools
+
+/// Makes the image of one recipe: packages, layers, tree, file systems, disk, .img.xz. The order of the calls in
+/// ``build()`` is the way of the data; nothing goes back.
+public struct ImageBuilder: Sendable {
+    let recipe: Recipe
+    let options: BuildOptions
+    let cache: Cache
+    let progress: any ProgressReporter
+    let tools = ToolRunner()
+
+    public init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
+        self.recipe = recipe
+        self.options = options
+        self.cache = cache
+        self.progress = progress
+    }
+
+    /// Everything a build works with before anything has run: small, and free of side effects.
+    struct Inputs {
+        var request: PackageRequest
+        var lock: PackageLock?
+        var systemSteps: [any Step]
+        var overlaySteps: [any Step]
+        var secrets: Secrets
+    }
+
+    var imagePath: FilePath { options.output.appending("\(recipe.name).img.xz") }
+    var credentialsPath: FilePath { options.output.appending("\(recipe.name).credentials") }
+    var recordPath: FilePath {
+        cache.plans.appending("\(recipe.name)-\(SHA256Digest.of(imagePath.string).hex.prefix(16)).json")
+    }
+
+    /// What a build would run, what is cached, and why the rest runs. Resolves packages where there is no lock.
+    public func plan() async throws -> [PlanRow] {
+        let inputs = try inputs()
+        let lock: PackageLock
+        if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
+            lock = known
+        } else {
+            lock = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions).lock
+        }
+        let plan = plan(inputs, lock)
+        let record = PlanRecord.read(recordPath)
+        return plan.steps.map { step in
+            let reason = record.reason(for: step, in: plan)
+            return PlanRow(
+                step: step.name, summary: step.summary, action: reason == nil ? "cached" : "run", reason: reason,
+                key: step.key.hex)
+        }
+    }
+
+    /// Makes the image.
+    ///
+    /// - Throws: `Failure` with what stopped it; `CancellationError`. Nothing is left then but what the cache may keep.
+    public func build() async throws -> BuildResult {
+        let inputs = try inputs()
+        try checkSpace(needed: 2 << 30, at: cache.root)
+        let packages = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions)
+        try await report(packages)
+        let plan = plan(inputs, packages.lock)
+        if let result = try upToDate(plan, inputs, packages) { return result }
+
+        try checkSpace(needed: estimatedSpace(packages), at: cache.root)
+        let work = try TemporaryFolder(in: cache.work, name: recipe.name)
+        let system = try await systemTree(inputs, packages, plan, work: work.path)
+        let disk = try await disk(system.tree, work: work.path)
+        let settings = try XZSettings(
+            preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes))
+        progress.report(.started(step: "pack", detail: "\(megabytes(disk.image.size))"))
+        let writer = XZWriter(settings: settings, workers: options.jobs, cache: try BlockCache(folder: cache.blocks))
+        let summary = try await writer.write(disk.image, to: imagePath, progress: progress, step: "pack")
+        progress.report(
+            .finished(
+                step: "pack",
+                detail: "\(megabytes(summary.size)); blocks: \(summary.newBlocks) new, \(summary.reusedBlocks) reused, "
+                    + "\(summary.zeroBlocks) zero", cached: false))
+        try writeCompanions(inputs, packages, disk, system, Manifest.Image(file: imageName, summary: summary, settings: settings))
+        try PlanRecord(plan, image: summary.digest).write(to: recordPath)
+        return result(
+            size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs, packages,
+            upToDate: false, slowest: system.slowest)
+    }
+
+    var imageName: String { imagePath.lastComponent?.string ?? "" }
+
+    // MARK: Inputs
+
+    private func inputs() throws -> Inputs {
+        var secrets = Secrets(
+            recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
+        let sources = try ArchiveSource.suites(
+            recipe.packages.suites, components: recipe.packages.components, keyring: FilePath(recipe.packages.keyring))
+        let request = try PackageRequest(
+            sources: sources, packages: recipe.packages.install + recipe.ownPackages.filter {
+                !recipe.packages.installNames.contains($0)
+            }, preferences: recipe.preferencesText, recommends: recipe.packages.recommends)
+        let systemSteps = try recipe.systemSteps(secrets: &secrets)
+        let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        return Inputs(
+            request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
+            secrets: secrets)
+    }
+
+    private var packageOptions: PackageOptions {
+        PackageOptions(
+            lock: options.updateLock ? .update : options.locked ? .require : .prefer, offline: options.offline)
+    }
+
+    private func provider() throws -> PackageProvider {
+        let downloader = Downloader(
+            store: try DownloadStore(cache.store),
+            options: DownloadOptions(proxies: ProxySettings(environment: options.environment)), progress: progress)
+        let debian = options.mirror
+        let security = options.securityMirror
+        return PackageProvider(
+            downloader: downloader, folder: cache.apt,
+            tools: ToolRunner(environment: ProxySettings(environment: options.environment).environment),
+            progress: progress, mirrors: { try HostMirror.find(debian: debian, security: security) })
+    }
+
+    /// Says where the packages came from, and writes the lock that answers: beside the recipe when asked to, beside the
+    /// image when the recipe's own could not be used.
+    private func report(_ packages: ProvidedPackages) async throws {
+        switch packages.origin {
+        case .locked: break
+        case .solved, .updated:
+            try packages.lock.write(to: options.lockPath)
+            progress.report(.note(step: "packages", text: "wrote \(options.lockPath)"))
+            if case .updated(let changes) = packages.origin {
+                for change in changes { progress.report(.note(step: "packages", text: change)) }
+            }
+        case .replaced(let why, let changes):
+            let path = options.output.appending("\(recipe.name).lock")
+            try packages.lock.write(to: path)
+            for change in changes { progress.report(.note(step: "packages", text: change)) }
+            progress.report(.note(step: "packages", text: "\(why); the packages of this image are locked in \(path)"))
+        }
+    }
+
+    // MARK: Nothing to do
+
+    private func upToDate(_ plan: Plan, _ inputs: Inputs, _ packages: ProvidedPackages) throws -> BuildResult? {
+        let record = PlanRecord.read(recordPath)
+        let manifestPath = options.output.appending("\(recipe.name).manifest.json")
+        guard plan.steps.allSatisfy({ record.reason(for: $0, in: plan) == nil }), exists(imagePath),
+            let manifest = try? Manifest.read(manifestPath), manifest.image.sha256 == record.image,
+            try DownloadStore.digest(of: imagePath) == record.image
+        else { return nil }
+        return result(
+            size: manifest.image.size, digest: manifest.image.sha256, uncompressed: manifest.image.uncompressedSize,
+            inputs, packages, upToDate: true, slowest: [])
+    }
+
+    private func result(
+        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, _ packages: ProvidedPackages,
+        upToDate: Bool, slowest: [BuildResult.PackageSeconds]
+    ) -> BuildResult {
+        BuildResult(
+            image: imagePath.string, size: size, sha256: digest.hex, uncompressedSize: uncompressed,
+            packages: packages.lock.packages.count, upToDate: upToDate, slowestPackages: slowest,
+            generatedPasswords: inputs.secrets.generated.map { "\($0.user): \($0.password)" },
+            credentials: inputs.secrets.credentials.passwords.isEmpty ? nil : credentialsPath.string)
+    }
+
+    // MARK: Room
+
+    /// The packages once unpacked, the micro-VM's disk, the root file system and the image: about nine times the .debs.
+    private func estimatedSpace(_ packages: ProvidedPackages) -> UInt64 {
+        packages.lock.packages.reduce(0) { $0 + $1.size } * 9 + recipe.disk.bootSize.bytes / 2
+    }
+
+    private func checkSpace(needed: UInt64, at folder: FilePath) throws {
+        guard let free = freeSpace(at: folder), free < needed else { return }
+        throw Failure(
+            at: folder.string, "there is not enough room for the build", expected: "\(megabytes(needed)) free",
+            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
+    }
+}

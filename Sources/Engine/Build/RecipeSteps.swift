@@ -1,0 +1,75 @@
+import Layers
+import Recipe
+import Steps
+
+extension Recipe {
+    /// What piforge itself needs in the image besides what the recipe names: an init, the tools of the first boot, the
+    /// initramfs's userland, the kernel and the firmware.
+    var ownPackages: [String] {
+        var names = [
+            "systemd-sysv", "udev", "dbus", "kmod", "passwd", "login", "netbase", "busybox-static", "e2fsprogs",
+            "dosfstools", firmware.package,
+        ]
+        if case .package(let name) = kernel { names.append(name) }
+        if disk.grow { names.append("fdisk") }
+        return names
+    }
+
+    /// The steps between the packages' own configuration and the boot files, in the order of their layers: what changes
+    /// least comes first, so that an edit moves few blocks of the disk.
+    ///
+    /// - Throws: `Failure` for a secret that is missing.
+    func systemSteps(secrets: inout Secrets) throws -> [any Step] {
+        [
+            FirstBootStep(grow: disk.grow, hostKeys: system.ssh.enable), FileSystemTableStep(),
+            SystemStep(hostname: system.hostname, timezone: system.timezone, locale: system.locale),
+            NetworkStep(wireless: try secrets.wireless()),
+            SSHStep(
+                isEnabled: system.ssh.enable, passwordLogin: system.ssh.passwordLogin, port: system.ssh.port),
+            ServicesStep(enable: system.services.enable, disable: system.services.disable),
+            try accountsStep(secrets: &secrets),
+        ]
+    }
+
+    /// The boot files of a kernel.
+    ///
+    /// - Parameter release: as `uname -r` prints it.
+    func bootStep(release: String) -> BootStep {
+        BootStep(
+            release: release, hasInitramfs: true, memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
+            serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline)
+    }
+
+    /// The recipe's overlays, which have the last word.
+    ///
+    /// - Throws: `Failure` for one that cannot be read.
+    func overlaySteps() throws -> [any Step] {
+        try overlays.map { overlay in
+            var modes: [EntryPath: UInt16] = [:]
+            for mode in overlay.modes { modes[try EntryPath(validating: mode.path)] = mode.mode }
+            return try OverlayStep(
+                folder: overlay.folder, target: EntryPath(validating: overlay.to), uid: overlay.owner.uid,
+                gid: overlay.owner.gid, modes: modes)
+        }
+    }
+
+    private func accountsStep(secrets: inout Secrets) throws -> AccountsStep {
+        var users: [UserAccount] = []
+        for user in accounts.users {
+            let sudo: UserAccount.Sudo
+            switch user.sudo {
+            case .no: sudo = .none
+            case .password: sudo = .password
+            case .nopasswd: sudo = .nopasswd
+            }
+            users.append(
+                UserAccount(
+                    name: user.name, uid: user.uid.map(Int.init), groups: user.groups, sudo: sudo, shell: user.shell,
+                    gecos: user.gecos, sshKeys: user.sshKeys.map(\.line),
+                    password: try secrets.password(user.password, of: user.name), expires: user.expire))
+        }
+        return AccountsStep(
+            root: try secrets.password(accounts.root.password, of: "root"), rootExpires: accounts.root.expire,
+            rootKeys: accounts.root.sshKeys.map(\.line), users: users)
+    }
+}

@@ -1,0 +1,80 @@
+import Diagnostics
+import Digests
+import Recipe
+import Steps
+import Storage
+import SystemPackage
+
+/// The secrets of a recipe, read from where it says they are.
+struct Secrets {
+    private let recipe: Recipe
+    private let environment: [String: String]
+    private(set) var credentials: Credentials
+    /// Users whose password was made up in this run, with it.
+    private(set) var generated: [(user: String, password: String)] = []
+
+    /// - Parameters:
+    ///   - environment: the caller's, for `{env: NAME}`.
+    ///   - credentials: passwords made up by earlier builds.
+    init(_ recipe: Recipe, environment: [String: String], credentials: Credentials) {
+        self.recipe = recipe
+        self.environment = environment
+        self.credentials = credentials
+    }
+
+    /// The form a password has in the image; a password that is to be made up and is not yet is made up now.
+    ///
+    /// - Throws: `Failure` naming the user and the file or variable that has no password.
+    mutating func password(_ source: Recipe.Password?, of user: String) throws -> UserAccount.Password {
+        let plain: String
+        switch source {
+        case nil: return .locked
+        case .hash(let hash): return .hash(hash)
+        case .file(let path): plain = try Self.firstLine(of: path, for: "accounts: \(user)")
+        case .environment(let name): plain = try variable(name, for: "accounts: \(user)")
+        case .generate:
+            let isNew = credentials.passwords[user] == nil
+            var generator = SystemRandomNumberGenerator()
+            plain = credentials.password(of: user, using: &generator)
+            if isNew { generated.append((user, plain)) }
+        }
+        return .hash(try PasswordHash.make(password: plain, user: user, seed: recipe.seed))
+    }
+
+    /// The wireless network with its key.
+    ///
+    /// - Throws: `Failure` when the pass phrase is missing or is none of 8 to 63 characters (IEEE 802.11-2020, J.4.1).
+    func wireless() throws -> WirelessNetwork? {
+        guard let wifi = recipe.system.wifi else { return nil }
+        let phrase: String
+        switch wifi.passphrase {
+        case .psk(let key): return WirelessNetwork(country: wifi.country, ssid: wifi.ssid, key: key)
+        case .file(let path): phrase = try Self.firstLine(of: path, for: "system.wifi.passphrase")
+        case .environment(let name): phrase = try variable(name, for: "system.wifi.passphrase")
+        }
+        guard (8...63).contains(phrase.utf8.count) else {
+            throw Failure(
+                .usage, at: "system.wifi.passphrase", "the pass phrase has a length that WPA does not know",
+                expected: "8 to 63 characters", found: "\(phrase.utf8.count)")
+        }
+        return WirelessNetwork(
+            country: wifi.country, ssid: wifi.ssid, key: wirelessKey(passphrase: phrase, ssid: wifi.ssid))
+    }
+
+    private func variable(_ name: String, for place: String) throws -> String {
+        guard let value = environment[name], !value.isEmpty else {
+            throw Failure(
+                .usage, at: place, "the environment variable \(name) is not set",
+                next: "set it for this command only: read -rs \(name) && export \(name)")
+        }
+        return value
+    }
+
+    private static func firstLine(of path: FilePath, for place: String) throws -> String {
+        let text = String(decoding: try readFile(path, limit: 1 << 16), as: UTF8.self)
+        guard let line = text.split(whereSeparator: \.isNewline).first else {
+            throw Failure(.usage, at: place, "the file \(path) is empty", expected: "the secret on its first line")
+        }
+        return String(line)
+    }
+}

@@ -1,0 +1,45 @@
+import Diagnostics
+import Engine
+import Storage
+import SystemPackage
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Counts upwards, so that a test knows what comes.
+private struct Counting: RandomNumberGenerator {
+    var value: UInt64 = 0
+    mutating func next() -> UInt64 {
+        value &+= 0x9E37_79B9_7F4A_7C15
+        return value
+    }
+}
+
+@Suite struct CredentialsTests {
+    @Test func madeUpPasswordStaysOnceItIsWritten() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-credentials")
+        let path = folder.path.appending("x.credentials")
+        var generator = Counting()
+        var credentials = try Credentials.read(path)
+        let password = credentials.password(of: "pi", using: &generator)
+        #expect(password.wholeMatch(of: /([a-hjkmnp-z2-9]{4}-){3}[a-hjkmnp-z2-9]{4}/) != nil)
+        try credentials.write(to: path)
+        var status = stat()
+        #expect(stat(path.string, &status) == 0)
+        #expect(status.st_mode & 0o777 == 0o600)
+        var again = try Credentials.read(path)
+        #expect(again.password(of: "pi", using: &generator) == password)
+        #expect(again.password(of: "mo", using: &generator) != password)
+    }
+
+    @Test func lineThatIsNoCredentialIsNamed() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-credentials")
+        let path = folder.path.appending("x.credentials")
+        try writeAtomically(to: path, bytes: Array("pi:secret\nmo\n".utf8))
+        let error = #expect(throws: Failure.self) { try Credentials.read(path) }
+        #expect(error?.place == "\(path):2")
+        #expect(error?.message == "the line is not user:password")
+    }
+}
