@@ -22,6 +22,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        // The server that the tests talk to; nothing that is shipped depends on it.
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // What every room may use.
@@ -102,14 +104,17 @@ let package = Package(
             name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
-            name: "FetchTests", dependencies: ["Fetch", "Diagnostics", "Digests", "Storage", "Tools", system],
+            name: "FetchTests",
+            dependencies: ["Fetch", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DiskTests", dependencies: ["Disk", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DebianTests",
-            dependencies: ["Debian", "Fetch", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: [
+                "Debian", "Fetch", "Layers", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools", system,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "KernelTests",

@@ -1,0 +1,237 @@
+import Diagnostics
+import Digests
+import Fetch
+import Foundation
+import Storage
+import SystemPackage
+import Tools
+
+/// When the package indices are fetched anew.
+public enum IndexPolicy: Sendable, Equatable {
+    /// Always: each index that changed is downloaded.
+    case refresh
+    /// Only when those at hand were fetched longer ago than that, or there are none.
+    case ifOlder(than: Duration)
+    /// Never: what is at hand is used, and having none is an error.
+    case offline
+}
+
+/// What a request resolves to.
+public struct Solution: Sendable, Equatable {
+    /// The packages to install, sorted by name.
+    public let packages: [LockedPackage]
+    /// The names of the installed packages that must go; empty on an empty dpkg status.
+    public let removed: [String]
+}
+
+/// The host's apt as solver and verifier, run as the calling user in folders of its own.
+///
+/// The host's apt configuration, keys, indices and installed packages play no part. Every index is verified by apt
+/// against the source's keyring before it is used, and every SHA-256 comes from such an index.
+public struct AptSolver: Sendable {
+    private let sources: [ArchiveSource]
+    private let architecture: String
+    private let mirrors: DebianMirrors
+    private let folder: FilePath
+    private let tools: ToolRunner
+
+    /// - Parameters:
+    ///   - mirrors: where the archives are; apt uses the first of each.
+    ///   - folder: an absolute path; the indices are kept there, apart for each set of sources. Several processes may
+    ///     share it.
+    ///   - tools: its environment may name proxies (`http_proxy`, …).
+    /// - Throws: `Failure` when a source has no mirror or no keyring.
+    public init(
+        sources: [ArchiveSource], architecture: String, mirrors: DebianMirrors, folder: FilePath,
+        tools: ToolRunner = ToolRunner()
+    ) throws {
+        for source in sources {
+            guard !mirrors.bases(for: source.kind).isEmpty else {
+                throw Failure(
+                    .usage, at: source.suite, "no mirror of the archive is known",
+                    next: source.kind == .security ? "name one: --security-mirror URL" : "name one: --mirror URL")
+            }
+            guard exists(source.keyring) else {
+                throw Failure(
+                    at: source.keyring.string, "the archive's keyring is missing",
+                    next: "make setup (or: sudo apt-get install debian-archive-keyring)")
+            }
+            guard !source.keyring.string.contains(where: \.isWhitespace), source.keyring.isAbsolute else {
+                throw Failure(
+                    .usage, at: source.keyring.string, "apt cannot use this keyring",
+                    expected: "an absolute path without blanks")
+            }
+        }
+        self.sources = sources
+        self.architecture = architecture
+        self.mirrors = mirrors
+        self.tools = tools
+        let key = KeyHasher(purpose: "package indices 1")
+        key.add(architecture)
+        for source in sources {
+            key.add(source.suite)
+            key.add(source.components.joined(separator: " "))
+            key.add(mirrors.bases(for: source.kind)[0])
+            key.add(try DownloadStore.digest(of: source.keyring))
+        }
+        self.folder = folder.appending(String(key.finalize().hex.prefix(16)))
+    }
+
+    /// Brings the package indices up to date and verifies their signatures.
+    ///
+    /// - Returns: whether they were fetched.
+    /// - Throws: `Failure` for a mirror that cannot be reached, and an archive that cannot be proven: a bad, missing
+    ///   or unknown signature, an expired Release file, an index that does not match it.
+    @discardableResult
+    public func update(_ policy: IndexPolicy) async throws -> Bool {
+        let lock = try await FolderLock(folder)
+        defer { withExtendedLifetime(lock) {} }
+        switch policy {
+        case .refresh: break
+        case .ifOlder(let age): if let found = indexAge(), found >= .zero, found <= age { return false }
+        case .offline:
+            guard indexAge() != nil else {
+                throw Failure(
+                    at: folder.string, "there are no package indices of \(suiteNames) here",
+                    next: "run once without --offline")
+            }
+            return false
+        }
+        removeTree(stamp)
+        let apt = try environment(preferences: "", status: [], recommends: false)
+        let result = try await apt.aptGet(["update"])
+        let text = result.errors + "\n" + result.text
+        guard result.status == 0, !AptMessages.isIncomplete(text) else {
+            throw AptMessages.updateFailure(text, mirrors: mirrors)
+        }
+        try writeAtomically(to: stamp, bytes: [])
+        return true
+    }
+
+    /// The names of the archive's essential packages, sorted.
+    ///
+    /// - Throws: as ``resolve(_:)``. The indices must be there: see ``update(_:)``.
+    public func essentialPackages() async throws -> [String] {
+        let lock = try await FolderLock(folder)
+        defer { withExtendedLifetime(lock) {} }
+        return try await index(environment(preferences: "", status: [], recommends: false)).essential
+    }
+
+    /// Resolves a request against the indices at hand.
+    ///
+    /// - Throws: `Failure` for a package the archive does not have, dependencies that cannot be met, and conflicts.
+    public func resolve(_ request: PackageRequest) async throws -> Solution {
+        let lock = try await FolderLock(folder)
+        defer { withExtendedLifetime(lock) {} }
+        let apt = try environment(
+            preferences: request.preferences, status: request.status, recommends: request.recommends)
+        let index = try await index(apt)
+        for wish in request.packages.compactMap({ PackageWish($0) }) { try check(wish, index) }
+
+        var wanted = request.packages
+        if request.addsEssential {
+            let named = Set(request.packages.compactMap { PackageWish($0)?.name })
+            let added = (index.essential + ["apt"]).filter { !named.contains($0) && index.contains($0) }
+            wanted = Array(Set(wanted + added)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        }
+        let result = try await apt.aptGet(["--simulate", "install", "--"] + wanted)
+        guard result.status == 0 else {
+            throw AptMessages.solveFailure(result.text + "\n" + result.errors)
+        }
+        var packages: [LockedPackage] = []
+        var removed: [String] = []
+        for line in result.text.split(separator: "\n") {
+            if line.hasPrefix("Remv "), let name = line.split(separator: " ").dropFirst().first {
+                removed.append(String(name))
+            }
+            guard line.hasPrefix("Inst ") else { continue }
+            guard let (name, version, architecture) = Self.installLine(line) else {
+                throw Failure(at: "apt-get install", "apt's answer is not understood", found: String(line))
+            }
+            packages.append(try index.package(name, version: version, architecture: architecture))
+        }
+        return Solution(
+            packages: PackageLock(request: request.digest, packages: packages).packages, removed: removed.sorted())
+    }
+
+    /// Takes `Inst NAME [OLD] (VERSION ORIGIN… [ARCHITECTURE]) […]` apart.
+    static func installLine(_ line: Substring) -> (name: String, version: String, architecture: String)? {
+        guard let open = line.firstIndex(of: "("), let close = line[open...].firstIndex(of: ")"),
+            let name = line.split(separator: " ").dropFirst().first?.split(separator: ":").first
+        else { return nil }
+        let words = line[line.index(after: open)..<close].split(separator: " ")
+        guard let version = words.first, let last = words.last, last.hasPrefix("["), last.hasSuffix("]") else {
+            return nil
+        }
+        return (String(name), String(version), String(last.dropFirst().dropLast()))
+    }
+
+    private func check(_ wish: PackageWish, _ index: PackageIndex) throws {
+        guard index.contains(wish.name) || index.isProvided(wish.name) else {
+            let near = index.nearest(to: wish.name)
+            throw Failure(
+                .usage, at: "packages",
+                "the archive has no package '\(wish.name)'" + (near.map { ". Did you mean '\($0)'?" } ?? ""),
+                expected: "a package of \(suiteNames)",
+                next: "correct the recipe's packages.install")
+        }
+        let versions = index.versions(of: wish.name)
+        if let version = wish.version, !versions.contains(version) {
+            throw Failure(
+                .usage, at: wish.name, "the archive has no version '\(version)' of the package",
+                found: versions.joined(separator: ", "), next: "correct the recipe's packages.install")
+        }
+        if let suite = wish.suite, !sources.contains(where: { $0.suite == suite }) {
+            throw Failure(
+                .usage, at: wish.name, "the suite '\(suite)' is not one of the recipe's", found: suiteNames,
+                next: "add it to the recipe's packages.suites")
+        }
+    }
+
+    private var suiteNames: String { sources.map(\.suite).joined(separator: ", ") }
+
+    /// The file whose time says when the indices were last fetched whole.
+    private var stamp: FilePath { folder.appending("updated") }
+
+    /// How long ago the indices were fetched; nil when there are none. Decides only whether they are fetched again.
+    private func indexAge() -> Duration? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: stamp.string),
+            let date = attributes[.modificationDate] as? Date
+        else { return nil }
+        return .seconds(-date.timeIntervalSinceNow)
+    }
+
+    private func environment(preferences: String, status: [UInt8], recommends: Bool) throws -> AptEnvironment {
+        let stanzas = sources.map { source in
+            """
+            Types: deb
+            URIs: \(mirrors.bases(for: source.kind)[0])
+            Suites: \(source.suite)
+            Components: \(source.components.joined(separator: " "))
+            Architectures: \(architecture)
+            Signed-By: \(source.keyring.string)
+
+            """
+        }
+        return try AptEnvironment(
+            folder: folder, stanzas: stanzas.joined(separator: "\n"), architecture: architecture,
+            preferences: preferences, status: status, recommends: recommends, tools: tools)
+    }
+
+    /// Opens the indices that apt has stored (apt-get(8), indextargets).
+    private func index(_ apt: AptEnvironment) async throws -> PackageIndex {
+        let result = try await apt.aptGet(["indextargets", "--format", "$(RELEASE) $(FILENAME)", "Created-By: Packages"])
+        let found = result.text.split(separator: "\n").compactMap { line -> (Substring, FilePath)? in
+            guard let blank = line.firstIndex(of: " ") else { return nil }
+            return (line[..<blank], FilePath(String(line[line.index(after: blank)...])))
+        }
+        let files = sources.flatMap { source in
+            found.filter { $0.0 == source.suite }.map { (source.kind, $0.1) }
+        }
+        guard !files.isEmpty else {
+            throw Failure(
+                at: folder.string, "there are no package indices of \(suiteNames) here", next: "run once without --offline")
+        }
+        return try PackageIndex(files)
+    }
+}

@@ -1,0 +1,52 @@
+import Diagnostics
+import Digests
+
+/// One binary package of the archive, down to its bytes.
+public struct LockedPackage: Sendable, Hashable {
+    public let name: String
+    public let version: String
+    /// `arm64`, or `all`.
+    public let architecture: String
+    /// The .deb's size in bytes.
+    public let size: UInt64
+    /// The .deb's SHA-256, as the signed index has it.
+    public let sha256: SHA256Digest
+    /// The .deb's place in its archive: `pool/main/d/docker.io/docker.io_26.1.5+dfsg1-9_arm64.deb`.
+    public let path: String
+    /// The archive whose pool that is.
+    public let archive: ArchiveSource.Kind
+    /// The source package it was built from, and that package's version.
+    public let source: String
+    public let sourceVersion: String
+
+    /// - Throws: `Failure` for a value that no archive has: names and paths go into URLs, commands and file names.
+    public init(
+        name: String, version: String, architecture: String, size: UInt64, sha256: SHA256Digest, path: String,
+        archive: ArchiveSource.Kind, source: String, sourceVersion: String
+    ) throws {
+        func check(_ isValid: Bool, _ what: String, _ value: String) throws {
+            guard isValid else { throw Failure(at: name, "the package's \(what) '\(value)' is not valid") }
+        }
+        try check(isPackageName(name), "name", name)
+        try check(isVersion(version), "version", version)
+        try check(isPackageName(architecture), "architecture", architecture)
+        try check(isPackageName(source), "source", source)
+        try check(isVersion(sourceVersion), "source version", sourceVersion)
+        let isPlainPath =
+            path.hasPrefix("pool/") && path.hasSuffix(".deb") && path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !#""\"#.utf8.contains($0) }
+            && !path.split(separator: "/", omittingEmptySubsequences: false).contains { $0 == ".." || $0.isEmpty }
+        try check(isPlainPath, "pool path", path)
+        self.name = name
+        self.version = version
+        self.architecture = architecture
+        self.size = size
+        self.sha256 = sha256
+        self.path = path
+        self.archive = archive
+        self.source = source
+        self.sourceVersion = sourceVersion
+    }
+
+    /// The .deb's file name, without the epoch, as the pool has it.
+    public var fileName: String { path.split(separator: "/").last.map(String.init) ?? path }
+}

@@ -1,0 +1,104 @@
+import Diagnostics
+import Digests
+
+/// What a recipe asks of the archive: everything that the solution depends on but the archive's own state.
+public struct PackageRequest: Sendable, Equatable {
+    /// The suites, with their components and keyrings.
+    public let sources: [ArchiveSource]
+    /// The Debian architecture to resolve for: `arm64`.
+    public let architecture: String
+    /// What to install, sorted and without doubles: `name`, `name=version`, `name/suite`, or `name-` for a package that
+    /// must not be installed.
+    public let packages: [String]
+    /// apt_preferences(5) text; empty for none.
+    public let preferences: String
+    /// Whether recommended packages are installed too.
+    public let recommends: Bool
+    /// Whether the archive's essential packages and apt are added to the request: on an empty dpkg status apt installs
+    /// only what it is asked for.
+    public let addsEssential: Bool
+    /// A dpkg status file of what is installed already; empty for nothing.
+    public let status: [UInt8]
+
+    /// - Throws: `Failure` for a package that is no package name (Debian Policy, section 5.6.7).
+    public init(
+        sources: [ArchiveSource], packages: [String], preferences: String = "", recommends: Bool = false,
+        architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = []
+    ) throws {
+        for package in packages where PackageWish(package) == nil {
+            throw Failure(
+                .usage, at: "packages", "'\(package)' is not a package name",
+                expected: "name, name=version, name/suite, or name- to keep a package out")
+        }
+        self.sources = sources
+        self.packages = Set(packages).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        self.preferences = preferences
+        self.recommends = recommends
+        self.architecture = architecture
+        self.addsEssential = addsEssential
+        self.status = status
+    }
+
+    /// A digest over all of the request but the keyring's place on this machine. A lock file holds it, so that a lock
+    /// made for another request is known as stale.
+    public var digest: SHA256Digest {
+        let hasher = KeyHasher(purpose: "package request 1")
+        hasher.add(architecture)
+        hasher.add(sources.count)
+        for source in sources {
+            hasher.add(source.suite)
+            hasher.add(source.components.joined(separator: " "))
+        }
+        hasher.add(packages.count)
+        for package in packages { hasher.add(package) }
+        hasher.add(preferences)
+        hasher.add(recommends ? "recommends" : "no recommends")
+        hasher.add(addsEssential ? "essential" : "no essential")
+        hasher.add(status)
+        return hasher.finalize()
+    }
+}
+
+/// One entry of a request, taken apart.
+struct PackageWish {
+    let name: String
+    let version: String?
+    let suite: String?
+
+    init?(_ text: String) {
+        var name = Substring(text)
+        var version: String?
+        var suite: String?
+        if let mark = name.firstIndex(of: "=") {
+            version = String(name[name.index(after: mark)...])
+            name = name[..<mark]
+        } else if let mark = name.firstIndex(of: "/") {
+            suite = String(name[name.index(after: mark)...])
+            name = name[..<mark]
+        } else if name.hasSuffix("-") {
+            name = name.dropLast()
+        }
+        guard isPackageName(name), version.map({ isVersion($0) }) ?? true, suite.map({ isPlainName($0) }) ?? true
+        else { return nil }
+        self.name = String(name)
+        self.version = version
+        self.suite = suite
+    }
+}
+
+/// Debian Policy, section 5.6.7: lower-case letters, digits, `+`, `-` and `.`, at least two, a letter or digit first.
+func isPackageName(_ name: some StringProtocol) -> Bool {
+    let bytes = Array(name.utf8)
+    func isAlphanumeric(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+    guard bytes.count >= 2, isAlphanumeric(bytes[0]) else { return false }
+    return bytes.allSatisfy { isAlphanumeric($0) || "+-.".utf8.contains($0) }
+}
+
+/// Debian Policy, section 5.6.12: letters, digits, and `.`, `+`, `~`, `-`, `:`.
+func isVersion(_ version: some StringProtocol) -> Bool {
+    let allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+~-:".utf8
+    return version.utf8.first.map { allowed.prefix(62).contains($0) } == true
+        && version.utf8.allSatisfy { allowed.contains($0) }
+}

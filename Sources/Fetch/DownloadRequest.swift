@@ -1,0 +1,92 @@
+import Digests
+import SystemPackage
+
+/// One file to download: where it may be had, and what proves that it is the right one.
+public struct DownloadRequest: Sendable, Equatable {
+    /// What the file is called in progress lines and errors: `docker.io_26.1.5_arm64.deb`.
+    public var name: String
+    /// The mirrors' URLs, tried in this order: `http:`, `https:`, `file:`, or a plain path of this machine.
+    public var urls: [String]
+    /// The SHA-256 the file must have; nil takes any, and the caller proves the file otherwise (a signature).
+    public var sha256: SHA256Digest?
+    /// The size in bytes the file must have; nil takes any.
+    public var size: UInt64?
+
+    public init(urls: [String], sha256: SHA256Digest?, size: UInt64?, name: String) {
+        self.name = name
+        self.urls = urls
+        self.sha256 = sha256
+        self.size = size
+    }
+}
+
+/// A file that lies in the store under its digest.
+public struct StoredFile: Sendable, Equatable {
+    public let path: FilePath
+    public let digest: SHA256Digest
+    /// Bytes.
+    public let size: UInt64
+}
+
+/// How downloads are made. Nothing here reaches an output.
+public struct DownloadOptions: Sendable {
+    /// How many files are transferred at a time; at least 1.
+    public var parallel: Int
+    /// How often the list of mirrors is gone through before a transient error is final; at least 1.
+    public var rounds: Int
+    /// The wait before the second round; it doubles with every further one.
+    public var backOff: Duration
+    /// How long a connection may take to stand.
+    public var connectTimeout: Duration
+    /// How long a transfer may run at less than ``stallSpeed`` before it is given up.
+    public var stallTimeout: Duration
+    /// Bytes a second below which a transfer counts as stalled.
+    public var stallSpeed: Int
+    /// How many redirects are followed.
+    public var redirects: Int
+    /// The user agent that servers see.
+    public var userAgent: String
+    /// The proxies to go through.
+    public var proxies: ProxySettings
+
+    public init(
+        parallel: Int = 8, rounds: Int = 3, backOff: Duration = .seconds(1), connectTimeout: Duration = .seconds(20),
+        stallTimeout: Duration = .seconds(30), stallSpeed: Int = 64, redirects: Int = 5,
+        userAgent: String = "piforge/0.1", proxies: ProxySettings = ProxySettings(environment: [:])
+    ) {
+        self.parallel = max(1, parallel)
+        self.rounds = max(1, rounds)
+        self.backOff = backOff
+        self.connectTimeout = connectTimeout
+        self.stallTimeout = stallTimeout
+        self.stallSpeed = stallSpeed
+        self.redirects = redirects
+        self.userAgent = userAgent
+        self.proxies = proxies
+    }
+}
+
+/// The proxies that the caller's environment names: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, the last
+/// three in upper case too (an upper-case `HTTP_PROXY` is ignored, as curl does, since a CGI request can set it).
+public struct ProxySettings: Sendable, Equatable {
+    /// The variables that count, under their lower-case names; what an external program is given.
+    public let environment: [String: String]
+
+    /// - Parameter environment: the caller's whole environment.
+    public init(environment: [String: String]) {
+        var kept: [String: String] = [:]
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            let upper = name == "http_proxy" ? nil : environment[name.uppercased()]
+            if let value = environment[name] ?? upper, !value.isEmpty { kept[name] = value }
+        }
+        self.environment = kept
+    }
+
+    /// The proxy for a URL's scheme; empty for none.
+    func proxy(forScheme scheme: Substring) -> String {
+        environment["\(scheme)_proxy"] ?? environment["all_proxy"] ?? ""
+    }
+
+    /// The hosts that are reached directly.
+    var exceptions: String { environment["no_proxy"] ?? "" }
+}

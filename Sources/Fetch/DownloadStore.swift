@@ -1,0 +1,96 @@
+import Diagnostics
+import Digests
+import Storage
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Downloaded files under their own SHA-256: `sha256/ab/abcdef…`.
+///
+/// A file appears under its digest only when it is whole and proven, by one rename; so several piforge processes may
+/// share a store, and the worst that two of them do is to fetch the same file twice. Partial files lie in `partial/`,
+/// named after their process; those of dead processes are removed when a store is opened.
+public struct DownloadStore: Sendable {
+    public let root: FilePath
+
+    /// Opens the store, creating its folder.
+    ///
+    /// - Throws: `Failure` when the folder cannot be created.
+    public init(_ root: FilePath) throws {
+        self.root = root
+        try createFolder(partialFolder)
+        TemporaryFolder.removeAbandoned(in: partialFolder)
+    }
+
+    /// How much of a stored file is compared before it is used.
+    public enum Check: Sendable {
+        /// The size, where the caller knows it.
+        case size
+        /// The size and the SHA-256 of all its bytes.
+        case digest
+    }
+
+    /// The place of a file with that digest, whether it is there or not.
+    public func path(for digest: SHA256Digest) -> FilePath {
+        let hex = digest.hex
+        return root.appending("sha256").appending(String(hex.prefix(2))).appending(hex)
+    }
+
+    /// The stored file with that digest; nil when the store has none. A file whose bytes are not what its name says
+    /// is removed, and counts as not there.
+    ///
+    /// - Parameter size: the size in bytes the file must have, where it is known.
+    /// - Throws: `Failure` when the file cannot be read; `CancellationError`.
+    public func file(_ digest: SHA256Digest, size: UInt64?, check: Check) throws -> StoredFile? {
+        let path = path(for: digest)
+        guard exists(path) else { return nil }
+        let file = try OpenFile.reading(path)
+        let found = try file.size()
+        if size ?? found == found, try check == .size || Self.digest(of: file, size: found) == digest {
+            return StoredFile(path: path, digest: digest, size: found)
+        }
+        unlink(path.string)
+        return nil
+    }
+
+    /// The SHA-256 of a file of the host.
+    public static func digest(of path: FilePath) throws -> SHA256Digest {
+        let file = try OpenFile.reading(path)
+        return try digest(of: file, size: try file.size())
+    }
+
+    private static func digest(of file: OpenFile, size: UInt64) throws -> SHA256Digest {
+        let hasher = SHA256Hasher()
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        var offset: UInt64 = 0
+        while offset < size {
+            try Task.checkCancellation()
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(UInt64(buffer.count), size - offset))])
+            try file.readExactly(at: offset, into: piece)
+            hasher.update(UnsafeRawBufferPointer(piece))
+            offset += UInt64(piece.count)
+        }
+        return hasher.finalize()
+    }
+
+    private var partialFolder: FilePath { root.appending("partial") }
+
+    /// A new, empty partial file that only this caller writes to.
+    func newPartial() throws -> PartialFile { try PartialFile(in: partialFolder) }
+
+    /// Moves a whole and proven partial file to its place.
+    func keep(_ partial: PartialFile, as digest: SHA256Digest, size: UInt64) throws -> StoredFile {
+        let path = path(for: digest)
+        try createFolder(path.removingLastComponent())
+        try partial.file.synchronize()
+        guard rename(partial.file.path.string, path.string) == 0 else {
+            let error = Errno(rawValue: errno)
+            throw Failure(
+                at: path.string, "could not put the finished file in place: \(error.description.lowercased())")
+        }
+        return StoredFile(path: path, digest: digest, size: size)
+    }
+}
