@@ -38,7 +38,7 @@ let package = Package(
             ], swiftSettings: settings),
 
         // Recipe to image, from the bottom up.
-        .target(name: "Recipe", dependencies: ["Diagnostics", "Yams", system], swiftSettings: settings),
+        .target(name: "Recipe", dependencies: ["Diagnostics", "Digests", "Yams", system], swiftSettings: settings),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
             name: "Fetch", dependencies: ["CCurl", "Diagnostics", "Digests", "Storage", "Tools", system],

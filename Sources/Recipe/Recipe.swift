@@ -1,1 +1,188 @@
-// The first file of Recipe.
+/// What an image is made of: a recipe, decoded and checked. Every default of the schema stands in the properties below.
+public struct Recipe: Sendable, Equatable {
+    /// The image's name; it becomes the names of the output files.
+    public var name = ""
+    /// What the image is for, in a sentence.
+    public var description = ""
+    /// The time stamp of everything in the image: seconds since 1970-01-01 00:00 UTC, in the range FAT and ext4 can both hold.
+    public var epoch: Int64 = 0
+    /// What the image's UUIDs and serial numbers derive from. The name, unless the recipe gives one.
+    public var seed = ""
+    public var base = Base.debian(suite: "trixie")
+    public var packages = Packages()
+    public var kernel = Kernel.package("linux-image-arm64")
+    public var firmware = Firmware()
+    public var memory = Memory()
+    /// File trees laid over the packages' files, in this order.
+    public var overlays: [Overlay] = []
+    public var accounts = Accounts()
+    public var system = System()
+    public var disk = Disk()
+    public var output = Output()
+
+    /// What the image starts from.
+    public enum Base: Sendable, Equatable {
+        /// A suite of Debian's archive.
+        case debian(suite: String)
+    }
+
+    /// Where the kernel comes from.
+    public enum Kernel: Sendable, Equatable {
+        /// A Debian package, such as `linux-image-arm64`.
+        case package(String)
+    }
+
+    /// How much of the board's memory the system may use.
+    public struct Memory: Sendable, Equatable {
+        /// A multiple of 1 MiB, 256 MiB to 8 GiB; nil for all there is.
+        public var limit: ByteCount?
+    }
+}
+
+extension Recipe {
+    /// The recipe's schema: the one description of its keys.
+    static let shape = Shape<Recipe>.object(
+        Recipe(),
+        [
+            Key(
+                "name", \.name,
+                .text(
+                    "a name", pattern: "[a-z0-9][a-z0-9.-]*",
+                    expected: "a-z, 0-9, '.' and '-', not '.' or '-' first; it becomes the output's file names",
+                    limit: 64),
+                required: true, example: .string("debian-13"), "The image's name; the output files are called after it."
+            ),
+            Key("description", \.description, .text("text"), "What the image is for, in a sentence."),
+            Key(
+                "epoch", \.epoch, Epoch.shape, required: true, example: .string("2026-11-01"),
+                "The time stamp of every file, and the clock of the build: a date, a time in UTC, or seconds since 1970."
+            ),
+            Key(
+                "seed", \.seed, .text("text", pattern: "[^\\n]+", limit: 256), fallback: "the name",
+                "The UUIDs and serial numbers of the image derive from it: the same seed gives the same ones."),
+            Key(
+                "base", \.base, Base.shape, required: true,
+                example: .members(["debian": .string("trixie")]), "What the image starts from."),
+            Key("packages", \.packages, Packages.shape, "Which Debian packages are installed, and from where."),
+            Key("kernel", \.kernel, Kernel.shape, "The kernel."),
+            Key("firmware", \.firmware, Firmware.shape, "The Raspberry Pi's boot files and their settings."),
+            Key("memory", \.memory, Memory.shape, "The memory that the system may use."),
+            Key(
+                "overlays", \.overlays, .list(of: Overlay.shape, called: "list of overlays", limit: 64),
+                "Folders whose files are laid over the packages' files, in this order; the last one wins."),
+            Key("accounts", \.accounts, Accounts.shape, "Who may log in."),
+            Key("system", \.system, System.shape, "How the system is set up."),
+            Key("disk", \.disk, Disk.shape, "The sizes of the partitions."),
+            Key("output", \.output, Output.shape, "How the image file is packed."),
+        ],
+        reserved: [
+            ReservedKey(
+                name: "docker", message: "this version of piforge has no settings for Docker",
+                next: "add docker.io to packages.install, and the group docker to an account")
+        ])
+}
+
+extension Recipe.Base {
+    static let shape = Shape<Recipe.Base>.oneOf(
+        "a base",
+        [
+            .key(
+                "debian", .word("suite", of: ["bookworm", "trixie", "forky", "sid"]),
+                "A suite of Debian, by its code name.",
+                make: { .debian(suite: $0) }, part: { if case .debian(let suite) = $0 { suite } else { nil } })
+        ],
+        reserved: [
+            ReservedKey(
+                name: "image", message: "this version of piforge does not build on a stock image yet",
+                next: "write base: {debian: trixie}")
+        ])
+}
+
+extension Recipe.Kernel {
+    static let shape = Shape<Recipe.Kernel>.oneOf(
+        "a kernel",
+        [
+            .key(
+                "package", Recipe.Packages.name, "The Debian package of the kernel.",
+                make: { .package($0) }, part: { if case .package(let name) = $0 { name } else { nil } })
+        ],
+        reserved: [
+            ReservedKey(
+                name: "source", message: "this version of piforge does not build a kernel from source yet",
+                next: "write kernel: {package: linux-image-arm64}")
+        ])
+}
+
+extension Recipe.Memory {
+    static let shape = Shape<Recipe.Memory>.object(
+        Self(),
+        [
+            Key(
+                optional: "limit", \.limit, .size(in: .mebibytes(256)...(.gibibytes(8))), fallback: "no limit",
+                example: .string("1G"),
+                "How much memory the system may use; written to config.txt (`total_mem`) and to the kernel's command line."
+            )
+        ])
+}
+
+/// Dates of a recipe.
+enum Epoch {
+    /// FAT knows no earlier time.
+    static let first: Int64 = 315_532_800
+    /// The last second of 32 unsigned bits: 2106-02-07.
+    static let last: Int64 = 4_294_967_295
+
+    static let shape = Shape<String>.text(
+        "a date", pattern: "([0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?|[0-9]{1,10})",
+        expected: "a date (2026-11-01), a time in UTC (2026-11-01T12:00:00Z), or seconds since 1970"
+    ).mapped({ text, _ in try seconds(text) }, back: { String($0) }).summarized(
+        "date, time in UTC, or seconds since 1970"
+    )
+    .integerInSchema()
+
+    /// Seconds since 1970 of what the pattern lets through.
+    private static func seconds(_ text: String) throws -> Int64 {
+        let seconds: Int64
+        if let plain = Int64(text) {
+            seconds = plain
+        } else {
+            let fields = text.split { "-T:Z".contains($0) }.compactMap { Int64($0) }
+            guard fields.count >= 3, let days = daysSince1970(year: fields[0], month: fields[1], day: fields[2]) else {
+                throw Refusal("there is no day '\(text.prefix(10))'")
+            }
+            let time = fields.count == 6 ? Array(fields[3...]) : [0, 0, 0]
+            guard time[0] < 24, time[1] < 60, time[2] < 60 else { throw Refusal("there is no time '\(text)'") }
+            seconds = days * 86_400 + time[0] * 3600 + time[1] * 60 + time[2]
+        }
+        guard (first...last).contains(seconds) else {
+            throw Refusal(
+                "'\(text)' is out of range", expected: "1980-01-01 (FAT knows no earlier time) to 2106-02-07")
+        }
+        return seconds
+    }
+
+    /// Days between 1970-01-01 and a day of the Gregorian calendar; nil when there is no such day.
+    private static func daysSince1970(year: Int64, month: Int64, day: Int64) -> Int64? {
+        func isLeap(_ year: Int64) -> Bool { year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) }
+        let lengths: [Int64] = [31, isLeap(year) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        guard year >= 1970, (1...12).contains(month), (1...lengths[Int(month) - 1]).contains(day) else { return nil }
+        let years = (1970..<year).reduce(Int64(0)) { $0 + (isLeap($1) ? 366 : 365) }
+        return years + lengths.prefix(Int(month) - 1).reduce(0, +) + day - 1
+    }
+}
+
+extension Shape where Value == Int64 {
+    /// The value is printed as an integer, and the schema takes an integer beside the text.
+    fileprivate func integerInSchema() -> Shape {
+        var shape = self
+        shape.encode = { .integer($0) }
+        shape.schema = .members([
+            "oneOf": .array([
+                .members([
+                    "type": .string("integer"), "minimum": .integer(Epoch.first), "maximum": .integer(Epoch.last),
+                ]), schema,
+            ])
+        ])
+        return shape
+    }
+}

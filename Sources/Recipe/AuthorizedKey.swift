@@ -1,0 +1,134 @@
+import Diagnostics
+import Foundation
+import SystemPackage
+
+/// An SSH public key as a line of authorized_keys has it (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"), without options.
+public struct AuthorizedKey: Sendable, Hashable {
+    /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, …
+    public let type: String
+    /// The key in base64.
+    public let base64: String
+    public let comment: String
+
+    /// The line for authorized_keys.
+    public var line: String { comment.isEmpty ? "\(type) \(base64)" : "\(type) \(base64) \(comment)" }
+
+    /// Fields of the decoded key behind its type (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709, section 4; OpenSSH's
+    /// PROTOCOL.u2f), with the check of each.
+    private static let types: [(name: String, check: @Sendable ([ArraySlice<UInt8>]) -> String?)] = [
+        ("ssh-ed25519", { $0.count == 1 && $0[0].count == 32 ? nil : "its body is not 32 bytes" }),
+        ("ecdsa-sha2-nistp256", { checkPoint($0, curve: "nistp256", size: 65) }),
+        ("ecdsa-sha2-nistp384", { checkPoint($0, curve: "nistp384", size: 97) }),
+        ("ecdsa-sha2-nistp521", { checkPoint($0, curve: "nistp521", size: 133) }),
+        ("sk-ssh-ed25519@openssh.com", { $0.count == 2 && $0[0].count == 32 ? nil : "its body is not 32 bytes" }),
+        ("sk-ecdsa-sha2-nistp256@openssh.com", { checkPoint(Array($0.dropLast()), curve: "nistp256", size: 65) }),
+        (
+            "ssh-rsa",
+            { fields in
+                guard fields.count == 2 else { return "it has not two numbers" }
+                let modulus = fields[1].drop { $0 == 0 }
+                let bits = modulus.count * 8 - (modulus.first?.leadingZeroBitCount ?? 0)
+                return bits >= 2048 ? nil : "it has \(bits) bits, and RSA keys need at least 2048"
+            }
+        ),
+    ]
+
+    private static func checkPoint(_ fields: [ArraySlice<UInt8>], curve: String, size: Int) -> String? {
+        guard fields.count == 2, fields[0].elementsEqual(curve.utf8) else { return "it is not on the curve \(curve)" }
+        return fields[1].count == size && fields[1].first == 4 ? nil : "its point is not \(size) bytes"
+    }
+
+    /// Parses `type base64 [comment]`.
+    ///
+    /// - Throws: `Refusal` for what sshd would not accept, and for keys that are too weak.
+    init(parsing line: String) throws {
+        let names = Self.types.map(\.name)
+        if line.contains("PRIVATE KEY") {
+            throw Refusal(
+                "this is a private key, and it must never leave its machine",
+                next: "use the public key, the file that ends in .pub; replace this one if others have seen it")
+        }
+        let fields = line.trimmingCharacters(in: .whitespaces).split(
+            maxSplits: 2, whereSeparator: { $0 == " " || $0 == "\t" }
+        ).map(String.init)
+        guard let type = fields.first, let known = Self.types.first(where: { $0.name == type }) else {
+            let type = fields.first ?? ""
+            throw Refusal(
+                type == "ssh-dss"
+                    ? "DSA keys are not accepted" : "unknown key type '\(type.prefix(60))'\(didYouMean(type, names))",
+                expected: "a line of a .pub file, such as: ssh-ed25519 AAAA… name",
+                next: "make one with: ssh-keygen -t ed25519")
+        }
+        guard fields.count >= 2, let bytes = decodeBase64(fields[1]), !bytes.isEmpty else {
+            throw Refusal("the key is not base64; was it cut off?", expected: "a whole line of a .pub file")
+        }
+        guard let parts = Self.fields(of: bytes), let inner = parts.first else {
+            throw Refusal("the key was cut off", expected: "a whole line of a .pub file")
+        }
+        guard inner.elementsEqual(type.utf8) else {
+            throw Refusal(
+                "the line says \(type), but the key in it is \(String(decoding: inner.prefix(40), as: UTF8.self))")
+        }
+        if let reason = known.check(Array(parts.dropFirst())) { throw Refusal("the \(type) key is refused: \(reason)") }
+        let comment = fields.count == 3 ? String(fields[2].drop { $0 == " " }) : ""
+        guard comment.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
+            throw Refusal("the key's comment has control characters in it")
+        }
+        self.type = type
+        self.base64 = fields[1]
+        self.comment = comment
+    }
+
+    /// Splits a key into its fields: each a 32-bit big-endian length and that many bytes (RFC 4251, section 5, "string").
+    private static func fields(of bytes: [UInt8]) -> [ArraySlice<UInt8>]? {
+        var fields: [ArraySlice<UInt8>] = []
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            guard rest.count >= 4 else { return nil }
+            let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+            rest = rest.dropFirst(4)
+            guard rest.count >= length else { return nil }
+            fields.append(rest.prefix(length))
+            rest = rest.dropFirst(length)
+        }
+        return fields
+    }
+
+    /// The keys of a .pub or authorized_keys file: a key a line; empty lines and comments are passed over.
+    static func keys(inFile text: String, named path: String) throws -> [AuthorizedKey] {
+        let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        if text.contains("PRIVATE KEY") { _ = try AuthorizedKey(parsing: "PRIVATE KEY") }
+        let keys = try lines.filter { !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace) }.map(
+            AuthorizedKey.init(parsing:))
+        guard !keys.isEmpty else { throw Refusal("'\(path)' has no key in it") }
+        return keys
+    }
+}
+
+extension AuthorizedKey {
+    /// A list of keys; a file stands for all the keys in it. They are read while the recipe is loaded, so that a recipe's
+    /// digest depends on the keys and a bad key is a mistake of the recipe.
+    static let listShape = Shape<[[AuthorizedKey]]>.list(
+        of: .oneOf(
+            "a public key",
+            [
+                .key(
+                    "file", fileShape, "A file of public keys, such as `~/.ssh/id_ed25519.pub`.",
+                    make: { $0 }, part: { _ in nil }),
+                .scalar(
+                    Shape<String>.text("a public key", pattern: "[^\\n]+", limit: 16_384).mapped(
+                        { line, _ in [try AuthorizedKey(parsing: line)] }, back: { $0.map(\.line).joined() }
+                    ), "A line of a .pub file.", make: { $0 }, part: { $0 }),
+            ]), called: "list of public keys (`ssh-ed25519 AAAA… name`) or `{file: …}`", limit: 100
+    ).mapped({ groups, _ in groups.flatMap { $0 } }, back: { $0.map { [$0] } })
+
+    private static let fileShape = Shape<HostPath>.existing(.file).mapped(
+        { path, _ in
+            do {
+                return try keys(
+                    inFile: try readText(path.path, limit: 64 << 10), named: path.written)
+            } catch let failure as Failure {
+                throw Refusal(failure.message, expected: failure.expected, next: failure.next)
+            }
+        }, back: { (_: [AuthorizedKey]) in HostPath(path: "", written: "") })
+}

@@ -1,0 +1,73 @@
+import Diagnostics
+import SystemPackage
+
+/// What a decoding is given and what it gathers: the mistakes of one recipe, all of them.
+final class Decoding {
+    /// The recipe's path, as messages write it.
+    let file: String
+    /// The folder that relative paths start at.
+    let folder: FilePath
+    /// What `~/` stands for; nil refuses it.
+    let home: FilePath?
+    private var mistakes: [(place: Node.Place, path: [PathStep], failure: Failure)] = []
+
+    init(file: String, folder: FilePath, home: FilePath?) {
+        self.file = file
+        self.folder = folder
+        self.home = home
+    }
+
+    /// Notes a mistake; decoding goes on behind it.
+    func refuse(
+        _ path: [PathStep], at place: Node.Place, _ message: String, expected: String? = nil, found: String? = nil,
+        next: String? = nil
+    ) {
+        let named = path.isEmpty ? message : "\(path.text): \(message)"
+        let failure = Failure(.usage, at: place.text(in: file), named, expected: expected, found: found, next: next)
+        mistakes.append((place, path, failure))
+    }
+
+    /// Whether nothing at, below or above `path` was refused, so that a check across keys may rely on it.
+    func isClean(_ path: String) -> Bool {
+        guard let steps = [PathStep](parsing: path) else { return false }
+        return !mistakes.contains { $0.path.overlaps(steps) && !$0.path.isEmpty }
+    }
+
+    /// - Throws: the one mistake as a `Failure`, or several as a `FailureList` in the order of the file's lines.
+    func finish() throws {
+        let sorted = mistakes.enumerated().sorted {
+            ($0.element.place.order, $0.offset) < ($1.element.place.order, $1.offset)
+        }
+        switch sorted.count {
+        case 0: return
+        case 1: throw sorted[0].element.failure
+        default: throw FailureList(sorted.map(\.element.failure))
+        }
+    }
+
+    /// An absolute path from one a recipe wrote: relative ones start at the recipe's folder, `~/` at the home folder.
+    func resolve(_ path: String) -> FilePath? {
+        if path == "~" || path.hasPrefix("~/") {
+            return home.map { $0.pushing(FilePath(String(path.dropFirst(2)))).lexicallyNormalized() }
+        }
+        return folder.pushing(FilePath(path)).lexicallyNormalized()
+    }
+}
+
+/// Why a value that has the right form is not accepted.
+struct Refusal: Error {
+    var message: String
+    var expected: String?
+    var next: String?
+
+    init(_ message: String, expected: String? = nil, next: String? = nil) {
+        self.message = message
+        self.expected = expected
+        self.next = next
+    }
+}
+
+/// `. Did you mean 'x'?` when a candidate is near, or nothing.
+func didYouMean(_ name: String, _ candidates: some Sequence<String>) -> String {
+    nearestName(to: name, in: candidates).map { ". Did you mean '\($0)'?" } ?? ""
+}

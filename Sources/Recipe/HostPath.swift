@@ -1,0 +1,55 @@
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A file or folder of the host that a recipe names.
+public struct HostPath: Sendable, Equatable {
+    /// Where it is: absolute after loading. It must not reach an output.
+    public var path: FilePath
+    /// As the recipe wrote it; messages and the manifest name it so.
+    public var written: String
+
+    public init(path: FilePath, written: String) {
+        self.path = path
+        self.written = written
+    }
+}
+
+/// What a path of a recipe must lead to.
+enum HostFileKind {
+    case file, folder
+}
+
+extension Shape where Value == HostPath {
+    /// A path of the host that must lead to something.
+    ///
+    /// Relative paths start at the recipe's folder, `~/` at the home folder. They may lead out of the recipe's project: a
+    /// recipe is its owner's file and may name any other of his.
+    ///
+    /// - Parameter folders: where a name without a slash is looked for, from the recipe's folder.
+    static func existing(_ kind: HostFileKind, named folders: [String] = []) -> Shape {
+        Shape<String>.text("a path", pattern: "[^\\x00-\\x1f]+", expected: "a path of a \(kind)").mapped(
+            { text, decoding in
+                let isName = !folders.isEmpty && !text.contains("/") && !text.hasPrefix(".") && !text.hasPrefix("~")
+                let candidates = isName ? folders.map { "\($0)/\(text)" } : [text]
+                for candidate in candidates {
+                    guard let path = decoding.resolve(candidate) else {
+                        throw Refusal(
+                            "'\(text)' starts at a home folder, and none is known", next: "write the whole path")
+                    }
+                    var status = stat()
+                    guard stat(path.string, &status) == 0 else { continue }
+                    guard (status.st_mode & S_IFMT == S_IFDIR) == (kind == .folder) else {
+                        throw Refusal("'\(candidate)' is not a \(kind)")
+                    }
+                    return HostPath(path: path, written: text)
+                }
+                throw Refusal(
+                    "there is no \(kind) '\(text)'",
+                    expected: "\(candidates.joined(separator: " or ")), seen from the recipe's folder")
+            }, back: \.written
+        ).summarized("path of a \(kind)")
+    }
+}

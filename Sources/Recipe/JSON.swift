@@ -1,0 +1,72 @@
+/// A JSON value whose objects keep the order of their keys, so that the same value always gives the same bytes.
+indirect enum JSON: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case string(String)
+    case array([JSON])
+    case object([Member])
+
+    struct Member: Sendable, Equatable {
+        var key: String
+        var value: JSON
+    }
+
+    /// An object from pairs; a pair without a value is left out.
+    static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
+        .object(pairs.compactMap { key, value in value.map { Member(key: key, value: $0) } })
+    }
+
+    subscript(key: String) -> JSON? {
+        guard case .object(let members) = self else { return nil }
+        return members.first { $0.key == key }?.value
+    }
+
+    /// Text in two-space indentation, ending in a line feed (RFC 8259; strings in UTF-8, escaped only where they must be).
+    var pretty: String { rendered(indent: 0) + "\n" }
+
+    /// The value on one line, as a person would write it.
+    var inline: String {
+        switch self {
+        case .null: "null"
+        case .bool(let value): value ? "true" : "false"
+        case .integer(let value): String(value)
+        case .string(let value): Self.quoted(value)
+        case .array(let items): "[" + items.map(\.inline).joined(separator: ", ") + "]"
+        case .object(let members):
+            "{" + members.map { Self.quoted($0.key) + ": " + $0.value.inline }.joined(separator: ", ") + "}"
+        }
+    }
+
+    private func rendered(indent: Int) -> String {
+        let inner = String(repeating: "  ", count: indent + 1)
+        let outer = String(repeating: "  ", count: indent)
+        switch self {
+        case .array(let items) where !items.isEmpty:
+            let lines = items.map { inner + $0.rendered(indent: indent + 1) }
+            return "[\n" + lines.joined(separator: ",\n") + "\n\(outer)]"
+        case .object(let members) where !members.isEmpty:
+            let lines = members.map { inner + Self.quoted($0.key) + ": " + $0.value.rendered(indent: indent + 1) }
+            return "{\n" + lines.joined(separator: ",\n") + "\n\(outer)}"
+        default: return inline
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20:
+                let hex = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

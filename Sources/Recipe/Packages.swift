@@ -1,0 +1,109 @@
+import SystemPackage
+
+extension Recipe {
+    /// Which Debian packages are installed, and from where.
+    public struct Packages: Sendable, Equatable {
+        /// The suites apt may take packages from. After loading never empty.
+        public var suites: [String] = []
+        public var components = ["main", "non-free-firmware"]
+        /// Packages as apt names them: `name`, `name=version` or `name/suite`.
+        public var install: [String] = []
+        /// Whether recommended packages are installed too.
+        public var recommends = false
+        public var preferences: [Preference] = []
+        /// The file of OpenPGP keys that archive signatures are checked against.
+        public var keyring = HostPath(
+            path: defaultKeyring, written: defaultKeyring.string)
+
+        private static let defaultKeyring = FilePath("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+        /// A pin (apt_preferences(5)).
+        public struct Preference: Sendable, Equatable {
+            /// A package's name, several with spaces between, a glob, or `*`.
+            public var package = ""
+            /// `release n=trixie-backports`, `version 1.2*` or `origin host`.
+            public var pin = ""
+            /// −32,768 to 32,767, not 0; above 1000 it allows a downgrade.
+            public var priority = 0
+        }
+
+        /// The names of the packages to install, without versions and suites.
+        public var installNames: [String] {
+            install.map { String($0.prefix { $0 != "=" && $0 != "/" }) }
+        }
+    }
+}
+
+extension Recipe.Packages {
+    static let name = Shape<String>.text(
+        "a package name", pattern: "[a-z0-9][a-z0-9+.-]+",
+        expected: "a-z, 0-9, '+', '-' and '.', at least two characters",
+        limit: 128)
+
+    static let shape = Shape<Recipe.Packages>.object(
+        Self(),
+        [
+            Key(
+                "suites", \.suites,
+                .list(
+                    of: .text(
+                        "a suite", pattern: "[a-z][a-z0-9-]*", expected: "a code name such as trixie-backports",
+                        limit: 64),
+                    called: "list of suites", limit: 16, identity: { $0 }
+                ).refusing { $0.isEmpty ? Refusal("the list is empty", expected: "at least one suite") : nil },
+                fallback: "the base's suite, its -updates and its -security",
+                example: .array([.string("trixie"), .string("trixie-backports")]),
+                "The suites of Debian's archive that are used."),
+            Key(
+                "components", \.components,
+                .list(
+                    of: .word("component", of: ["main", "contrib", "non-free", "non-free-firmware"]),
+                    called: "list of components", identity: { $0 }
+                ).refusing {
+                    $0.contains("main") ? nil : Refusal("main is missing", expected: "main and what else is needed")
+                },
+                "The components of each suite; `non-free-firmware` has the Pi's boot firmware."),
+            Key(
+                "install", \.install,
+                .list(
+                    of: .text(
+                        "a package", pattern: "[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+|/[a-z][a-z0-9-]*)?",
+                        expected: "a Debian package: name, name=version or name/suite", limit: 256),
+                    called: "list of packages", identity: { String($0.prefix { $0 != "=" && $0 != "/" }) }),
+                example: .array([.string("sudo"), .string("qemu-utils/trixie-backports")]),
+                "The packages to install beside the base system; what they depend on comes along."),
+            Key("recommends", \.recommends, .flag, "Whether recommended packages are installed too."),
+            Key(
+                "preferences", \.preferences, .list(of: Preference.shape, called: "list of pins", limit: 256),
+                "Which version apt prefers where there are several (apt_preferences(5))."),
+            Key(
+                "keyring", \.keyring, .existing(.file),
+                "The OpenPGP keys that the archive's signatures are checked against."),
+        ])
+}
+
+extension Recipe.Packages.Preference {
+    static let shape = Shape<Recipe.Packages.Preference>.object(
+        Self(),
+        [
+            Key(
+                "package", \.package,
+                .text(
+                    "a pin's package", pattern: "[A-Za-z0-9+.*?:/ -]+", expected: "package names, a glob, or '*'",
+                    limit: 1024),
+                required: true, example: .string("qemu-*"), "Which packages: names, a glob, or `*`."),
+            Key(
+                "pin", \.pin,
+                .text(
+                    "a pin", pattern: "(release|version|origin) [^\\n]+",
+                    expected: "'release n=…', 'version …' or 'origin …'", limit: 1024),
+                required: true, example: .string("release n=trixie-backports"), "Which versions of them."),
+            Key(
+                "priority", \.priority,
+                .integer("integer", in: -32768...32767).refusing {
+                    $0 == 0 ? Refusal("0 means nothing to apt", expected: "an integer that is not 0") : nil
+                },
+                required: true, example: .integer(500),
+                "500 is as good as any version, 990 better, above 1000 even a downgrade, below 0 never."),
+        ])
+}

@@ -1,0 +1,80 @@
+import Diagnostics
+import SystemPackage
+
+extension Recipe {
+    /// Reads a recipe, applies overrides, and checks all of it.
+    ///
+    /// - Parameters:
+    ///   - path: the YAML file, at most 1 MiB. Messages write it as it is given here; relative paths in the recipe start at its
+    ///     folder.
+    ///   - overrides: `a.b=c` each, as `--set` takes them, applied in order.
+    ///   - home: what `~/` stands for in the recipe's paths; nil refuses it.
+    /// - Throws: `Failure` of kind `.usage` for one mistake, `FailureList` for several, each with its line or override.
+    public static func load(path: FilePath, overrides: [String] = [], home: FilePath? = nil) throws -> Recipe {
+        let text = try readText(path, limit: 1 << 20)
+        return try parse(
+            text, file: path.string, folder: try absolute(path).removingLastComponent(), overrides: overrides,
+            home: home)
+    }
+
+    /// As ``load(path:overrides:home:)``, from text.
+    ///
+    /// - Parameters:
+    ///   - file: what messages call the text.
+    ///   - folder: the absolute folder where relative paths start.
+    public static func parse(
+        _ text: String, file: String, folder: FilePath, overrides: [String] = [], home: FilePath? = nil
+    ) throws -> Recipe {
+        var root = try YAMLReader.read(text, file: file)
+        for override in overrides { try root.apply(override: override) }
+        let decoding = Decoding(file: file, folder: folder, home: home)
+        guard var recipe = shape.decode(root, [], decoding) else {
+            try decoding.finish()
+            throw Failure(.usage, at: file, "the recipe could not be read")
+        }
+        recipe.completeDefaults()
+        recipe.resolveOwners(root, decoding)
+        recipe.check(root, decoding)
+        try decoding.finish()
+        return recipe
+    }
+
+    /// Fills in what is made from other keys.
+    private mutating func completeDefaults() {
+        if seed.isEmpty { seed = name }
+        if packages.suites.isEmpty, case .debian(let suite) = base {
+            packages.suites = suite == "sid" ? [suite] : [suite, "\(suite)-updates", "\(suite)-security"]
+        }
+        var taken = Set(accounts.users.compactMap(\.uid))
+        for index in accounts.users.indices where accounts.users[index].uid == nil {
+            let uid = (1000...59999).first { !taken.contains($0) } ?? 59999
+            taken.insert(uid)
+            accounts.users[index].uid = uid
+        }
+    }
+
+    /// Turns the owners of overlays into numbers.
+    private mutating func resolveOwners(_ root: Node, _ decoding: Decoding) {
+        guard decoding.isClean("accounts.users"), decoding.isClean("overlays") else { return }
+        for index in overlays.indices {
+            let text = overlays[index].ownerText
+            let numbers = text.split(separator: ":").compactMap { UInt32($0) }
+            if numbers.count == 2 {
+                overlays[index].owner = Overlay.Owner(uid: numbers[0], gid: numbers[1])
+            } else if let user = accounts.users.first(where: { $0.name == text }), let uid = user.uid {
+                overlays[index].owner = Overlay.Owner(uid: uid, gid: uid)
+            } else if text != "root" {
+                let names = ["root"] + accounts.users.map(\.name)
+                decoding.refuse(
+                    "overlays[\(index)].owner", in: root, "unknown account '\(text)'\(didYouMean(text, names))",
+                    expected: "one of \(names.joined(separator: ", ")), or UID:GID")
+            }
+        }
+    }
+}
+
+/// The absolute form of a path, from the working folder.
+private func absolute(_ path: FilePath) throws -> FilePath {
+    if path.isAbsolute { return path.lexicallyNormalized() }
+    return FilePath(try workingFolder()).pushing(path).lexicallyNormalized()
+}

@@ -1,0 +1,177 @@
+import Digests
+import SystemPackage
+
+extension Recipe {
+    /// How the system is set up.
+    public struct System: Sendable, Equatable {
+        public var hostname = "raspberrypi"
+        public var timezone = "UTC"
+        public var locale = "C.UTF-8"
+        public var wifi: Wifi?
+        public var ssh = SSH()
+        /// Whether a login prompt waits on the serial pins.
+        public var serialConsole = true
+        public var services = Services()
+
+        public struct Wifi: Sendable, Equatable {
+            /// The country whose radio rules apply (ISO 3166-1 alpha-2).
+            public var country = ""
+            /// The network's name: 1 to 32 bytes.
+            public var ssid = ""
+            public var passphrase = Passphrase.environment("")
+        }
+
+        /// Where the wifi passphrase comes from. A recipe holds none in plain text.
+        public enum Passphrase: Sendable, Equatable {
+            /// The first line of a file of the host; not read here.
+            case file(HostPath)
+            /// A variable of the environment; not read here.
+            case environment(String)
+            /// The 256-bit key that `wpa_passphrase` makes of it: 64 lower-case hex digits.
+            case psk(String)
+        }
+
+        public struct SSH: Sendable, Equatable {
+            public var enable = true
+            /// Whether sshd asks for passwords. Keys always work.
+            public var passwordLogin = false
+            public var port = 22
+        }
+
+        /// Units that systemd starts at boot, or not. Names have their suffix after loading: `docker.service`.
+        public struct Services: Sendable, Equatable {
+            public var enable: [String] = []
+            public var disable: [String] = []
+        }
+    }
+}
+
+extension Recipe.System {
+    /// A label of a host name (RFC 1123, section 2.1).
+    private static let label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+    /// The areas of the time zone database (tzdata, package tzdata of Debian 13; older names are in tzdata-legacy).
+    private static let areas = [
+        "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
+        "Etc",
+    ]
+
+    static let shape = Shape<Recipe.System>.object(
+        Self(),
+        [
+            Key(
+                "hostname", \.hostname,
+                .text(
+                    "a host name", pattern: "\(label)(\\.\(label))*",
+                    expected: "a-z, 0-9 and '-' (RFC 1123), not '-' first or last; at most 64 characters", limit: 64),
+                example: .string("rpi4"), "The system's name."),
+            Key(
+                "timezone", \.timezone,
+                .text(
+                    "a time zone", pattern: "(UTC|[A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+){1,2})", expected: "UTC, or Area/City"
+                ).refusing {
+                    let area = String($0.prefix { $0 != "/" })
+                    return area == "UTC" || areas.contains(area)
+                        ? nil
+                        : Refusal("unknown area '\(area)'\(didYouMean(area, areas))", expected: "UTC, or Area/City")
+                }, example: .string("Europe/Berlin"), "The time zone, from the time zone database."),
+            Key(
+                "locale", \.locale,
+                .text(
+                    "a locale", pattern: "(C|[a-z]{2,3}_[A-Z]{2})\\.UTF-8(@[a-z]+)?",
+                    expected: "C.UTF-8, or one such as de_DE.UTF-8"),
+                example: .string("en_GB.UTF-8"),
+                "The language and formats of the system. Others than `C.UTF-8` need the package locales-all."),
+            Key(optional: "wifi", \.wifi, Wifi.shape, fallback: "none", "A wireless network to join."),
+            Key("ssh", \.ssh, SSH.shape, "The SSH server."),
+            Key(
+                "serial_console", \.serialConsole, .flag,
+                "Whether the kernel writes to the serial pins and a login prompt waits there (115,200 baud)."),
+            Key("services", \.services, Services.shape, "What systemd starts at boot, beside what the packages bring."),
+        ])
+}
+
+extension Recipe.System.Wifi {
+    static let shape = Shape<Recipe.System.Wifi>.object(
+        Self(),
+        [
+            Key(
+                "country", \.country,
+                .text("a country", pattern: "[A-Z]{2}", expected: "two capital letters (ISO 3166-1), such as DE"),
+                required: true, example: .string("DE"), "The country whose radio rules apply."),
+            Key(
+                "ssid", \.ssid,
+                .text("a network name", pattern: "[^\\x00-\\x1f\\x7f]+").refusing {
+                    $0.utf8.count > 32 ? Refusal("'\($0)' is longer than 32 bytes (IEEE 802.11)") : nil
+                }, required: true, example: .string("home"), "The network's name."),
+            Key(
+                "passphrase", \.passphrase, Recipe.System.Passphrase.shape, required: true,
+                example: .members(["env": .string("WIFI_PASSPHRASE")]), "Where the passphrase comes from."),
+        ])
+}
+
+extension Recipe.System.Passphrase {
+    static let shape = Shape<Recipe.System.Passphrase>.oneOf(
+        "a passphrase",
+        [
+            .key(
+                "file", .existing(.file), "A file whose first line is the passphrase.",
+                make: { .file($0) }, part: { if case .file(let path) = $0 { path } else { nil } }),
+            .key(
+                "env", EnvironmentVariable.shape, "The environment variable that holds the passphrase.",
+                make: { .environment($0) }, part: { if case .environment(let name) = $0 { name } else { nil } }),
+            .key(
+                "psk", keyShape, "The key that `wpa_passphrase SSID` prints: 64 hex digits.",
+                make: { .psk($0) }, part: { if case .psk(let key) = $0 { key } else { nil } }),
+        ],
+        otherwise: Refusal(
+            "a passphrase does not stand in a recipe, where everyone who gets the recipe reads it",
+            expected: "one of {file: …}, {env: …}, {psk: …}", next: "write passphrase: {env: WIFI_PASSPHRASE}"))
+
+    /// The key itself never reaches a message or a manifest: it is printed as its digest.
+    private static let keyShape = Shape<String>(
+        summary: "64 hex digits",
+        schema: .members(["type": .string("string"), "pattern": .string("^[0-9A-Fa-f]{64}$")]),
+        decode: { node, path, decoding in
+            if let text = scalarText(node), matches(text, "[0-9A-Fa-f]{64}") { return text.lowercased() }
+            decoding.refuse(
+                path, at: node.place, "not a wifi key", expected: "64 hex digits",
+                next: "make one with: wpa_passphrase SSID")
+            return nil
+        },
+        encode: { .members(["sha256": .string(SHA256Digest.of($0).hex)]) })
+}
+
+extension Recipe.System.SSH {
+    static let shape = Shape<Recipe.System.SSH>.object(
+        Self(),
+        [
+            Key("enable", \.enable, .flag, "Whether the SSH server starts at boot."),
+            Key(
+                "password_login", \.passwordLogin, .flag,
+                "Whether it accepts passwords. Keys always work."),
+            Key("port", \.port, .integer("TCP port", in: 1...65535), "The port it listens on."),
+        ])
+}
+
+extension Recipe.System.Services {
+    private static let unit = Shape<String>.text(
+        "a unit", pattern: "[A-Za-z0-9:_.@\\\\-]+", expected: "a unit's name, such as docker or fstrim.timer",
+        limit: 255
+    ).mapped({ name, _ in suffixes.contains { name.hasSuffix($0) } ? name : name + ".service" }, back: { $0 })
+
+    private static let suffixes = [
+        ".service", ".socket", ".timer", ".mount", ".automount", ".path", ".target", ".swap", ".slice",
+    ]
+
+    static let shape = Shape<Recipe.System.Services>.object(
+        Self(),
+        [
+            Key(
+                "enable", \.enable, .list(of: unit, called: "list of units", identity: { $0 }),
+                example: .array([.string("fstrim.timer")]), "Units to start at boot."),
+            Key(
+                "disable", \.disable, .list(of: unit, called: "list of units", identity: { $0 }),
+                example: .array([.string("docker")]), "Units not to start at boot."),
+        ])
+}
