@@ -11,6 +11,8 @@ final class BlockDecoder {
     private let file: XZFile
     private let stream: UnsafeMutablePointer<lzma_stream>
     private let filters: UnsafeMutablePointer<lzma_filter>
+    /// liblzma keeps a pointer to this while it decodes.
+    private let header: UnsafeMutablePointer<lzma_block>
     private var input = [UInt8](repeating: 0, count: inputSize)
 
     init(_ file: XZFile) {
@@ -19,21 +21,33 @@ final class BlockDecoder {
         stream.initialize(to: lzma_stream())
         filters = .allocate(capacity: Int(LZMA_FILTERS_MAX) + 1)
         filters.initialize(repeating: lzma_filter(id: LZMA_VLI_NONE, options: nil), count: Int(LZMA_FILTERS_MAX) + 1)
+        header = .allocate(capacity: 1)
+        header.initialize(to: lzma_block())
     }
 
     deinit {
         lzma_end(stream)
         stream.deallocate()
         filters.deallocate()
+        header.deallocate()
     }
 
     /// Unpacks a block into a buffer of its uncompressed size.
     ///
     /// - Throws: `Failure` that names the block; `CancellationError`.
-    func decode(_ block: XZBlock, into output: UnsafeMutableRawBufferPointer) throws {
+    private func decode(_ block: XZBlock, into output: UnsafeMutableRawBufferPointer) throws {
         try withDecoder(of: block) { decoder in
             try decoder.read(into: output)
             try decoder.finish()
+        }
+    }
+
+    /// Unpacks a whole block; the caller has checked its size.
+    func bytes(of block: XZBlock) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: Int(block.uncompressedSize)) { buffer, count in
+            let raw = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: Int(block.uncompressedSize))
+            try decode(block, into: raw)
+            count = raw.count
         }
     }
 
@@ -57,46 +71,66 @@ final class BlockDecoder {
         }
     }
 
-    private func withDecoder(of block: XZBlock, _ body: (borrowing RunningDecoder) throws -> Void) throws {
+    /// What unpacking the block takes, in bytes.
+    ///
+    /// - Throws: `Failure` that names the block when its header is damaged or asks for more than 128 MiB.
+    func memory(for block: XZBlock) throws -> UInt64 {
+        try readHeader(of: block)
+        defer { lzma_filters_free(filters, nil) }
+        return lzma_raw_decoder_memusage(filters)
+    }
+
+    /// Decodes a block's header into `header` and `filters`, whose options the caller frees.
+    private func readHeader(of block: XZBlock) throws {
         let start = try file.file.bytes(at: block.offset, count: 1)
         // A block header starts with its size in words of four bytes, less one; zero is the index (section 3.1.1).
         guard start[0] != 0 else { throw damaged(block, "no block header") }
-        let headerSize = (Int(start[0]) + 1) * 4
-        guard UInt64(headerSize) < block.unpaddedSize else { throw damaged(block, "a header longer than the block") }
-        let header = try file.file.bytes(at: block.offset, count: headerSize)
+        let size = (Int(start[0]) + 1) * 4
+        guard UInt64(size) < block.unpaddedSize else { throw damaged(block, "a header longer than the block") }
+        let bytes = try file.file.bytes(at: block.offset, count: size)
 
-        var options = lzma_block()
-        options.version = 1
-        options.check = lzma_check(UInt32(block.check))
-        options.header_size = UInt32(headerSize)
-        options.filters = filters
-        let code = lzma_block_header_decode(&options, nil, header)
+        header.pointee = lzma_block()
+        header.pointee.version = 1
+        header.pointee.check = lzma_check(UInt32(block.check))
+        header.pointee.header_size = UInt32(size)
+        header.pointee.filters = filters
+        let code = lzma_block_header_decode(header, nil, bytes)
         guard code == LZMA_OK else { throw damaged(block, "a block header with \(words(for: code))") }
-        defer { lzma_filters_free(filters, nil) }
+        do { try checkHeader(of: block) } catch {
+            lzma_filters_free(filters, nil)
+            throw error
+        }
+    }
+
+    private func checkHeader(of block: XZBlock) throws {
         let memory = lzma_raw_decoder_memusage(filters)
         guard memory <= Self.memoryLimit else {
             throw Failure(
-                at: file.path.string, "block \(block.number + 1) of \(file.blocks.count) needs too much memory to unpack",
-                expected: "at most \(Self.memoryLimit >> 20) MiB", found: memory == .max ? "unsupported filters" : "\(memory >> 20) MiB")
+                at: file.path.string,
+                "block \(block.number + 1) of \(file.blocks.count) needs too much memory to unpack",
+                expected: "at most \(Self.memoryLimit >> 20) MiB",
+                found: memory == .max ? "unsupported filters" : "\(memory >> 20) MiB")
         }
-        guard lzma_block_compressed_size(&options, block.unpaddedSize) == LZMA_OK else {
+        guard lzma_block_compressed_size(header, block.unpaddedSize) == LZMA_OK else {
             throw damaged(block, "another size in its header than in the index")
         }
-        guard options.uncompressed_size == LZMA_VLI_NONE || options.uncompressed_size == block.uncompressedSize else {
+        let size = header.pointee.uncompressed_size
+        guard size == LZMA_VLI_NONE || size == block.uncompressedSize else {
             throw damaged(block, "another unpacked size in its header than in the index")
         }
-        options.uncompressed_size = block.uncompressedSize
-        let started = lzma_block_decoder(stream, &options)
-        guard started == LZMA_OK else { throw damaged(block, words(for: started)) }
-        // The decoder keeps a pointer to `options` until it ends, hence the body.
-        try withUnsafeMutablePointer(to: &options) { _ in
-            try input.withUnsafeMutableBytes { input in
-                stream.pointee.next_in = nil
-                stream.pointee.avail_in = 0
-                try body(
-                    RunningDecoder(
-                        owner: self, block: block, stream: stream, input: input, start: block.offset + UInt64(headerSize)))
-            }
+        header.pointee.uncompressed_size = block.uncompressedSize
+    }
+
+    private func withDecoder(of block: XZBlock, _ body: (RunningDecoder) throws -> Void) throws {
+        try readHeader(of: block)
+        defer { lzma_filters_free(filters, nil) }
+        let code = lzma_block_decoder(stream, header)
+        guard code == LZMA_OK else { throw damaged(block, words(for: code)) }
+        let start = block.offset + UInt64(header.pointee.header_size)
+        try input.withUnsafeMutableBytes { input in
+            stream.pointee.next_in = nil
+            stream.pointee.avail_in = 0
+            try body(RunningDecoder(owner: self, block: block, stream: stream, input: input, start: start))
         }
     }
 
@@ -124,7 +158,8 @@ private final class RunningDecoder {
     private var isFinished = false
 
     init(
-        owner: BlockDecoder, block: XZBlock, stream: UnsafeMutablePointer<lzma_stream>, input: UnsafeMutableRawBufferPointer,
+        owner: BlockDecoder, block: XZBlock, stream: UnsafeMutablePointer<lzma_stream>,
+        input: UnsafeMutableRawBufferPointer,
         start: UInt64
     ) {
         self.owner = owner
@@ -147,7 +182,9 @@ private final class RunningDecoder {
         stream.pointee.next_out = nil
         stream.pointee.avail_out = 0
         while !isFinished { try step() }
-        guard position == end, stream.pointee.avail_in == 0 else { throw owner.damaged(block, "an end before the index says") }
+        guard position == end, stream.pointee.avail_in == 0 else {
+            throw owner.damaged(block, "an end before the index says")
+        }
     }
 
     private func step() throws {

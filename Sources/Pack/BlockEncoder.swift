@@ -33,6 +33,8 @@ private final class BlockCoder {
     private let stream: UnsafeMutablePointer<lzma_stream>
     private let filters: UnsafeMutablePointer<lzma_filter>
     private let options: UnsafeMutablePointer<lzma_options_lzma>
+    /// liblzma writes the sizes here when a block is done.
+    private let block: UnsafeMutablePointer<lzma_block>
 
     init(_ settings: XZSettings) {
         stream = .allocate(capacity: 1)
@@ -42,6 +44,8 @@ private final class BlockCoder {
         filters = .allocate(capacity: 2)
         filters.initialize(to: lzma_filter(id: LZMA_FILTER_LZMA2_ID, options: options))
         (filters + 1).initialize(to: lzma_filter(id: LZMA_VLI_NONE, options: nil))
+        block = .allocate(capacity: 1)
+        block.initialize(to: lzma_block())
     }
 
     deinit {
@@ -49,38 +53,32 @@ private final class BlockCoder {
         stream.deallocate()
         filters.deallocate()
         options.deallocate()
+        block.deallocate()
     }
 
     func encode(_ data: [UInt8]) throws -> EncodedBlock {
-        var block = lzma_block()
-        block.version = 0
-        block.check = LZMA_CHECK_CRC64
-        block.filters = filters
-        try check(lzma_block_encoder(stream, &block))
+        block.pointee = lzma_block()
+        block.pointee.check = LZMA_CHECK_CRC64
+        block.pointee.filters = filters
+        try check(lzma_block_encoder(stream, block))
 
         // The encoder sees all of its input from the first call on, so that its output cannot depend on how the work is cut.
         let bound = lzma_block_buffer_bound(data.count)
-        var failure: (any Error)?
         let body = try data.withUnsafeBytes { input in
             try [UInt8](unsafeUninitializedCapacity: bound) { output, count in
                 stream.pointee.next_in = input.bindMemory(to: UInt8.self).baseAddress
                 stream.pointee.avail_in = input.count
-                do { count = try run(into: output) } catch { failure = error }
-                stream.pointee.next_in = nil
-                stream.pointee.avail_in = 0
-                stream.pointee.next_out = nil
-                stream.pointee.avail_out = 0
-                if let failure { throw failure }
+                count = try run(into: output)
             }
         }
 
         // Both sizes are in the header, as `xz -T` writes it, so that decoders can work on several blocks at once.
-        try check(lzma_block_header_size(&block))
-        var bytes = [UInt8](repeating: 0, count: Int(block.header_size))
-        try check(lzma_block_header_encode(&block, &bytes))
+        try check(lzma_block_header_size(block))
+        var bytes = [UInt8](repeating: 0, count: Int(block.pointee.header_size))
+        try check(lzma_block_header_encode(block, &bytes))
         bytes.append(contentsOf: body)
         return EncodedBlock(
-            bytes: bytes, unpaddedSize: lzma_block_unpadded_size(&block), uncompressedSize: UInt64(data.count))
+            bytes: bytes, unpaddedSize: lzma_block_unpadded_size(block), uncompressedSize: UInt64(data.count))
     }
 
     private func run(into output: UnsafeMutableBufferPointer<UInt8>) throws -> Int {
@@ -98,6 +96,8 @@ private final class BlockCoder {
     }
 
     private func check(_ code: lzma_ret) throws {
-        guard code == LZMA_OK else { throw Failure(at: "xz", "a block could not be compressed", found: words(for: code)) }
+        guard code == LZMA_OK else {
+            throw Failure(at: "xz", "a block could not be compressed", found: words(for: code))
+        }
     }
 }

@@ -1,6 +1,5 @@
 import CLZMA
 import Diagnostics
-import Digests
 import Storage
 
 /// Reads a file from its start, as a stream, to find out why it cannot be read from its end.
@@ -121,5 +120,3 @@ private final class StreamWalk {
             found: "\(words(for: code)) at byte \(offset), \(unpacked) bytes into the unpacked file")
     }
 }
-
-func hexByte(_ bytes: [UInt8]) -> String { encodeHex(bytes) }

@@ -26,7 +26,7 @@ extension XZFile {
         }
         try await writeAtomically(to: path) { file in
             try file.truncate(to: uncompressedSize)
-            let pool = decoders(workers)
+            let pool = try decoders(workers)
             let progress = PackProgress(reporter: progress, step: step, total: uncompressedSize)
             try await withThrowingTaskGroup(of: UInt64.self) { group in
                 var running = 0
@@ -63,7 +63,7 @@ extension XZFile {
             return await hasher.finalize()
         }
         let window = max(1, min(2 * workers, Int(Self.memoryBudget / max(1, largest))))
-        let pool = decoders(workers)
+        let pool = try decoders(workers)
         try await withThrowingTaskGroup(of: (Int, [UInt8]).self) { group in
             var ready: [Int: [UInt8]] = [:]
             var next = 0
@@ -86,9 +86,11 @@ extension XZFile {
         return await hasher.finalize()
     }
 
-    private func decoders(_ wanted: Int) -> Pool<DecodingThread> {
-        let limit = Int(Self.memoryBudget / BlockDecoder.memoryLimit)
-        return Pool((0..<max(1, min(wanted, max(limit, blocks.count == 1 ? 1 : 8)))).map { _ in DecodingThread(self) })
+    /// As many decoders as are wanted and fit into the budget, at least one.
+    private func decoders(_ wanted: Int) throws -> Pool<DecodingThread> {
+        let header = BlockDecoder(self)
+        let most = try blocks.reduce(1) { max($0, try header.memory(for: $1)) }
+        return Pool((0..<max(1, min(wanted, Int(Self.memoryBudget / most)))).map { _ in DecodingThread(self) })
     }
 }
 
@@ -108,13 +110,7 @@ private actor DecodingThread {
         }
     }
 
-    func bytes(of block: XZBlock) throws -> [UInt8] {
-        try [UInt8](unsafeUninitializedCapacity: Int(block.uncompressedSize)) { buffer, count in
-            let raw = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: Int(block.uncompressedSize))
-            try decoder.decode(block, into: raw)
-            count = raw.count
-        }
-    }
+    func bytes(of block: XZBlock) throws -> [UInt8] { try decoder.bytes(of: block) }
 
     /// Writes what is not zero, in units of 64 KiB, into a file that reads as zeros so far.
     private func writeSparse(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, into file: OpenFile) throws {

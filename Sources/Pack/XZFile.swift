@@ -1,5 +1,6 @@
 import CLZMA
 import Diagnostics
+import Digests
 import Storage
 import SystemPackage
 
@@ -47,8 +48,7 @@ public struct XZFile: Sendable {
         guard start.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) else {
             throw Failure(
                 at: path.string, "this is not an .xz file", expected: "fd 37 7a 58 5a 00 at its start",
-                found: start.isEmpty
-                    ? "an empty file" : start.prefix(6).map { [$0] }.map(hexByte).joined(separator: " "))
+                found: start.isEmpty ? "an empty file" : start.prefix(6).map { encodeHex([$0]) }.joined(separator: " "))
         }
         let parsed: [XZStreamIndex]
         do { parsed = try Self.streams(of: file, size) } catch is BrokenStructure {
@@ -61,7 +61,8 @@ public struct XZFile: Sendable {
                 blocks.append(
                     XZBlock(
                         number: blocks.count, offset: stream.offset + entry.offset, unpaddedSize: entry.unpaddedSize,
-                        uncompressedOffset: uncompressed, uncompressedSize: entry.uncompressedSize, check: stream.check))
+                        uncompressedOffset: uncompressed, uncompressedSize: entry.uncompressedSize, check: stream.check)
+                )
                 let (sum, overflow) = uncompressed.addingReportingOverflow(entry.uncompressedSize)
                 guard !overflow, sum <= UInt64(Int64.max) else {
                     throw Failure(at: path.string, "the .xz file claims to unpack to more than 2^63 bytes")
@@ -135,7 +136,8 @@ struct XZStreamIndex {
         let indexOffset = indexEnd - footer.backward_size
 
         let room = XZFile.indexMemory - min(XZFile.indexMemory, UInt64(known) * 24)
-        let tooLarge = Failure(at: place, "the index is too large", expected: "at most \(XZFile.indexMemory >> 20) MiB of memory")
+        let tooLarge = Failure(
+            at: place, "the index is too large", expected: "at most \(XZFile.indexMemory >> 20) MiB of memory")
         guard footer.backward_size <= room else { throw tooLarge }
         let bytes = try file.bytes(at: indexOffset, count: Int(footer.backward_size))
         var decoded: OpaquePointer?
@@ -155,7 +157,8 @@ struct XZStreamIndex {
         let headerBytes = try file.bytes(at: offset, count: Int(XZFile.headerSize))
         guard lzma_stream_header_decode(&header, headerBytes) == LZMA_OK else { throw BrokenStructure() }
         guard lzma_stream_flags_compare(&header, &footer) == LZMA_OK else {
-            throw Failure(at: place, "the stream's header and footer do not fit together", found: "a stream at byte \(offset)")
+            throw Failure(
+                at: place, "the stream's header and footer do not fit together", found: "a stream at byte \(offset)")
         }
         check = Int(header.check.rawValue)
         guard lzma_check_is_supported(header.check) != 0 else {

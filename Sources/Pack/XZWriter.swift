@@ -44,7 +44,8 @@ public struct XZWriter: Sendable {
     /// - Parameter step: the name under which progress is reported, in bytes of the source.
     /// - Throws: `Failure` when the source cannot be read or the file not be written; `CancellationError`.
     public func write(
-        _ source: any ByteSource, to path: FilePath, progress: any ProgressReporter = SilentProgress(), step: String = "pack"
+        _ source: any ByteSource, to path: FilePath, progress: any ProgressReporter = SilentProgress(),
+        step: String = "pack"
     ) async throws -> XZSummary {
         try await writeAtomically(to: path) { file in
             try await write(source, into: file, progress: progress, step: step)
@@ -115,7 +116,8 @@ public struct XZWriter: Sendable {
 
         let digest = try stream.finish()
         return XZSummary(
-            size: stream.size, digest: digest, uncompressedSize: source.size, uncompressedDigest: await reader.finalize(),
+            size: stream.size, digest: digest, uncompressedSize: source.size,
+            uncompressedDigest: await reader.finalize(),
             newBlocks: counts.new, reusedBlocks: counts.reused, zeroBlocks: counts.zero)
     }
 
