@@ -9,8 +9,9 @@ import Storage
 /// Reads a tar archive (ustar, GNU, pax; sparse files; extended attributes) from a range of a file, member by member,
 /// through libarchive. Belongs to one task.
 ///
-/// Names are bytes. libarchive hands on those of ustar and GNU headers as they are, and converts those of pax headers from
-/// UTF-8 to the locale's character set; so every call is made in the C.UTF-8 locale, whatever the process has.
+/// Names are bytes. libarchive hands on those of ustar and GNU headers as they are, but composes those of pax headers
+/// (NFC) on the way from UTF-8 to the locale's character set. Every call is made in the C locale, where that conversion
+/// fails for all but ASCII and libarchive falls back on the bytes as they stand.
 public final class ArchiveReader {
     private let archive: OpaquePointer
     private let input: ArchiveInput
@@ -27,7 +28,7 @@ public final class ArchiveReader {
     public init(
         _ file: OpenFile, range: Range<UInt64>, compression: ArchiveCompression, limits: ArchiveLimits, place: String
     ) throws {
-        guard let archive = archive_read_new(), let locale = piforge_utf8_locale() else {
+        guard let archive = archive_read_new(), let locale = piforge_c_locale() else {
             throw Failure(at: place, "no memory left to read the archive")
         }
         self.archive = archive
@@ -35,7 +36,7 @@ public final class ArchiveReader {
         self.input = ArchiveInput(file, range)
         self.limits = limits
         self.place = place
-        try inUTF8 {
+        try inCLocale {
             archive_read_support_format_tar(archive)
             switch compression {
             case .none: archive_read_support_filter_none(archive)
@@ -64,7 +65,7 @@ public final class ArchiveReader {
     /// - Throws: `Failure` when the archive is damaged or exceeds its limits.
     public func next() throws -> ArchiveMember? {
         try Task.checkCancellation()
-        current = try inUTF8 { () throws -> ArchiveMember? in
+        current = try inCLocale { () throws -> ArchiveMember? in
             var entry: OpaquePointer?
             let status = archive_read_next_header(archive, &entry)
             if status == ARCHIVE_EOF { return nil }
@@ -88,7 +89,7 @@ public final class ArchiveReader {
             var bytes: UnsafeRawPointer?
             var count = 0
             var offset: Int64 = 0
-            let status = inUTF8 { archive_read_data_block(archive, &bytes, &count, &offset) }
+            let status = inCLocale { archive_read_data_block(archive, &bytes, &count, &offset) }
             if status == ARCHIVE_EOF { return }
             try check(status)
             guard count > 0 else { continue }
@@ -118,7 +119,7 @@ public final class ArchiveReader {
         }
     }
 
-    private func inUTF8<Result>(_ body: () throws -> Result) rethrows -> Result {
+    private func inCLocale<Result>(_ body: () throws -> Result) rethrows -> Result {
         let before = uselocale(locale)
         defer { uselocale(before) }
         return try body()

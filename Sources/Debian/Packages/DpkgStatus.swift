@@ -31,7 +31,7 @@ enum DpkgStatus {
             known[name] = isRelation ? Dependency.render(try package.dependencies(name)) : field.value
         }
         known["Status"] = "install ok unpacked"
-        known["Conffiles"] = conffiles.isEmpty ? nil : conffiles.map { "\n \($0.path) \($0.md5)" }.joined()
+        known["Conffiles"] = conffiles.isEmpty ? nil : conffiles.map { "\n \($0.path) \($0.state)" }.joined()
         for flag in ["Essential", "Protected"] where known[flag] != "yes" { known[flag] = nil }
         if known["Multi-Arch"] == "no" { known["Multi-Arch"] = nil }
         let fields = order.compactMap { name in
@@ -41,10 +41,11 @@ enum DpkgStatus {
     }
 }
 
-/// A file of a package that its administrator may edit, and the MD5 of the version that the package ships.
+/// A file of a package that its administrator may edit.
 struct Conffile {
     let path: EntryPath
-    let md5: String
+    /// What stands after the path in the status file: the MD5 of the version that the package ships.
+    let state: String
 
     /// The conffiles a package declares, each of which it must ship as a plain file.
     ///
@@ -66,8 +67,12 @@ struct Conffile {
         var result: [Conffile] = []
         for line in try reader.text(of: list, limit: 1 << 20).split(separator: "\n") {
             let words = line.split(separator: " ").map(String.init)
-            // A file that the new version takes away; on a fresh install it is not there.
-            if words.first == "remove-on-upgrade" { continue }
+            if words.count == 2, words[0] == "remove-on-upgrade" {
+                // Only an upgrade has something to remove; dpkg notes the wish.
+                result.append(
+                    Conffile(path: try EntryPath(validating: words[1]), state: "newconffile remove-on-upgrade"))
+                continue
+            }
             guard words.count == 1, words[0].hasPrefix("/") else {
                 throw Failure(at: place, "the line is not an absolute path", found: String(line))
             }
@@ -77,7 +82,7 @@ struct Conffile {
             }
             // Another package replaces it.
             guard placed.paths.contains(path) else { continue }
-            result.append(Conffile(path: path, md5: md5Hex(try reader.bytes(of: content))))
+            result.append(Conffile(path: path, state: md5Hex(try reader.bytes(of: content))))
         }
         return result
     }
