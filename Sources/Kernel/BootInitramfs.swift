@@ -1,4 +1,5 @@
 import Diagnostics
+import Digests
 import Layers
 
 /// The initramfs that an image boots with until the board makes its own: busybox, a small init, and the modules that
@@ -40,6 +41,14 @@ public enum BootInitramfs {
 
     /// What no device asks for, loaded first.
     public static let fileSystemModules = ["crc32c_generic", "libcrc32c", "ext4"]
+
+    /// A digest of all that decides the initramfs besides the tree: the init script and the modules it takes.
+    public static var rulesDigest: SHA256Digest {
+        let hasher = KeyHasher(purpose: "boot initramfs")
+        hasher.add(PackageResources.boot_init_sh)
+        for name in requiredModules + driverModules + fileSystemModules { hasher.add(name) }
+        return hasher.finalize()
+    }
 
     /// Makes the initramfs for one kernel of a tree that has been through ``Depmod``.
     ///

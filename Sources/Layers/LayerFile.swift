@@ -67,6 +67,16 @@ public struct LayerStore: Sendable {
         return try Self.read(path, name: name)
     }
 
+    /// Stores a layer under a key, its content with it.
+    ///
+    /// - Returns: the layer as it is stored.
+    public func store(_ layer: Layer, as key: SHA256Digest) throws -> Layer {
+        try self.layer(key, name: layer.name) { writer in
+            for path in layer.whiteouts { writer.addWhiteout(path) }
+            for entry in layer.entries { try writer.add(entry) }
+        }
+    }
+
     /// Reads a layer file's index and checks it against its digest.
     static func read(_ path: FilePath, name: String) throws -> Layer {
         let file = try OpenFile.reading(path)

@@ -21,7 +21,7 @@ enum ControlMembers {
                 throw Failure(at: here, "only plain files may stand in control.tar, and no folders")
             }
             let name = String(decoding: path.bytes, as: UTF8.self)
-            guard isPackageName(name), !name.contains("."), name.utf8.count <= 100, !reserved.contains(name) else {
+            guard isControlName(name), !name.contains("."), name.utf8.count <= 100, !reserved.contains(name) else {
                 throw Failure(at: here, "'\(name)' is not a name for a control file")
             }
             guard seen.insert(path).inserted else { throw Failure(at: here, "the file stands twice in the archive") }

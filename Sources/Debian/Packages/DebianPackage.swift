@@ -162,7 +162,7 @@ public enum DebianPackage {
                     at: "\(place): control", "the \(field) is another than asked for", expected: value, found: found)
             }
         }
-        guard isPackageName(package.name) else {
+        guard isControlName(package.name) else {
             throw Failure(at: "\(place): control", "'\(package.name)' is not a package name")
         }
     }

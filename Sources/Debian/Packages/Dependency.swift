@@ -81,8 +81,8 @@ public struct Dependency: Sendable, CustomStringConvertible {
             constraint = (relation, try DebianVersion(String(trim(inside.dropFirst(sign.count))), place: place))
         }
         let parts = head.split(separator: ":", omittingEmptySubsequences: false)
-        guard let name = parts.first, isPackageName(name), parts.count <= 2, parts.last?.isEmpty == false,
-            parts.dropFirst().allSatisfy({ isPackageName($0) })
+        guard let name = parts.first, isControlName(name), parts.count <= 2, parts.last?.isEmpty == false,
+            parts.dropFirst().allSatisfy({ isControlName($0) })
         else { throw refuse() }
         return PackageRelation(
             name: String(name), qualifier: parts.count == 2 ? String(parts[1]) : nil, constraint: constraint)
@@ -95,9 +95,9 @@ public struct Dependency: Sendable, CustomStringConvertible {
     }
 }
 
-/// Whether this is a package name: letters, digits, `+`, `-` and `.` (`_` in some old ones), beginning with a letter or a digit
+/// Whether a control file may name a package so: letters, digits, `+`, `-` and `.` (`_` in some old ones), beginning with a letter or a digit
 /// (Debian Policy 5.6.7).
-func isPackageName(_ name: some StringProtocol) -> Bool {
+func isControlName(_ name: some StringProtocol) -> Bool {
     guard let first = name.utf8.first else { return false }
     func isAlphanumeric(_ byte: UInt8) -> Bool {
         (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)

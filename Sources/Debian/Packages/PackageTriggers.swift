@@ -37,7 +37,7 @@ struct PackageTriggers {
 
     /// A path without empty components, or a name like a package's, without `_`.
     private static func isTriggerName(_ name: String) -> Bool {
-        if !name.hasPrefix("/") { return isPackageName(name) && !name.contains("_") }
+        if !name.hasPrefix("/") { return isControlName(name) && !name.contains("_") }
         return (try? EntryPath(validating: name))?.description == name
     }
 }

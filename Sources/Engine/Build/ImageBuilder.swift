@@ -101,7 +101,7 @@ public struct ImageBuilder: Sendable {
         var secrets = Secrets(
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let sources = try ArchiveSource.suites(
-            recipe.packages.suites, components: recipe.packages.components, keyring: FilePath(recipe.packages.keyring))
+            recipe.packages.suites, components: recipe.packages.components, keyring: recipe.packages.keyring.path)
         let request = try PackageRequest(
             sources: sources, packages: recipe.packages.install + recipe.ownPackages.filter {
                 !recipe.packages.installNames.contains($0)

@@ -21,7 +21,7 @@ extension Recipe {
     /// - Throws: `Failure` for a secret that is missing.
     func systemSteps(secrets: inout Secrets) throws -> [any Step] {
         [
-            FirstBootStep(grow: disk.grow, hostKeys: system.ssh.enable), FileSystemTableStep(),
+            FileSystemTableStep(),
             SystemStep(hostname: system.hostname, timezone: system.timezone, locale: system.locale),
             NetworkStep(wireless: try secrets.wireless()),
             SSHStep(
@@ -48,7 +48,7 @@ extension Recipe {
             var modes: [EntryPath: UInt16] = [:]
             for mode in overlay.modes { modes[try EntryPath(validating: mode.path)] = mode.mode }
             return try OverlayStep(
-                folder: overlay.folder, target: EntryPath(validating: overlay.to), uid: overlay.owner.uid,
+                folder: overlay.folder.path, target: EntryPath(validating: overlay.to), uid: overlay.owner.uid,
                 gid: overlay.owner.gid, modes: modes)
         }
     }

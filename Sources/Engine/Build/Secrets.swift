@@ -30,7 +30,7 @@ struct Secrets {
         switch source {
         case nil: return .locked
         case .hash(let hash): return .hash(hash)
-        case .file(let path): plain = try Self.firstLine(of: path, for: "accounts: \(user)")
+        case .file(let path): plain = try Self.firstLine(of: path.path, for: "accounts: \(user)")
         case .environment(let name): plain = try variable(name, for: "accounts: \(user)")
         case .generate:
             let isNew = credentials.passwords[user] == nil
@@ -49,7 +49,7 @@ struct Secrets {
         let phrase: String
         switch wifi.passphrase {
         case .psk(let key): return WirelessNetwork(country: wifi.country, ssid: wifi.ssid, key: key)
-        case .file(let path): phrase = try Self.firstLine(of: path, for: "system.wifi.passphrase")
+        case .file(let path): phrase = try Self.firstLine(of: path.path, for: "system.wifi.passphrase")
         case .environment(let name): phrase = try variable(name, for: "system.wifi.passphrase")
         }
         guard (8...63).contains(phrase.utf8.count) else {

@@ -1,0 +1,99 @@
+import Debian
+import Digests
+import Pack
+import Recipe
+import Storage
+import SystemPackage
+
+extension ImageBuilder {
+    /// Writes what lies beside the image: the manifest, the sums, and the credentials where there are any.
+    func writeCompanions(
+        _ inputs: Inputs, _ packages: ProvidedPackages, _ disk: AssembledDisk, _ system: SystemTree,
+        _ image: Manifest.Image
+    ) throws {
+        let manifest = Manifest(
+            name: recipe.name, epoch: recipe.epoch, recipe: Manifest.RecipeRecord(canonical: recipe.canonical),
+            packages: packages.lock.packages.map {
+                Manifest.Package(
+                    name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
+                    sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256)
+            },
+            inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
+            accounts: accountRecords(), expectations: expectations(packages, system))
+        let manifestName = "\(recipe.name).manifest.json"
+        let bytes = try manifest.json()
+        try writeAtomically(to: options.output.appending(manifestName), bytes: bytes)
+        try ChecksumList([
+            ChecksumList.Entry(name: image.file, digest: image.sha256),
+            ChecksumList.Entry(name: manifestName, digest: .of(bytes)),
+        ]).write(to: options.output.appending("\(recipe.name).SHA256SUMS"))
+        if !inputs.secrets.credentials.passwords.isEmpty { try inputs.secrets.credentials.write(to: credentialsPath) }
+    }
+
+    /// What went in besides the packages. Secrets stand for themselves in the accounts' step; their digests do not
+    /// belong in a file that is published.
+    private func inputRecords(_ inputs: Inputs, _ packages: ProvidedPackages) -> [Manifest.Input] {
+        var records = [Manifest.Input(name: "package lock", kind: "lock", sha256: .of(packages.lock.text))]
+        for step in inputs.overlaySteps {
+            for input in step.inputs {
+                guard let digest = SHA256Digest(hex: input.value) else { continue }
+                records.append(Manifest.Input(name: input.name, kind: "overlay", sha256: digest))
+            }
+        }
+        return records
+    }
+
+    private func partitionRecord(_ disk: AssembledDisk) -> Manifest.PartitionTable {
+        let table = disk.image.table
+        let hex = String(disk.bootVolumeID, radix: 16, uppercase: true)
+        let padded = String(repeating: "0", count: 8 - hex.count) + hex
+        let facts = [
+            ("vfat", "system-boot", "\(padded.prefix(4))-\(padded.suffix(4))"), ("ext4", "writable", disk.rootUUID),
+        ]
+        let identifier = String(table.signature, radix: 16)
+        return Manifest.PartitionTable(
+            scheme: "mbr", identifier: "0x" + String(repeating: "0", count: 8 - identifier.count) + identifier,
+            partitions: zip(table.partitions, facts).enumerated().map { index, pair in
+                let (partition, fact) = pair
+                let type = String(partition.type, radix: 16)
+                return Manifest.Partition(
+                    number: index + 1, start: partition.offset, size: partition.size,
+                    type: "0x" + (type.count < 2 ? "0" : "") + type, filesystem: fact.0, label: fact.1, uuid: fact.2)
+            })
+    }
+
+    private func accountRecords() -> [Manifest.Account] {
+        var records = recipe.accounts.users.map { user in
+            Manifest.Account(
+                name: user.name, groups: (user.groups + (user.sudo == .no ? [] : ["sudo"])).sorted(),
+                credential: Self.credential(user.password, keys: user.sshKeys.count),
+                passwordExpired: user.password != nil && user.expire, authorizedKeys: user.sshKeys.count)
+        }
+        let root = recipe.accounts.root
+        records.append(
+            Manifest.Account(
+                name: "root", groups: [], credential: Self.credential(root.password, keys: root.sshKeys.count),
+                passwordExpired: root.password != nil && root.expire, authorizedKeys: root.sshKeys.count))
+        return records
+    }
+
+    private static func credential(_ password: Recipe.Password?, keys: Int) -> Manifest.Account.Credential {
+        switch password {
+        case nil: keys > 0 ? .keysOnly : .locked
+        case .hash: .passwordHash
+        case .file, .environment: .givenPassword
+        case .generate: .generatedPassword
+        }
+    }
+
+    private func expectations(_ packages: ProvidedPackages, _ system: SystemTree) -> Manifest.Expectations {
+        let ssh = recipe.system.ssh
+        return Manifest.Expectations(
+            hostname: recipe.system.hostname, memoryLimit: recipe.memory.limit?.bytes, kernelRelease: system.release,
+            docker: packages.lock.packages.contains { $0.name == "docker.io" },
+            ssh: ssh.enable
+                ? Manifest.SSH(
+                    passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty) : nil,
+            serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow)
+    }
+}

@@ -1,0 +1,143 @@
+import Debian
+import Diagnostics
+import Digests
+import Guest
+import Kernel
+import Layers
+import Recipe
+import Steps
+import Storage
+import SystemPackage
+
+/// The whole tree of an image, and what is worth knowing of how it came about.
+struct SystemTree {
+    var tree: Tree
+    /// As `uname -r` prints it.
+    var release: String
+    /// The seconds of the maintainer scripts, the slowest packages first; empty when they did not run.
+    var slowest: [BuildResult.PackageSeconds]
+}
+
+extension ImageBuilder {
+    var epochTime: Timestamp { Timestamp(seconds: recipe.epoch) }
+
+    var configureInputs: [StepInput] {
+        [StepInput("epoch", String(recipe.epoch)), StepInput("micro-VM rules", MicroVM.rulesDigest.hex)]
+    }
+
+    var kernelInputs: [StepInput] { [StepInput("initramfs rules", BootInitramfs.rulesDigest.hex)] }
+
+    /// Packages, their configuration, the kernel's files, and the recipe's own layers, merged.
+    func systemTree(
+        _ inputs: Inputs, _ packages: ProvidedPackages, _ plan: Plan, work: FilePath
+    ) async throws -> SystemTree {
+        let unpacked = try await DebianPackage.unpackAll(
+            packages.files.map {
+                PackageFile(
+                    path: $0.path, digest: $0.package.sha256, name: $0.package.name, version: $0.package.version,
+                    architecture: $0.package.architecture)
+            }, store: cache.layers, workers: options.jobs, progress: progress)
+        let ordered = try InstallOrder.sort(unpacked)
+        // A package whose preinst moves other packages' files aside is unpacked by dpkg, in the micro-VM.
+        let diverting = try ordered.filter { try $0.preinst().map(PreinstScript.divertsWithRename) ?? false }
+        let diverted = Set(diverting.map(\.name))
+        let placed = try FileOwnership.settle(ordered.filter { !diverted.contains($0.name) })
+        var tree = try Tree(placed.map(\.layer) + [DpkgDatabase.layer(for: placed, epoch: epochTime)])
+        try Task.checkCancellation()
+
+        let release = try KernelRelease.find(in: tree)
+        try tree.apply(try await moduleIndex(release, tree, work: work))
+        let (configured, report) = try await configure(placed, diverting, packages, tree, release, work: work)
+        try tree.apply(configured)
+        try tree.apply(try initramfs(release, tree))
+
+        let step = "system"
+        progress.report(.started(step: step, detail: recipe.system.hostname))
+        for part in inputs.systemSteps + [recipe.bootStep(release: release.name)] + inputs.overlaySteps {
+            progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
+            try tree.apply(part.apply(to: tree, epoch: recipe.epoch))
+        }
+        progress.report(.finished(step: step, detail: "\(tree.names.count) files", cached: false))
+        let slowest = report?.packages.prefix(10).map {
+            BuildResult.PackageSeconds(name: $0.package, seconds: ($0.seconds * 10).rounded() / 10)
+        }
+        return SystemTree(tree: tree, release: release.name, slowest: slowest ?? [])
+    }
+
+    /// depmod's indexes, by the modules they index.
+    private func moduleIndex(_ release: KernelRelease, _ tree: Tree, work: FilePath) async throws -> Layer {
+        let hasher = KeyHasher(purpose: "module index")
+        hasher.add(Plan.formatVersion)
+        hasher.add(release.name)
+        hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
+        let key = hasher.finalize()
+        if let stored = try cache.layers.layer(key, name: "module index") { return stored }
+        progress.report(.started(step: "depmod", detail: release.name))
+        let layer = try await Depmod.layer(release, in: tree, runner: tools, work: work, time: epochTime)
+        let stored = try cache.layers.store(layer, as: key)
+        progress.report(.finished(step: "depmod", detail: release.name, cached: false))
+        return stored
+    }
+
+    /// The initramfs, by the modules, the busybox and the rules it is made of.
+    private func initramfs(_ release: KernelRelease, _ tree: Tree) throws -> Layer {
+        let hasher = KeyHasher(purpose: "initramfs")
+        hasher.add(Plan.formatVersion)
+        hasher.add(BootInitramfs.rulesDigest)
+        hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
+        hasher.add(tree.content("usr/bin/busybox")?.digest ?? .of(""))
+        hasher.add(recipe.epoch)
+        let key = hasher.finalize()
+        if let stored = try cache.layers.layer(key, name: "initramfs") { return stored }
+        progress.report(.started(step: "initramfs", detail: release.name))
+        var initramfsOptions = BootInitramfs.Options()
+        initramfsOptions.time = epochTime
+        let bytes = try BootInitramfs.make(release, in: tree, options: initramfsOptions)
+        let path = try EntryPath(validating: "boot/initrd.img-\(release.name)")
+        let entry = Entry(path, Attributes(mode: 0o644, mtime: epochTime), .regular(Content(bytes)))
+        let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key)
+        progress.report(.finished(step: "initramfs", detail: megabytes(UInt64(bytes.count)), cached: false))
+        return stored
+    }
+
+    /// The maintainer scripts' own layer.
+    private func configure(
+        _ placed: [PlacedPackage], _ diverting: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
+        _ release: KernelRelease, work: FilePath
+    ) async throws -> (Layer, MicroVM.Report?) {
+        guard let busybox = tree.content("usr/bin/busybox") else {
+            throw Failure(at: "configure", "no package brings /usr/bin/busybox", next: "add busybox-static")
+        }
+        func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
+            ConfigureRequest.Package(
+                name: package.name, version: package.version.text, architecture: package.architecture)
+        }
+        var request = ConfigureRequest(
+            tree: tree, packages: placed.map { named($0.package) }, kernel: try GuestKernel(release, in: tree),
+            busybox: busybox, epoch: recipe.epoch)
+        request.archives = diverting.compactMap { package in
+            guard let file = packages.files.first(where: { $0.package.name == package.name }) else { return nil }
+            return ConfigureRequest.Archive(
+                package: named(package),
+                content: Content(
+                    size: file.package.size, digest: file.package.sha256, source: .file(file.path, offset: 0)))
+        }
+        let log = options.output.appending("\(recipe.name).configure.log")
+        try createFolder(options.output)
+        let (layer, report) = try await MicroVM.configure(
+            request, store: cache.layers, work: work, log: log, progress: progress)
+        if let report {
+            let slowest = report.packages.prefix(3).map { "\($0.package) \(($0.seconds * 10).rounded() / 10) s" }
+            progress.report(
+                .note(step: "configure", text: "slowest: \(slowest.joined(separator: ", ")); console in \(log)"))
+        }
+        return (layer, report)
+    }
+}
+
+extension UnpackedPackage {
+    /// The preinst script's text; nil when the package has none.
+    fileprivate func preinst() throws -> String? {
+        try controlFile("preinst").map { try ContentReader().text(of: $0, limit: 4 << 20) }
+    }
+}

@@ -1,0 +1,108 @@
+import ArgumentParser
+import Diagnostics
+import Engine
+import Foundation
+import Recipe
+import SystemPackage
+
+/// What decides a build besides the recipe.
+struct BuildArguments: ParsableArguments {
+    @Argument(help: ArgumentHelp("The recipe: a YAML file.", valueName: "recipe"))
+    var recipe: String
+
+    @Option(name: [.customShort("o"), .long], help: ArgumentHelp("Where the image goes.", valueName: "dir"))
+    var output: String = "out"
+
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Put another value in the recipe's place: system.hostname=pi. Repeatable.", valueName: "a.b=c"))
+    var overrides: [String] = []
+
+    @Flag(name: .long, help: "Use what the cache holds; touch no network.")
+    var offline = false
+
+    @Flag(name: .long, help: "Fail rather than choose other packages than the lock file's.")
+    var locked = false
+
+    @Flag(name: .long, help: "Choose the packages anew and write the lock file.")
+    var updateLock = false
+
+    @Option(name: .long, help: ArgumentHelp("Debian's mirror, in place of the host's.", valueName: "url"))
+    var mirror: String?
+
+    @Option(name: .long, help: ArgumentHelp("Debian's security mirror, in place of the host's.", valueName: "url"))
+    var securityMirror: String?
+
+    @Option(
+        name: [.short, .long],
+        help: ArgumentHelp("How much runs at a time; the result never depends on it.", valueName: "n"))
+    var jobs: Int?
+
+    @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        if locked, updateLock { throw ValidationError("--locked and --update-lock contradict each other") }
+        if offline, updateLock { throw ValidationError("--offline and --update-lock contradict each other") }
+        if let jobs, !(1...256).contains(jobs) {
+            throw ValidationError("--jobs: expected 1 to 256, found \(jobs)")
+        }
+    }
+
+    /// The recipe and everything a build needs to know.
+    func builder() throws -> ImageBuilder {
+        let path = FilePath(recipe)
+        let decoded = try Recipe.load(path: path, overrides: overrides)
+        return ImageBuilder(
+            recipe: decoded,
+            options: BuildOptions(
+                recipePath: absolute(recipe), output: absolute(output), offline: offline, locked: locked,
+                updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
+                jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
+                environment: ProcessInfo.processInfo.environment),
+            cache: try shared.openCache(), progress: shared.progress)
+    }
+}
+
+struct BuildCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "build", abstract: "Make the image a recipe describes.",
+        discussion: """
+            piforge build recipes/debian-13.yaml
+            piforge build recipes/debian-13.yaml --set system.hostname=pi7 -o /tmp/pi7
+            piforge build recipes/debian-13.yaml --offline --locked
+
+            Writes NAME.img.xz, NAME.SHA256SUMS and NAME.manifest.json to the output folder, and NAME.credentials
+            when a password was generated.
+            """)
+
+    @OptionGroup var arguments: BuildArguments
+
+    func run() async throws {
+        let builder = try arguments.builder()
+        let result = try await interruptible { try await builder.build() }
+        if arguments.shared.json {
+            print(jsonLine(result), terminator: "")
+        } else {
+            print(result.text, terminator: "")
+        }
+    }
+}
+
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Show what a build would run, what is cached, and why the rest runs.",
+        discussion: "piforge plan recipes/debian-13.yaml")
+
+    @OptionGroup var arguments: BuildArguments
+
+    func run() async throws {
+        let builder = try arguments.builder()
+        let rows = try await interruptible { try await builder.plan() }
+        if arguments.shared.json {
+            for row in rows { print(jsonLine(row), terminator: "") }
+        } else {
+            for row in rows { print(row.text) }
+        }
+    }
+}

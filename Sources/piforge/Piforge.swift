@@ -1,0 +1,60 @@
+import ArgumentParser
+import Diagnostics
+import Engine
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The command line. Exit codes: 0 done, 1 the build or check failed, 2 usage or recipe error, 130 interrupted.
+@main
+struct Piforge: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "piforge",
+        abstract: "Make verified, boot-proven Raspberry Pi 4 images from a recipe, without root.",
+        discussion: """
+            piforge build recipes/debian-13.yaml        make the image in out/
+            piforge prove out/debian-13.img.xz          boot it in an emulated Pi 4 and check it
+            piforge doctor                              what this machine lacks, and how to get it
+            """,
+        version: piforgeVersion,
+        subcommands: [
+            BuildCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self, CacheCommand.self,
+            DoctorCommand.self, PackCommand.self,
+        ])
+
+    /// Parses and runs, with piforge's exit codes in place of the parser's.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch is CancellationError {
+            writeError("piforge: interrupted; nothing was left behind but the cache\n")
+            exit(130)
+        } catch let error as Failure {
+            writeError("piforge: \(error)\n")
+            exit(error.exitCode)
+        } catch let error as FailureList {
+            for failure in error.failures { writeError("piforge: \(failure)\n") }
+            exit(error.exitCode)
+        } catch let code as ExitCode {
+            exit(code.rawValue)
+        } catch {
+            let code = exitCode(for: error)
+            let text = fullMessage(for: error)
+            if code == .success {
+                print(text)
+                exit(0)
+            }
+            writeError(text + "\n")
+            exit(code == .validationFailure ? 2 : 1)
+        }
+    }
+}
+
+/// Writes text to standard error.
+func writeError(_ text: String) { fputs(text, stderr) }
