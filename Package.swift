@@ -92,7 +92,7 @@ let package = Package(
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Engine", "Guest", "Prove", "Recipe", "Steps", "Storage", "Tools",
+                "Diagnostics", "Engine", "Guest", "Pack", "Prove", "Recipe", "Steps", "Storage", "Tools",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),

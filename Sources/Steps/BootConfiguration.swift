@@ -42,12 +42,9 @@ public struct BootConfiguration: Sendable, Equatable {
         return lines + extraConfig
     }
 
-    /// Words that Debian's hook does not write by itself. The Raspberry Pi's own kernels leave the memory cgroup off
-    /// unless the command line asks for it.
+    /// Words that Debian's hook does not write by itself.
     var customCommandLine: [String] {
-        var words = ["cgroup_enable=memory", "cgroup_memory=1", "swapaccount=1"]
-        if let memoryLimit { words.append("mem=\(memoryLimit)M") }
-        return words + extraCommandLine
+        (memoryLimit.map { ["mem=\($0)M"] } ?? []) + extraCommandLine
     }
 
     /// config.txt, with the same settings in the same order as Debian's hook writes them.

@@ -52,7 +52,7 @@ struct BuildArguments: ParsableArguments {
     /// The recipe and everything a build needs to know.
     func builder() throws -> ImageBuilder {
         let path = FilePath(recipe)
-        let decoded = try Recipe.load(path: path, overrides: overrides)
+        let decoded = try Recipe.load(path: path, overrides: overrides, home: homeFolder)
         return ImageBuilder(
             recipe: decoded,
             options: BuildOptions(

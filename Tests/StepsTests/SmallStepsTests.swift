@@ -23,7 +23,7 @@ import Testing
         #expect(
             try result.text("boot/firmware/cmdline.txt") == """
                 console=tty0 console=ttyS1,115200 root=LABEL=writable rw fsck.repair=yes net.ifnames=0 rootwait \
-                cgroup_enable=memory cgroup_memory=1 swapaccount=1 mem=1024M quiet
+                mem=1024M quiet
 
                 """)
         let config = try result.text("boot/firmware/config.txt")?.split(separator: "\n").filter { !$0.hasPrefix("#") }
@@ -43,7 +43,7 @@ import Testing
                 == "enable_gic=1\ndisable_overscan=1\ntotal_mem=1024\ndtparam=audio=off\n")
         #expect(
             try result.text("etc/default/raspi-extra-cmdline")
-                == "cgroup_enable=memory cgroup_memory=1 swapaccount=1 mem=1024M quiet\n")
+                == "mem=1024M quiet\n")
         #expect(try result.text("etc/default/raspi-firmware")?.contains("ROOTPART=\"LABEL=writable\"") == true)
     }
 
