@@ -68,7 +68,8 @@ public struct DownloadStore: Sendable {
         var offset: UInt64 = 0
         while offset < size {
             try Task.checkCancellation()
-            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(UInt64(buffer.count), size - offset))])
+            let piece = UnsafeMutableRawBufferPointer(
+                rebasing: buffer[..<Int(min(UInt64(buffer.count), size - offset))])
             try file.readExactly(at: offset, into: piece)
             hasher.update(UnsafeRawBufferPointer(piece))
             offset += UInt64(piece.count)

@@ -68,7 +68,8 @@ enum AptMessages {
             return failure(line, "the archive has no packages for this architecture", next: otherMirror)
         }
         if let line = line("does not have a Release file") {
-            return failure(line, "the mirror does not have this suite", next: "correct the suite's name, or " + otherMirror)
+            return failure(
+                line, "the mirror does not have this suite", next: "correct the suite's name, or " + otherMirror)
         }
         if let line = line("is not signed") {
             return failure(line, "the archive is not signed", next: otherMirror)
@@ -100,7 +101,8 @@ enum AptMessages {
                 line.split(separator: " ").joined(separator: " ")
             }
             return Failure(
-                at: "packages", "the packages cannot be installed together", expected: "dependencies that can all be met",
+                at: "packages", "the packages cannot be installed together",
+                expected: "dependencies that can all be met",
                 found: reasons.prefix(12).joined(separator: "\n            "),
                 next: "take one of them out of the recipe's packages, or correct packages.preferences")
         }
@@ -111,7 +113,8 @@ enum AptMessages {
             guard providers.isEmpty else {
                 return Failure(
                     .usage, at: name, "this is a virtual package that several packages provide",
-                    found: providers.sorted().joined(separator: ", "), next: "name one of them in the recipe's packages")
+                    found: providers.sorted().joined(separator: ", "), next: "name one of them in the recipe's packages"
+                )
             }
             return Failure(
                 .usage, at: name, "the package has no version that may be installed",

@@ -220,7 +220,9 @@ public struct AptSolver: Sendable {
 
     /// Opens the indices that apt has stored (apt-get(8), indextargets).
     private func index(_ apt: AptEnvironment) async throws -> PackageIndex {
-        let result = try await apt.aptGet(["indextargets", "--format", "$(RELEASE) $(FILENAME)", "Created-By: Packages"])
+        let result = try await apt.aptGet([
+            "indextargets", "--format", "$(RELEASE) $(FILENAME)", "Created-By: Packages",
+        ])
         let found = result.text.split(separator: "\n").compactMap { line -> (Substring, FilePath)? in
             guard let blank = line.firstIndex(of: " ") else { return nil }
             return (line[..<blank], FilePath(String(line[line.index(after: blank)...])))
@@ -230,7 +232,8 @@ public struct AptSolver: Sendable {
         }
         guard !files.isEmpty else {
             throw Failure(
-                at: folder.string, "there are no package indices of \(suiteNames) here", next: "run once without --offline")
+                at: folder.string, "there are no package indices of \(suiteNames) here",
+                next: "run once without --offline")
         }
         return try PackageIndex(files)
     }

@@ -33,7 +33,8 @@ public struct LockedPackage: Sendable, Hashable {
         try check(isPackageName(source), "source", source)
         try check(isVersion(sourceVersion), "source version", sourceVersion)
         let isPlainPath =
-            path.hasPrefix("pool/") && path.hasSuffix(".deb") && path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !#""\"#.utf8.contains($0) }
+            path.hasPrefix("pool/") && path.hasSuffix(".deb")
+            && path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !#""\"#.utf8.contains($0) }
             && !path.split(separator: "/", omittingEmptySubsequences: false).contains { $0 == ".." || $0.isEmpty }
         try check(isPlainPath, "pool path", path)
         self.name = name

@@ -87,7 +87,8 @@ public struct PackageLock: Sendable, Equatable {
             throw refuse(2, "the format's version is missing", expected: "  \"format\": \(format),", found: line(2))
         }
         guard version == String(format) else {
-            throw refuse(2, "the lock file has another format", expected: "format \(format)", found: "format \(version)")
+            throw refuse(
+                2, "the lock file has another format", expected: "format \(format)", found: "format \(version)")
         }
         let digest = value(line(3), key: "request", quoted: true).flatMap { text in
             text.hasPrefix("sha256:") ? SHA256Digest(hex: text.dropFirst("sha256:".count)) : nil
