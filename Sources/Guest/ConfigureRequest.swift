@@ -66,6 +66,16 @@ public struct ConfigureRequest: Sendable {
     /// The rules' version: it changes when the same scripts would give another layer.
     static let version = 1
 
+    /// A digest of all that decides the layer besides the request: the init script, stand-ins and rules.
+    public static var rulesDigest: SHA256Digest {
+        let hasher = KeyHasher(purpose: "configure rules")
+        hasher.add(version)
+        hasher.add(JobInitramfs.initScript)
+        for standIn in StandIn.always + [.updateCACertificates] { hasher.add(standIn.command + "\n" + standIn.script) }
+        for rule in NormalisationRule.all { hasher.add(rule.name) }
+        return hasher.finalize()
+    }
+
     /// The key of the layer that this request makes.
     public var key: SHA256Digest {
         let hasher = KeyHasher(purpose: "configure")

@@ -1,10 +1,8 @@
 import ArgumentParser
 import Diagnostics
 import Engine
-
-#if canImport(Glibc)
-    import Glibc
-#endif
+import Foundation
+import Glibc
 
 /// The command line. Exit codes: 0 done, 1 the build or check failed, 2 usage or recipe error, 130 interrupted.
 @main
@@ -19,7 +17,7 @@ struct Piforge: AsyncParsableCommand {
             """,
         version: piforgeVersion,
         subcommands: [
-            BuildCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self, CacheCommand.self,
+            BuildCommand.self, PlanCommand.self, RecipeCommand.self, CacheCommand.self,
             DoctorCommand.self, PackCommand.self,
         ])
 
@@ -34,27 +32,27 @@ struct Piforge: AsyncParsableCommand {
             }
         } catch is CancellationError {
             writeError("piforge: interrupted; nothing was left behind but the cache\n")
-            exit(130)
+            Glibc.exit(130)
         } catch let error as Failure {
             writeError("piforge: \(error)\n")
-            exit(error.exitCode)
+            Glibc.exit(error.exitCode)
         } catch let error as FailureList {
             for failure in error.failures { writeError("piforge: \(failure)\n") }
-            exit(error.exitCode)
+            Glibc.exit(error.exitCode)
         } catch let code as ExitCode {
-            exit(code.rawValue)
+            Glibc.exit(code.rawValue)
         } catch {
             let code = exitCode(for: error)
             let text = fullMessage(for: error)
             if code == .success {
                 print(text)
-                exit(0)
+                Glibc.exit(0)
             }
             writeError(text + "\n")
-            exit(code == .validationFailure ? 2 : 1)
+            Glibc.exit(code == .validationFailure ? 2 : 1)
         }
     }
 }
 
 /// Writes text to standard error.
-func writeError(_ text: String) { fputs(text, stderr) }
+func writeError(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

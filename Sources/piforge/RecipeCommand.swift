@@ -46,7 +46,8 @@ struct RecipeArgument: ParsableArguments {
 
     @Option(
         name: .customLong("set"), parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("Put another value in the recipe's place: system.hostname=pi. Repeatable.", valueName: "a.b=c"))
+        help: ArgumentHelp(
+            "Put another value in the recipe's place: system.hostname=pi. Repeatable.", valueName: "a.b=c"))
     var overrides: [String] = []
 
     /// The recipe, decoded and checked.

@@ -22,7 +22,7 @@ extension ImageBuilder {
     var epochTime: Timestamp { Timestamp(seconds: recipe.epoch) }
 
     var configureInputs: [StepInput] {
-        [StepInput("epoch", String(recipe.epoch)), StepInput("micro-VM rules", MicroVM.rulesDigest.hex)]
+        [StepInput("epoch", String(recipe.epoch)), StepInput("micro-VM rules", ConfigureRequest.rulesDigest.hex)]
     }
 
     var kernelInputs: [StepInput] { [StepInput("initramfs rules", BootInitramfs.rulesDigest.hex)] }
