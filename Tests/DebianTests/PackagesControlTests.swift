@@ -7,8 +7,10 @@ private let dpkg = Tool("dpkg", package: "dpkg", purpose: "judge versions in tes
 
 @Suite struct PackagesControlTests {
     private static let versions = [
-        "0", "0-0", "1.0", "1.00-0", "1.0-1", "1.0-1+b1", "1.0-1~bpo12+1", "1.0~rc1-1", "1.0~~", "1.0~", "1.0a", "1.0+", "1.0.1", "1.0-1.1",
-        "1:0.1", "0:1.0", "1.10", "1.9", "2.41-12+deb13u4", "2.41-12", "20250419+deb13u1", "1.0-1a", "1.0-10", "1:1.2:3-1", "1-2-3", "9.0",
+        "0", "0-0", "1.0", "1.00-0", "1.0-1", "1.0-1+b1", "1.0-1~bpo12+1", "1.0~rc1-1", "1.0~~", "1.0~", "1.0a", "1.0+",
+        "1.0.1", "1.0-1.1",
+        "1:0.1", "0:1.0", "1.10", "1.9", "2.41-12+deb13u4", "2.41-12", "20250419+deb13u1", "1.0-1a", "1.0-10",
+        "1:1.2:3-1", "1-2-3", "9.0",
     ]
 
     /// dpkg decides on every pair.
@@ -16,7 +18,8 @@ private let dpkg = Tool("dpkg", package: "dpkg", purpose: "judge versions in tes
         let pairs = Self.versions.indices.flatMap { a in Self.versions.indices.filter { $0 > a }.map { (a, $0) } }
         let script = pairs.map { a, b in
             let (a, b) = (Self.versions[a], Self.versions[b])
-            return "if dpkg --compare-versions \(a) lt \(b); then echo lt; elif dpkg --compare-versions \(a) eq \(b); then echo eq; else echo gt; fi"
+            return
+                "if dpkg --compare-versions \(a) lt \(b); then echo lt; elif dpkg --compare-versions \(a) eq \(b); then echo eq; else echo gt; fi"
         }
         let shell = Tool("sh", package: "dash", purpose: "ask dpkg")
         let answers = try await ToolRunner().run(shell, ["-c", script.joined(separator: "\n")], place: "dpkg").text
@@ -66,7 +69,8 @@ private let dpkg = Tool("dpkg", package: "dpkg", purpose: "judge versions in tes
     @Test(arguments: [
         (" x\n", "f:1: a continuation line stands where a field must begin"),
         ("A: 1\nnonsense\n", "f:2: the line is not a field\n  expected: Name: value"),
-        ("A: 1\na: 2\n", "f:2: the field a is given twice"), (": 1\n", "f:1: the line is not a field\n  expected: Name: value"),
+        ("A: 1\na: 2\n", "f:2: the field a is given twice"),
+        (": 1\n", "f:1: the line is not a field\n  expected: Name: value"),
         ("-----BEGIN PGP-----: x\n", "f:1: the line is not a field\n  expected: Name: value"),
     ])
     func badParagraphsAreRefused(text: String, message: String) {

@@ -23,7 +23,7 @@ private let buildScript = """
     start base-files 1:13.8+deb13u7 "$arch"; field "Essential: yes" "Protected: yes" "Homepage: https://example.org" "Important: yes"
     mkdir -p p/etc p/usr/bin p/usr/lib p/tmp; chmod 1777 p/tmp; ln -s usr/lib p/lib; echo one > p/etc/issue; echo 13 > p/etc/debian_version
     printf '/etc/issue\\n/etc/debian_version\\nremove-on-upgrade /etc/old\\n' > p/DEBIAN/conffiles
-    printf 'interest-noawait /usr/lib/conf.d\\ninterest refresh # why\\n' > p/DEBIAN/triggers; finish base none
+    printf 'interest-noawait /usr/lib/conf.d\\n# why\\ninterest refresh\\n' > p/DEBIAN/triggers; finish base none
 
     start libone 2.0-1 "$arch"; field "Multi-Arch: same" "Source: one (2.0)" "Depends: base-files(>=1:1) , libtwo | two" "Origin: t" "Bugs: debbugs://x"
     mkdir -p p/usr/lib/conf.d p/usr/share/doc/libone p/tmp; echo a > p/usr/lib/conf.d/one.conf; echo elf > p/usr/lib/libone.so.1
@@ -31,7 +31,7 @@ private let buildScript = """
     echo 'libone 1 libone' > p/DEBIAN/shlibs; printf 'activate-noawait refresh\\ninterest-await /usr/share/fonts\\ninterest ldconfig\\n' > p/DEBIAN/triggers
     (cd p && md5sum usr/lib/conf.d/one.conf > DEBIAN/md5sums); finish one xz
 
-    start libtwo 1.0 all; field "Pre-Depends: base-files" "Replaces: three (<< 2)" "Breaks: three (<< 2), four" "Enhances: x" "Built-Using: y (= 1)"
+    start libtwo 1.0 all; field "Pre-Depends: base-files" "Replaces: three (<< 2)" "Breaks: three (<< 1), four" "Enhances: x" "Built-Using: y (= 1)"
     mkdir -p p/usr/share/two p/etc/two; echo two > p/usr/share/two/shared; echo conf > p/etc/two/two.conf; echo /etc/two/two.conf > p/DEBIAN/conffiles
     printf 'Template: two/x\\nType: note\\n' > p/DEBIAN/templates; finish two gzip
 
@@ -51,7 +51,8 @@ private let buildScript = """
 
     private func build() async throws -> [PackageFile] {
         _ = try await run(buildScript)
-        let fields = try await run("for d in *.deb; do dpkg-deb -f $d Package Version Architecture > f; echo $d $(sed 's/.*: //' f); done")
+        let fields = try await run(
+            "for d in *.deb; do dpkg-deb -f $d Package Version Architecture > f; echo $d $(sed 's/.*: //' f); done")
         return try fields.split(separator: "\n").map { line in
             let words = line.split(separator: " ").map(String.init)
             let path = folder.path.appending(words[0])
@@ -92,9 +93,8 @@ private let buildScript = """
     private func describe(_ root: String) async throws -> String {
         try await run(
             """
-            cd \(root); rm -f var/lib/dpkg/*-old var/log/dpkg.log
-            find . -mindepth 1 ! -path './var/lib/dpkg/available' ! -path './var/lib/dpkg/diversions' \\
-              ! -path './var/lib/dpkg/statoverride' ! -path './var/log' -printf '%P %m %n %y %l\\n' | sort | sed -E '/ d /s/ [0-9]+ d/ d/'
+            cd \(root); rm -f var/log/dpkg.log; cd var/lib/dpkg; rm -f *-old available diversions statoverride; cd ../../..
+            find . -mindepth 1 ! -path './var/log' -printf '%P %m %n %y %l\n' | sort | sed -E '/ d /s/ [0-9]+ d/ d/'
             find . -type f -exec md5sum {} + | sort -k 2
             """)
     }
@@ -107,25 +107,31 @@ private let buildScript = """
             """
             mkdir -p real/var/lib/dpkg/info real/var/lib/dpkg/updates real/var/lib/dpkg/alternatives real/var/lib/dpkg/parts
             : > real/var/lib/dpkg/status
-            dpkg --root=$PWD/real --force-not-root --force-unsafe-io --log=/dev/null --unpack base.deb two.deb one.deb three.deb
+            dpkg --root=$PWD/real --force-not-root --force-unsafe-io --log=/dev/null --force-depends --unpack base.deb two.deb one.deb three.deb
             """)
-        let list = "cat var/lib/dpkg/info/*.list var/lib/dpkg/info/format; ls -l var/lib/dpkg/info | cut -c1-10; ls var/lib/dpkg/info"
+        let list =
+            "cat var/lib/dpkg/info/*.list var/lib/dpkg/info/format; cd var/lib/dpkg/info; stat -c '%n %a' *; md5sum *"
         for command in [
             list, "grep -vE '^ /' var/lib/dpkg/status", "grep -E '^ /' var/lib/dpkg/status | sed 's/ [^ ]*//2'",
             "cat var/lib/dpkg/triggers/File var/lib/dpkg/triggers/refresh var/lib/dpkg/triggers/ldconfig var/lib/dpkg/triggers/Unincorp",
             "stat -c '%n %a' var/lib/dpkg/lock* var/lib/dpkg/triggers/*", "dpkg --root=$PWD --audit",
         ] {
-            #expect(try await run("cd ours; \(command)") == run("cd real; \(command)"), "\(command)")
+            let ours = try await run("cd ours; \(command)")
+            #expect(try await ours == run("cd real; \(command)"), "\(command)\n\(ours)")
         }
-        #expect(try await run("grep -E '^ /' ours/var/lib/dpkg/status").contains(" /etc/issue 5bbf5a52328e7439ae6e719dfe712200\n"))
+        #expect(
+            try await run("grep -E '^ /' ours/var/lib/dpkg/status").contains(
+                " /etc/issue 5bbf5a52328e7439ae6e719dfe712200\n"))
 
         // After configuration nothing tells the two apart, the conffiles' sums included.
         for root in ["real", "ours"] {
             _ = try await run(
                 "dpkg --root=$PWD/\(root) --force-not-root --force-unsafe-io --log=/dev/null --configure -a")
-            #expect(try await run("dpkg --root=$PWD/\(root) --audit; dpkg --root=$PWD/\(root) --verify").isEmpty)
+            let complaints = try await run("dpkg --root=$PWD/\(root) --audit; dpkg --root=$PWD/\(root) --verify")
+            #expect(complaints.isEmpty, "\(root)")
         }
-        #expect(try await describe("ours") == describe("real"))
+        let (ours, real) = (try await describe("ours"), try await describe("real"))
+        #expect(ours == real)
     }
 
     @Test func neitherOrderNorWorkersNorTheStoreChangeTheTree() async throws {
@@ -155,13 +161,21 @@ private let buildScript = """
     @Test(arguments: [
         ("triggers", "interested x\n", "evil 1.0-1: triggers:1: unknown directive 'interested'"),
         ("triggers", "\ninterest /a//b\n", "evil 1.0-1: triggers:2: '/a//b' is not a trigger's name"),
-        ("triggers", "interest\n", "evil 1.0-1: triggers:1: the line is not a directive and a trigger\n  found:    interest"),
+        (
+            "triggers", "interest\n",
+            "evil 1.0-1: triggers:1: the line is not a directive and a trigger\n  found:    interest"
+        ),
+        (
+            "triggers", "interest x # why\n",
+            "evil 1.0-1: triggers:1: the line is not a directive and a trigger\n  found:    interest x # why"
+        ),
         ("conffiles", "/etc/gone\n", "evil 1.0-1: conffiles: /etc/gone is not a plain file of the package"),
         ("conffiles", "etc/x\n", "evil 1.0-1: conffiles: the line is not an absolute path\n  found:    etc/x"),
         ("conffiles", "/etc/../x\n", "/etc/../x: the path climbs out with '..'"),
     ])
     func controlFilesThatDpkgCouldNotUseAreRefused(file: String, text: String, message: String) throws {
-        let package = try unpackEvil(DebBytes.package(extraControl: { $0.add("./\(file)", "0", text) }), keeping: folder)
+        let package = try unpackEvil(
+            DebBytes.package(extraControl: { $0.add("./\(file)", "0", text) }), keeping: folder)
         let error = #expect(throws: Failure.self) {
             try DpkgDatabase.layer(for: try FileOwnership.settle([package]), epoch: Timestamp(seconds: 0))
         }

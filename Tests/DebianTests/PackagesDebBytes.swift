@@ -13,10 +13,13 @@ struct TarBytes {
     ///   - type: the typeflag: `0` file, `1` hard link, `2` symbolic link, `3` character device, `5` folder.
     ///   - size: what the header declares, where that is not the content's size.
     mutating func add(
-        _ name: String, _ type: Character = "0", _ content: String = "", link: String = "", mode: Int = 0o644, size: Int? = nil
+        _ name: String, _ type: Character = "0", _ content: String = "", link: String = "", mode: Int = 0o644,
+        size: Int? = nil
     ) {
         var header = [UInt8](repeating: 0, count: 512)
-        func put(_ text: String, at offset: Int) { header.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8) }
+        func put(_ text: String, at offset: Int) {
+            header.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8)
+        }
         func octal(_ value: Int, _ width: Int) -> String {
             let digits = String(value, radix: 8)
             return String(repeating: "0", count: width - digits.count) + digits
@@ -63,7 +66,8 @@ struct DebBytes {
 
     /// A package whose data.tar, or whose control.tar, the test fills.
     static func package(
-        control: String = controlText, extraControl: (inout TarBytes) -> Void = { _ in }, data: (inout TarBytes) -> Void = { _ in }
+        control: String = controlText, extraControl: (inout TarBytes) -> Void = { _ in },
+        data: (inout TarBytes) -> Void = { _ in }
     ) -> [UInt8] {
         var controlTar = TarBytes()
         controlTar.add("./control", "0", control)
@@ -80,10 +84,13 @@ struct DebBytes {
 
 /// Unpacks bytes as the package `evil 1.0-1 arm64`, whose locked bytes may be others. Its files can be read as long as the
 /// kept folder lives.
-func unpackEvil(_ bytes: [UInt8], digestOf locked: [UInt8]? = nil, keeping kept: TemporaryFolder? = nil) throws -> UnpackedPackage {
+func unpackEvil(_ bytes: [UInt8], digestOf locked: [UInt8]? = nil, keeping kept: TemporaryFolder? = nil) throws
+    -> UnpackedPackage
+{
     let folder = try kept ?? TemporaryFolder(in: "/tmp", name: "piforge-deb")
     let path = folder.path.appending("evil.deb")
     try writeAtomically(to: path, bytes: bytes)
-    let file = PackageFile(path: path, digest: .of(locked ?? bytes), name: "evil", version: "1.0-1", architecture: "arm64")
+    let file = PackageFile(
+        path: path, digest: .of(locked ?? bytes), name: "evil", version: "1.0-1", architecture: "arm64")
     return try DebianPackage.unpack(file, store: try LayerStore(folder: folder.path.appending("store")))
 }

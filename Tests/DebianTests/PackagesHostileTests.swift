@@ -76,7 +76,8 @@ private let kinds: [Case] = [
         "evil.deb: ./dev/mem: packages may not ship devices\n  found:    character device 0:0"
     ),
     (
-        data { $0.add("./dev/sda", "4") }, "evil.deb: ./dev/sda: packages may not ship devices\n  found:    block device 0:0"
+        data { $0.add("./dev/sda", "4") },
+        "evil.deb: ./dev/sda: packages may not ship devices\n  found:    block device 0:0"
     ),
 ]
 
@@ -86,7 +87,8 @@ private let sizes: [Case] = [
         "evil.deb: data.tar: ./bomb: the file is too large\n  expected: at most 4294967296 bytes\n  found:    8589934591 bytes"
     ),
     (
-        DebBytes.package(control: DebBytes.controlText + "Installed-Size: 10\n", data: { $0.add("./bomb", size: 65 << 20) }),
+        DebBytes.package(
+            control: DebBytes.controlText + "Installed-Size: 10\n", data: { $0.add("./bomb", size: 65 << 20) }),
         "evil.deb: data.tar: ./bomb: the file is too large\n  expected: at most 67108864 bytes\n  found:    68157440 bytes"
     ),
     (
@@ -102,7 +104,8 @@ private let sizes: [Case] = [
         "evil.deb: control.tar: ./f63: the archive holds too many members\n  expected: at most 64"
     ),
     (
-        data { $0.add("./short", "0", "abc", size: 4096) }, "evil.deb: data.tar: the archive is damaged: truncated tar archive"
+        data { $0.add("./short", "0", "abc", size: 4096) },
+        "evil.deb: data.tar: the archive is damaged: truncated tar archive"
     ),
 ]
 
@@ -213,6 +216,8 @@ private let all: [Case] = [paths, kinds, sizes, controls, outers].flatMap { $0 }
         let locked = bytes
         bytes[bytes.count - 1] = 1
         let error = #expect(throws: Failure.self) { try unpackEvil(bytes, digestOf: locked) }
-        #expect(error?.description.hasPrefix("evil.deb: the file is not the one that was locked\n  expected: SHA-256 ") == true)
+        #expect(
+            error?.description.hasPrefix("evil.deb: the file is not the one that was locked\n  expected: SHA-256 ")
+                == true)
     }
 }

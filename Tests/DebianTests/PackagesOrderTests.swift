@@ -8,7 +8,8 @@ private func package(
     _ name: String, _ fields: [String: String] = [:], version: String = "1.0", files: [Entry] = []
 ) throws -> UnpackedPackage {
     let control = ControlParagraph(
-        fields: [.init("Package", name), .init("Version", version)] + fields.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
+        fields: [.init("Package", name), .init("Version", version)]
+            + fields.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
     return UnpackedPackage(
         name: name, version: try DebianVersion(version), architecture: "arm64", control: control,
         controlFiles: Layer(name: name), data: Layer(name: name, entries: files))
@@ -29,7 +30,8 @@ private func folder(_ path: EntryPath, mode: UInt16 = 0o755) -> Entry {
         let set = [
             try package("a", ["Depends": "z"]), try package("z"), try package("libc6"),
             try package("dash", ["Essential": "yes", "Pre-Depends": "libc6 (>= 0.5)"]),
-            try package("base-files", ["Essential": "yes", "Pre-Depends": "awk"]), try package("mawk", ["Provides": "awk"]),
+            try package("base-files", ["Essential": "yes", "Pre-Depends": "awk"]),
+            try package("mawk", ["Provides": "awk"]),
         ]
         let expected = ["base-files", "libc6", "dash", "z", "a", "mawk"]
         #expect(try names(set) == expected)
@@ -56,12 +58,14 @@ private func folder(_ path: EntryPath, mode: UInt16 = 0o755) -> Entry {
         let error = #expect(throws: Failure.self) { try FileOwnership.settle(set) }
         #expect(
             error?.description
-                == "b 1.0: /etc/x: a 1.0 ships the same path, and neither replaces the other\n  next:     leave one of the two packages out")
+                == "b 1.0: /etc/x: a 1.0 ships the same path, and neither replaces the other\n  next:     leave one of the two packages out"
+        )
     }
 
     @Test func pathsThroughALinkedFolderAreTheSame() throws {
         let set = [
-            try package("base-files", files: [folder("usr/lib"), Entry("lib", plain, .symlink(Array("usr/lib".utf8)))]),
+            try package(
+                "base-files", files: [folder("usr/lib"), Entry("lib", plain, .symlink(Array("usr/lib".utf8)))]),
             try package("a", files: [file("usr/lib/x")]), try package("b", files: [folder("lib"), file("lib/x")]),
         ]
         #expect(throws: Failure.self) { try FileOwnership.settle(set) }
@@ -98,7 +102,8 @@ private func folder(_ path: EntryPath, mode: UInt16 = 0o755) -> Entry {
 
     @Test func aFolderKeepsTheAttributesOfTheFirstPackage() throws {
         let placed = try FileOwnership.settle([
-            try package("base-files", files: [folder("tmp", mode: 0o1777)]), try package("a", files: [folder("tmp"), file("tmp/x")]),
+            try package("base-files", files: [folder("tmp", mode: 0o1777)]),
+            try package("a", files: [folder("tmp"), file("tmp/x")]),
         ])
         #expect(try Tree(placed.map(\.layer))["tmp"]?.attributes.mode == 0o1777)
         #expect(placed[1].paths == ["tmp", "tmp/x"])
