@@ -1,12 +1,32 @@
 import CCrypto
 
-/// The MD5 of bytes at hand (RFC 1321), 32 lower-case hex digits. For the formats that ask for it (dpkg's `Conffiles`
-/// field), never for trust.
-public func md5Hex(_ bytes: [UInt8]) -> String {
-    var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
-    var length: UInt32 = 0
-    guard EVP_Digest(bytes, bytes.count, &digest, &length, EVP_md5(), nil) == 1 else {
-        preconditionFailure("libcrypto has no MD5")
+/// Computes an MD5 (RFC 1321) from bytes that arrive in pieces. For the formats that ask for it (dpkg's database), never
+/// for trust.
+///
+/// Not `Sendable`: one hasher belongs to one task.
+public final class MD5Hasher {
+    private let context: OpaquePointer
+
+    public init() {
+        guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_md5(), nil) == 1 else {
+            preconditionFailure("libcrypto has no MD5, or no memory left")
+        }
+        self.context = context
     }
-    return encodeHex(digest.prefix(Int(length)))
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    public func update(_ bytes: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
+        EVP_DigestUpdate(context, base, bytes.count)
+    }
+
+    /// The MD5 of everything so far, 32 lower-case hex digits. The hasher starts afresh afterwards.
+    public func finalize() -> String {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        var length: UInt32 = 0
+        EVP_DigestFinal_ex(context, &bytes, &length)
+        EVP_DigestInit_ex(context, EVP_md5(), nil)
+        return encodeHex(bytes)
+    }
 }

@@ -15,6 +15,7 @@ import Storage
 public final class ArchiveReader {
     private let archive: OpaquePointer
     private let input: ArchiveInput
+    private let compression: ArchiveCompression
     private let limits: ArchiveLimits
     private let place: String
     private let locale: locale_t
@@ -34,6 +35,7 @@ public final class ArchiveReader {
         self.archive = archive
         self.locale = locale
         self.input = ArchiveInput(file, range)
+        self.compression = compression
         self.limits = limits
         self.place = place
         try inCLocale {
@@ -68,6 +70,7 @@ public final class ArchiveReader {
         current = try inCLocale { () throws -> ArchiveMember? in
             var entry: OpaquePointer?
             let status = archive_read_next_header(archive, &entry)
+            if status == ARCHIVE_EOF || status == ARCHIVE_OK || status == ARCHIVE_WARN { try checkCompression() }
             if status == ARCHIVE_EOF { return nil }
             // A warning here is about a conversion of names, which nobody asked for.
             if status != ARCHIVE_WARN { try check(status) }
@@ -130,6 +133,20 @@ public final class ArchiveReader {
         if let failure = input.failure { throw failure }
         let reason = archive_error_string(archive).map { String(cString: $0) } ?? "unknown error \(status)"
         throw Failure(at: place, "the archive is damaged: \(reason.prefix(1).lowercased() + reason.dropFirst())")
+    }
+
+    /// libarchive reads plain bytes, too, where it was told of a compression.
+    private func checkCompression() throws {
+        let expected =
+            switch compression {
+            case .none: ARCHIVE_FILTER_NONE
+            case .gzip: ARCHIVE_FILTER_GZIP
+            case .xz: ARCHIVE_FILTER_XZ
+            case .zstd: ARCHIVE_FILTER_ZSTD
+            }
+        guard archive_filter_code(archive, 0) == expected else {
+            throw Failure(at: place, "the archive is not compressed as its name says", expected: "\(compression)")
+        }
     }
 
     // MARK: Headers

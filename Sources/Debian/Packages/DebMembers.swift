@@ -37,7 +37,7 @@ enum ControlMembers {
 enum DataMembers {
     /// No package of Debian is near these.
     private static let mostMembers = 500_000
-    private static let mostBytes: UInt64 = 8 << 30
+    private static let mostBytes: UInt64 = 4 << 30
     /// Installed-Size counts blocks of 1 KiB a file on the builder's disk; sparse files and rounding make it differ from
     /// the bytes of the content.
     private static let factor: UInt64 = 4

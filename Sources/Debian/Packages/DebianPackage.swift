@@ -35,6 +35,18 @@ public struct UnpackedPackage: Sendable {
     /// What data.tar holds, in the archive's order.
     public let data: Layer
 
+    public init(
+        name: String, version: DebianVersion, architecture: String, control: ControlParagraph, controlFiles: Layer,
+        data: Layer
+    ) {
+        self.name = name
+        self.version = version
+        self.architecture = architecture
+        self.control = control
+        self.controlFiles = controlFiles
+        self.data = data
+    }
+
     /// A control file's content (`postinst`, `conffiles`, …); nil where the package has none.
     public func controlFile(_ name: String) -> Content? {
         for entry in controlFiles.entries where entry.path.bytes.elementsEqual(name.utf8) {

@@ -1,4 +1,5 @@
 import Diagnostics
+import Digests
 import Layers
 
 /// dpkg's database (/var/lib/dpkg), written without dpkg.
@@ -28,7 +29,8 @@ public enum DpkgDatabase {
         let sorted = packages.sorted {
             ($0.package.name, $0.package.architecture) < ($1.package.name, $1.package.architecture)
         }
-        layer.addFile(root.appending("status"), file, text: try status(sorted))
+        let status = try sorted.map { try DpkgStatus.paragraph(of: $0).text + "\n" }
+        layer.addFile(root.appending("status"), file, text: status.joined())
         // dpkg's postinst makes the latter two; the first is for dselect.
         for name in ["available", "diversions", "statoverride"] {
             layer.addFile(root.appending(name), file, text: "")
@@ -44,13 +46,8 @@ public enum DpkgDatabase {
         return layer
     }
 
-    private static func status(_ packages: [PlacedPackage]) throws -> String {
-        try packages.map { placed in
-            try DpkgStatus.paragraph(of: placed.package, conffiles: try Conffile.all(of: placed)).text + "\n"
-        }.joined()
-    }
-
-    /// Adds `info/NAME.list` and a file for each control file but `control` itself, which is in the status file.
+    /// Adds `info/NAME.list` and a file for each control file but `control` itself, which is in the status file. Where the
+    /// package brings no `md5sums`, dpkg makes one.
     private static func addInformation(
         of placed: PlacedPackage, in info: EntryPath, _ file: Attributes, to layer: inout Layer
     ) throws {
@@ -60,9 +57,27 @@ public enum DpkgDatabase {
             files.append((info.appending(Array("\(name).".utf8) + entry.path.bytes), entry.attributes, entry.kind))
         }
         files.append((info.appending("\(name).list"), file, .regular(Content(list(placed.paths)))))
+        if placed.package.controlFile("md5sums") == nil {
+            let sums = try md5sums(placed)
+            files.append((info.appending("\(name).md5sums"), file, .regular(Content(sums))))
+        }
         for (path, attributes, kind) in files.sorted(by: { $0.0 < $1.0 }) {
             layer.entries.append(Entry(path, attributes, kind))
         }
+    }
+
+    /// As md5sum(1) writes them, for all plain files; paths without the leading slash.
+    private static func md5sums(_ placed: PlacedPackage) throws -> [UInt8] {
+        let reader = ContentReader()
+        let contents = placed.package.contents
+        var bytes: [UInt8] = []
+        for path in placed.paths {
+            guard let content = contents[path] else { continue }
+            let hasher = MD5Hasher()
+            try reader.forEachChunk(of: content) { hasher.update($0) }
+            bytes += Array("\(hasher.finalize())  ".utf8) + path.bytes + [UInt8(ascii: "\n")]
+        }
+        return bytes
     }
 
     /// One path a line; the root is `/.`.

@@ -18,7 +18,9 @@ enum DpkgStatus {
     ]
 
     /// The paragraph of a package that is unpacked and not configured.
-    static func paragraph(of package: UnpackedPackage, conffiles: [Conffile]) throws -> ControlParagraph {
+    static func paragraph(of placed: PlacedPackage) throws -> ControlParagraph {
+        let package = placed.package
+        let conffiles = try Conffile.all(of: placed)
         var known: [String: String] = [:]
         var others: [ControlParagraph.Field] = []
         let names = Dictionary(uniqueKeysWithValues: order.map { ($0.lowercased(), $0) })
@@ -41,6 +43,21 @@ enum DpkgStatus {
     }
 }
 
+extension UnpackedPackage {
+    /// The content of each plain file in data.tar, under each of its names.
+    var contents: [EntryPath: Content] {
+        var contents: [EntryPath: Content] = [:]
+        for entry in data.entries {
+            switch entry.kind {
+            case .regular(let content): contents[entry.path] = content
+            case .hardLink(let target): contents[entry.path] = contents[target]
+            default: break
+            }
+        }
+        return contents
+    }
+}
+
 /// A file of a package that its administrator may edit.
 struct Conffile {
     let path: EntryPath
@@ -56,14 +73,7 @@ struct Conffile {
         guard let list = package.controlFile("conffiles") else { return [] }
         let place = "\(package.name) \(package.version): conffiles"
         let reader = ContentReader()
-        var contents: [EntryPath: Content] = [:]
-        for entry in package.data.entries {
-            switch entry.kind {
-            case .regular(let content): contents[entry.path] = content
-            case .hardLink(let target): contents[entry.path] = contents[target]
-            default: break
-            }
-        }
+        let contents = package.contents
         var result: [Conffile] = []
         for line in try reader.text(of: list, limit: 1 << 20).split(separator: "\n") {
             let words = line.split(separator: " ").map(String.init)
@@ -82,7 +92,9 @@ struct Conffile {
             }
             // Another package replaces it.
             guard placed.paths.contains(path) else { continue }
-            result.append(Conffile(path: path, state: md5Hex(try reader.bytes(of: content))))
+            let hasher = MD5Hasher()
+            try reader.forEachChunk(of: content) { hasher.update($0) }
+            result.append(Conffile(path: path, state: hasher.finalize()))
         }
         return result
     }

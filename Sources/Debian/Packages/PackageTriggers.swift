@@ -16,8 +16,9 @@ struct PackageTriggers {
     /// - Throws: `Failure` at `place`, with the line, for a directive that does not exist or an impossible name.
     init(_ text: String, place: String) throws {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace).map(String.init)
-            if words.isEmpty { continue }
+            let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
+            // The manual lets a comment begin anywhere; dpkg itself takes only lines that begin with one.
+            guard let first = words.first, !first.hasPrefix("#") else { continue }
             let place = "\(place):\(number + 1)"
             guard words.count == 2 else {
                 throw Failure(at: place, "the line is not a directive and a trigger", found: String(line))
