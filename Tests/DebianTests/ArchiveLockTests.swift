@@ -1,0 +1,126 @@
+import Debian
+import Diagnostics
+import Digests
+import Storage
+import Testing
+import Tools
+
+@Suite struct ArchiveLockTests {
+    static func package(_ name: String, _ version: String = "1.0", architecture: String = "arm64") throws
+        -> LockedPackage
+    {
+        try LockedPackage(
+            name: name, version: version, architecture: architecture, size: 1234, sha256: .of(name + version),
+            path: "pool/main/\(name.prefix(1))/\(name)/\(name)_\(version)_\(architecture).deb", archive: .debian,
+            source: name, sourceVersion: version)
+    }
+
+    static func lock(_ packages: LockedPackage...) -> PackageLock {
+        PackageLock(request: .of("request"), packages: packages)
+    }
+
+    @Test func theFileHasOnePackageALineSortedByNameAndIsJSON() async throws {
+        let lock = try Self.lock(Self.package("zstd"), Self.package("adduser", "3.152", architecture: "all"))
+        let hex = SHA256Digest.of("request").hex
+        let sums = [SHA256Digest.of("adduser3.152").hex, SHA256Digest.of("zstd1.0").hex]
+        #expect(
+            lock.text == """
+                {
+                  "format": 1,
+                  "request": "sha256:\(hex)",
+                  "packages": [
+                    {"name":"adduser","version":"3.152","architecture":"all","size":1234,"sha256":"\(sums[0])",\
+                "archive":"debian","path":"pool/main/a/adduser/adduser_3.152_all.deb","source":"adduser",\
+                "sourceVersion":"3.152"},
+                    {"name":"zstd","version":"1.0","architecture":"arm64","size":1234,"sha256":"\(sums[1])",\
+                "archive":"debian","path":"pool/main/z/zstd/zstd_1.0_arm64.deb","source":"zstd","sourceVersion":"1.0"}
+                  ]
+                }
+
+                """)
+        let python = Tool("python3", package: "python3", purpose: "judge JSON")
+        try await ToolRunner().run(python, ["-m", "json.tool"], input: Array(lock.text.utf8), place: "test")
+    }
+
+    @Test func whatWasWrittenIsReadBack() throws {
+        let scratch = try TemporaryFolder(in: "/tmp", name: "lock-tests")
+        let lock = try Self.lock(Self.package("zstd"), Self.package("adduser", "3.152", architecture: "all"))
+        try lock.write(to: scratch.path.appending("debian-13.lock"))
+        #expect(try PackageLock.read(scratch.path.appending("debian-13.lock")) == lock)
+        #expect(try PackageLock.parse(Self.lock().text, place: "x") == Self.lock())
+    }
+
+    /// What is replaced in a good file by what, and the first line of the error.
+    static let broken: [(old: String, new: String, message: String)] = [
+        ("{\n  \"format\"", "[\n  \"format\"", "x.lock:1: this is not a lock file"),
+        ("\"format\": 1", "\"format\": 2", "x.lock:2: the lock file has another format"),
+        ("\"format\": 1,", "\"format\": 1", "x.lock:2: the format's version is missing"),
+        ("sha256:", "md5:", "x.lock:3: the request's digest is missing"),
+        ("\"name\":\"hello\"", "\"name\":\"hel lo\"", "x.lock:5: the package's name 'hel lo' is not valid"),
+        (
+            "pool/main/h", "pool/../h",
+            "x.lock:5: the package's pool path 'pool/../h/hello/hello_1.0_arm64.deb' is not valid"
+        ),
+        (
+            "pool/main/h", "/etc",
+            "x.lock:5: the package's pool path '/etc/hello/hello_1.0_arm64.deb' is not valid"
+        ),
+        ("\"size\":1234", "\"size\":\"big\"", "x.lock:5: the package's line cannot be read: 'size' has a wrong value"),
+        ("\"size\":1234", "\"size\":-1", "x.lock:5: the package's line cannot be read: 'size' has a wrong value"),
+        ("\"size\":1234,", "", "x.lock:5: the package's line cannot be read: 'size' is missing"),
+        (
+            "\"archive\":\"debian\"", "\"archive\":\"ubuntu\"",
+            "x.lock:5: the package's line cannot be read: 'archive' has a wrong value"
+        ),
+        ("\"size\":1234", "\"size\":1234,\"colour\":\"red\"", "x.lock:5: the line is not as piforge writes it"),
+        ("\"size\":1234", "\"size\": 1234", "x.lock:5: the line is not as piforge writes it"),
+        ("  ]\n}\n", "  ]\n", "x.lock:8: the line is not as piforge writes it"),
+        ("}\n", "}\n}\n", "x.lock:5: the line is not as piforge writes it"),
+    ]
+
+    @Test(arguments: broken.indices) func aLineThatIsWrongIsNamed(_ row: Int) throws {
+        let (old, new, message) = Self.broken[row]
+        let good = try Self.lock(Self.package("hello"), Self.package("zstd")).text
+        let range = try #require(good.range(of: old))
+        let text = good.replacingCharacters(in: range, with: new)
+        let failure = #expect(throws: Failure.self) { try PackageLock.parse(text, place: "x.lock") }
+        #expect(failure?.description.split(separator: "\n").first.map(String.init) == message)
+        #expect(failure?.next == "take the file from version control, or make it anew with --update-lock")
+    }
+
+    @Test func aPackageThatStandsTwiceIsNamed() throws {
+        let text = try Self.lock(Self.package("hello"), Self.package("hello", "2.0")).text
+        let failure = #expect(throws: Failure.self) { try PackageLock.parse(text, place: "x.lock") }
+        #expect(failure?.place == "x.lock:6")
+        #expect(failure?.message == "the package 'hello' stands there twice")
+    }
+
+    @Test func theDifferenceOfTwoLocksIsOneLineAPackage() throws {
+        let old = try Self.lock(Self.package("docker.io", "26.1.5+dfsg1-9"), Self.package("gone"), Self.package("same"))
+        let new = try Self.lock(Self.package("docker.io", "26.1.6"), Self.package("new", "3"), Self.package("same"))
+        #expect(
+            PackageLock.difference(from: old, to: new) == [
+                "docker.io 26.1.5+dfsg1-9 → 26.1.6", "gone 1.0 removed", "new 3 added",
+            ])
+        #expect(PackageLock.difference(from: old, to: old) == [])
+    }
+
+    @Test func theRequestsDigestKnowsWhatTheSolutionDependsOn() throws {
+        func digest(
+            _ packages: [String], suites: [String] = ["trixie"], components: [String] = ["main"],
+            preferences: String = "", keyring: String = "/a.gpg"
+        ) throws -> SHA256Digest {
+            try PackageRequest(
+                sources: ArchiveSource.suites(suites, components: components, keyring: .init(keyring)),
+                packages: packages, preferences: preferences
+            ).digest
+        }
+        let one = try digest(["hello", "zstd"])
+        #expect(try digest(["zstd", "hello", "hello"]) == one)
+        #expect(try digest(["hello", "zstd"], keyring: "/b.gpg") == one)
+        #expect(try digest(["hello"]) != one)
+        #expect(try digest(["hello", "zstd"], suites: ["sid"]) != one)
+        #expect(try digest(["hello", "zstd"], components: ["main", "contrib"]) != one)
+        #expect(try digest(["hello", "zstd"], preferences: "x") != one)
+    }
+}

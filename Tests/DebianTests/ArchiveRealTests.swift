@@ -1,0 +1,38 @@
+import Debian
+import Fetch
+import Foundation
+import Storage
+import SystemPackage
+import Testing
+import Tools
+
+/// Debian's own archive, through the host's mirror.
+@Suite struct ArchiveRealTests {
+    @Test func aRequestIsSolvedProvenAndFetchedFromDebian() async throws {
+        let scratch = try TemporaryFolder(in: "/tmp", name: "archive-real")
+        let store = try DownloadStore(scratch.path.appending("store"))
+        let proxies = ProxySettings(environment: ProcessInfo.processInfo.environment)
+        let provider = PackageProvider(
+            downloader: Downloader(store: store, options: DownloadOptions(proxies: proxies)),
+            folder: scratch.path.appending("indices"), tools: ToolRunner(environment: proxies.environment)
+        ) { try HostMirror.find() }
+        let request = try PackageRequest(
+            sources: ArchiveSource.suites(["trixie", "trixie-updates", "trixie-security"], components: ["main"]),
+            packages: ["hello"], addsEssential: false)
+        let provided = try await provider.provide(request, lock: nil)
+        #expect(provided.files.map(\.package.name).contains("hello"))
+        #expect(provided.files.map(\.package.name).contains("libc6"))
+
+        let runner = ToolRunner()
+        let dpkgDeb = Tool("dpkg-deb", package: "dpkg", purpose: "judge packages")
+        let sha256sum = Tool("sha256sum", package: "coreutils", purpose: "judge digests")
+        for (package, path) in provided.files {
+            let fields = try await runner.run(
+                dpkgDeb, ["--showformat", "${Package} ${Version} ${Architecture}", "-W", path.string],
+                place: package.name)
+            #expect(fields.text == "\(package.name) \(package.version) \(package.architecture)")
+            let sum = try await runner.run(sha256sum, [path.string], place: package.name)
+            #expect(sum.text.hasPrefix(package.sha256.hex + " "))
+        }
+    }
+}
