@@ -100,7 +100,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "Tools", system],
-            swiftSettings: settings),
+            exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(
             name: "FetchTests", dependencies: ["Fetch", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
