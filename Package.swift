@@ -102,7 +102,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "Tools", system],
-            swiftSettings: settings),
+            exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(
             name: "FetchTests",
             dependencies: ["Fetch", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools", system],

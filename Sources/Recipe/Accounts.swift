@@ -1,10 +1,10 @@
-import SystemPackage
-
 extension Recipe {
     /// Who may log in.
     public struct Accounts: Sendable, Equatable {
         public var root = Root()
         public var users: [User] = []
+
+        public init() {}
 
         public struct Root: Sendable, Equatable {
             /// nil: nobody logs in as root with a password.
@@ -12,6 +12,8 @@ extension Recipe {
             /// Whether the password must be changed at the first login.
             public var expire = true
             public var sshKeys: [AuthorizedKey] = []
+
+            public init() {}
 
             public var isLocked: Bool { password == nil }
         }
@@ -32,6 +34,8 @@ extension Recipe {
             public var password: Password?
             /// Whether the password must be changed at the first login. Means nothing without a password.
             public var expire = true
+
+            public init() {}
         }
     }
 
@@ -80,7 +84,7 @@ extension Recipe.Accounts {
 
 extension Recipe.Accounts.Root {
     static let shape = Shape<Recipe.Accounts.Root>.object(
-        Self(),
+        Self(), called: "keys of its own",
         [
             Key(
                 optional: "password", \.password, Recipe.Password.shape, fallback: "locked",

@@ -38,7 +38,7 @@ extension ByteCount: CustomStringConvertible {
 extension Shape where Value == ByteCount {
     /// A size within a range, and a multiple of `unit`.
     static func size(in range: ClosedRange<ByteCount>, multipleOf unit: ByteCount = .mebibytes(1)) -> Shape {
-        let expected = "a size from \(range.lowerBound) to \(range.upperBound), such as 512M or 1G"
+        let expected = "a size from \(range.lowerBound) to \(range.upperBound): a whole number with K, M or G"
         return Shape<String>.text("a size", pattern: "(0|[1-9][0-9]*[KMG])", expected: expected, limit: 24).mapped(
             { text, _ in
                 guard let size = ByteCount(text), range.contains(size) else {
@@ -47,11 +47,18 @@ extension Shape where Value == ByteCount {
                 guard size.bytes % unit.bytes == 0 else { throw Refusal("\(size) is not a multiple of \(unit)") }
                 return size
             }, back: \.description
-        ).summarized("size, \(range.lowerBound) to \(range.upperBound)")
+        ).summarized("size, \(range.lowerBound) to \(range.upperBound)").allowingZero(range.lowerBound.bytes == 0)
     }
 }
 
 extension Shape {
+    /// A zero without quotes is an integer to YAML, so the schema takes that too.
+    fileprivate func allowingZero(_ zero: Bool) -> Shape {
+        var shape = self
+        if zero { shape.schema = .members(["oneOf": .array([.members(["const": .integer(0)]), schema])]) }
+        return shape
+    }
+
     /// The same shape with other words for the reference table.
     func summarized(_ summary: String) -> Shape {
         var shape = self

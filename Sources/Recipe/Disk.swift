@@ -9,11 +9,15 @@ extension Recipe {
         public var freeSpace = ByteCount.mebibytes(512)
         /// Whether the root file system grows to the card's end on the first boot.
         public var grow = true
+
+        public init() {}
     }
 
     /// How the image file is packed.
     public struct Output: Sendable, Equatable {
         public var compression = Compression()
+
+        public init() {}
 
         /// How the .xz is made. The preset and the block size decide its bytes; the number of jobs does not.
         public struct Compression: Sendable, Equatable {
@@ -21,6 +25,8 @@ extension Recipe {
             public var preset = 6
             /// Uncompressed bytes per block, 4 MiB to 64 MiB.
             public var blockSize = ByteCount.mebibytes(8)
+
+            public init() {}
         }
     }
 }

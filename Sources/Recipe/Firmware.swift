@@ -7,6 +7,8 @@ extension Recipe {
         public var config: [String] = []
         /// Words added at the end of the kernel's command line.
         public var cmdline: [String] = []
+
+        public init() {}
     }
 }
 

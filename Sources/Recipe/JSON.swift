@@ -25,7 +25,29 @@ indirect enum JSON: Sendable, Equatable {
     /// Text in two-space indentation, ending in a line feed (RFC 8259; strings in UTF-8, escaped only where they must be).
     var pretty: String { rendered(indent: 0) + "\n" }
 
-    /// The value on one line, as a person would write it.
+    /// The value on one line of YAML, as a person would write it in a recipe.
+    var flow: String {
+        switch self {
+        case .string(let text):
+            matches(text, "(?=.*[A-Za-z-])[A-Za-z0-9./~][A-Za-z0-9 ./_=~+-]*")
+                && !["true", "false", "null"].contains(text)
+                ? text : Self.quoted(text)
+        case .array(let items): "[" + items.map(\.flow).joined(separator: ", ") + "]"
+        case .object(let members): "{" + members.map { "\($0.key): \($0.value.flow)" }.joined(separator: ", ") + "}"
+        default: inline
+        }
+    }
+
+    /// A schema with its description first (JSON Schema 2020-12, "Meta-Data Annotations").
+    func described(_ text: String, default fallback: JSON? = nil, example: JSON? = nil) -> JSON {
+        guard case .object(let members) = self else { return self }
+        var all = [Member(key: "description", value: .string(text.replacing("`", with: "")))]
+        if let fallback { all.append(Member(key: "default", value: fallback)) }
+        if let example { all.append(Member(key: "examples", value: .array([example]))) }
+        return .object(all + members)
+    }
+
+    /// The value on one line.
     var inline: String {
         switch self {
         case .null: "null"

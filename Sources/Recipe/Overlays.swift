@@ -1,5 +1,3 @@
-import SystemPackage
-
 extension Recipe {
     /// A folder of the host whose files are laid over the packages' files.
     ///
@@ -18,6 +16,11 @@ extension Recipe {
         public struct Owner: Sendable, Equatable {
             public var uid: UInt32 = 0
             public var gid: UInt32 = 0
+
+            public init(uid: UInt32 = 0, gid: UInt32 = 0) {
+                self.uid = uid
+                self.gid = gid
+            }
         }
 
         /// The mode of one path of the overlay.
@@ -26,10 +29,17 @@ extension Recipe {
             public var path = ""
             /// The permission bits, with set-user-ID, set-group-ID and sticky: 0 to 0o7777.
             public var mode: UInt16 = 0
+
+            public init(path: String = "", mode: UInt16 = 0) {
+                self.path = path
+                self.mode = mode
+            }
         }
 
         /// The owner as the recipe wrote it, until the accounts are known.
         var ownerText = "root"
+
+        public init() {}
     }
 }
 

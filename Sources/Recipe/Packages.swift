@@ -17,6 +17,8 @@ extension Recipe {
 
         private static let defaultKeyring = FilePath("/usr/share/keyrings/debian-archive-keyring.gpg")
 
+        public init() {}
+
         /// A pin (apt_preferences(5)).
         public struct Preference: Sendable, Equatable {
             /// A package's name, several with spaces between, a glob, or `*`.
@@ -25,6 +27,12 @@ extension Recipe {
             public var pin = ""
             /// −32,768 to 32,767, not 0; above 1000 it allows a downgrade.
             public var priority = 0
+
+            public init(package: String = "", pin: String = "", priority: Int = 0) {
+                self.package = package
+                self.pin = pin
+                self.priority = priority
+            }
         }
 
         /// The names of the packages to install, without versions and suites.

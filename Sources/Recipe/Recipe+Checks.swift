@@ -16,8 +16,7 @@ extension Recipe {
 
     private func checkAccounts(_ root: Node, _ decoding: Decoding) {
         guard decoding.isClean("accounts") else { return }
-        if !accounts.root.isLocked || !accounts.root.sshKeys.isEmpty {
-        } else if root["accounts"]?["root"]?["expire"] != nil {
+        if accounts.root.isLocked, root["accounts"]?["root"]?["expire"] != nil {
             decoding.refuse("accounts.root.expire", in: root, "there is no password that could expire")
         }
         var uids: [UInt32: String] = [:]

@@ -20,6 +20,8 @@ public struct Recipe: Sendable, Equatable {
     public var disk = Disk()
     public var output = Output()
 
+    public init() {}
+
     /// What the image starts from.
     public enum Base: Sendable, Equatable {
         /// A suite of Debian's archive.
@@ -36,6 +38,8 @@ public struct Recipe: Sendable, Equatable {
     public struct Memory: Sendable, Equatable {
         /// A multiple of 1 MiB, 256 MiB to 8 GiB; nil for all there is.
         public var limit: ByteCount?
+
+        public init() {}
     }
 }
 

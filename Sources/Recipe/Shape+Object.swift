@@ -46,16 +46,16 @@ struct Key<Root: Sendable>: Sendable {
             if let value = shape.decode(node, path, decoding) { set(&root, value) }
         }
         write = { get($0).map(shape.encode) }
-        let default_: @Sendable (Root) -> JSON? = { root in
+        let unset: @Sendable (Root) -> JSON? = { root in
             required || fallbackText != nil ? nil : get(root).map(shape.encode)
         }
-        fallback = default_
+        fallback = unset
         rows = { root in
             let text =
                 required
                 ? "required"
-                : fallbackText ?? (shape.rows.isEmpty ? default_(root).map { "`\($0.inline)`" } ?? "none" : "")
-            let shown = example.map { " Example: `\($0.inline)`" } ?? ""
+                : fallbackText ?? (shape.hasOwnDefault ? unset(root).map { "`\($0.flow)`" } ?? "none" : "")
+            let shown = example.map { " Example: `\($0.flow)`" } ?? ""
             let row = ReferenceRow(key: name, value: shape.summary, fallback: text, meaning: doc + shown)
             return [row] + shape.rows.map { $0.prefixed(name) }
         }
@@ -85,9 +85,13 @@ extension Shape {
                 "required": keys.contains(where: \.required)
                     ? .array(keys.filter(\.required).map { .string($0.name) }) : nil,
                 "properties": .object(
-                    keys.map { .init(key: $0.name, value: $0.annotatedSchema(default: $0.fallback(start))) }),
+                    keys.map {
+                        .init(
+                            key: $0.name,
+                            value: $0.schema.described($0.doc, default: $0.fallback(start), example: $0.example))
+                    }),
             ]),
-            rows: keys.flatMap { $0.rows(start) },
+            rows: keys.flatMap { $0.rows(start) }, hasOwnDefault: false,
             decode: { node, path, decoding in
                 guard case .map(let pairs) = node.value else {
                     decoding.refuse(
@@ -102,7 +106,7 @@ extension Shape {
                         if pair.value.isNull {
                             decoding.refuse(
                                 path, at: pair.value.place, "has no value",
-                                next: "write one, or leave the key out for its default")
+                                next: "write one ([] is an empty list), or leave the key out for its default")
                         } else {
                             key.read(pair.value, path, decoding, &value)
                         }
@@ -132,15 +136,4 @@ func refuseUnknown(_ pair: Node.Pair, at path: [PathStep], known: [String], _ de
     decoding.refuse(
         path, at: pair.keyPlace, "unknown key '\(pair.key)'\(near)",
         expected: near.isEmpty ? "one of \(known.joined(separator: ", "))" : nil)
-}
-
-extension Key {
-    /// The value's schema with what a reader is told: description, default, examples (JSON Schema 2020-12, section 9).
-    fileprivate func annotatedSchema(default fallback: JSON?) -> JSON {
-        guard case .object(let members) = schema else { return schema }
-        var all = [JSON.Member(key: "description", value: .string(doc.replacing("`", with: "")))]
-        if let fallback { all.append(.init(key: "default", value: fallback)) }
-        if let example { all.append(.init(key: "examples", value: .array([example]))) }
-        return .object(all + members)
-    }
 }

@@ -38,7 +38,8 @@ struct Form<Value: Sendable>: Sendable {
             head: .key(name), written: "`{\(name): …}`", doc: doc,
             schema: .members([
                 "type": .string("object"), "additionalProperties": .bool(false),
-                "required": .array([.string(name)]), "properties": .object([.init(key: name, value: shape.schema)]),
+                "required": .array([.string(name)]),
+                "properties": .object([.init(key: name, value: shape.schema.described(doc))]),
             ]),
             rows: [ReferenceRow(key: name, value: shape.summary, fallback: "", meaning: doc)],
             read: { node, path, decoding in shape.decode(node, path, decoding).map(make) },

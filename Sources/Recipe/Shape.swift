@@ -7,6 +7,8 @@ struct Shape<Value: Sendable>: Sendable {
     var schema: JSON
     /// The keys below the value, for the reference table.
     var rows: [ReferenceRow] = []
+    /// Whether the reference shows a default for the value itself; a mapping's defaults are those of its keys.
+    var hasOwnDefault = true
     /// Reads a node; nil when something was wrong, which has then been reported.
     var decode: @Sendable (Node, [PathStep], Decoding) -> Value?
     /// The value as JSON, without secrets.
@@ -18,7 +20,7 @@ struct Shape<Value: Sendable>: Sendable {
     ) -> Shape<Other> {
         let shape = self
         return Shape<Other>(
-            summary: summary, schema: schema, rows: rows,
+            summary: summary, schema: schema, rows: rows, hasOwnDefault: hasOwnDefault,
             decode: { node, path, decoding in
                 guard let value = shape.decode(node, path, decoding) else { return nil }
                 do {
@@ -109,7 +111,7 @@ extension Shape where Value == String {
         Shape(
             summary: kind,
             schema: .members([
-                "type": .string("string"), "pattern": pattern.map { .string("^\($0)$") },
+                "type": .string("string"), "pattern": pattern.map { .string("^(?:\($0))$") },
                 "maxLength": .integer(Int64(limit)),
             ]),
             decode: { node, path, decoding in
@@ -182,7 +184,9 @@ extension Shape {
                 for (index, node) in nodes.enumerated() {
                     let path = path + [.index(index)]
                     guard let value = item.decode(node, path, decoding) else { continue }
-                    if let name = identity?(value), let first = seen.updateValue(node.place, forKey: name) {
+                    if let name = identity?(value), !name.isEmpty,
+                        let first = seen.updateValue(node.place, forKey: name)
+                    {
                         decoding.refuse(
                             path, at: node.place, "'\(name)' is there twice",
                             found: "first at \(first.text(in: decoding.file))")

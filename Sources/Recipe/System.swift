@@ -1,5 +1,4 @@
 import Digests
-import SystemPackage
 
 extension Recipe {
     /// How the system is set up.
@@ -13,12 +12,16 @@ extension Recipe {
         public var serialConsole = true
         public var services = Services()
 
+        public init() {}
+
         public struct Wifi: Sendable, Equatable {
             /// The country whose radio rules apply (ISO 3166-1 alpha-2).
             public var country = ""
             /// The network's name: 1 to 32 bytes.
             public var ssid = ""
             public var passphrase = Passphrase.environment("")
+
+            public init() {}
         }
 
         /// Where the wifi passphrase comes from. A recipe holds none in plain text.
@@ -36,12 +39,16 @@ extension Recipe {
             /// Whether sshd asks for passwords. Keys always work.
             public var passwordLogin = false
             public var port = 22
+
+            public init() {}
         }
 
         /// Units that systemd starts at boot, or not. Names have their suffix after loading: `docker.service`.
         public struct Services: Sendable, Equatable {
             public var enable: [String] = []
             public var disable: [String] = []
+
+            public init() {}
         }
     }
 }

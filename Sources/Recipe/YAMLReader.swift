@@ -121,6 +121,8 @@ struct YAMLReader {
 
     private func failure(_ error: YamlError, text: String) -> Failure {
         switch error {
+        case .composer(_?, _, let mark, _):
+            return Failure(.usage, at: "\(file):\(mark.line)", "a second document begins here, and a recipe is one")
         case .scanner(let context, _, let mark, _), .parser(let context, _, let mark, _),
             .composer(let context, _, let mark, _):
             let begun = context.map { " \($0.text) begun on line \($0.mark.line)" } ?? ""
@@ -132,7 +134,8 @@ struct YAMLReader {
             let again = lineOfRepeat(of: key, after: context.mark, in: text)
             return Failure(
                 .usage, at: "\(file):\(again ?? context.mark.line)", "the key '\(key)' is there twice",
-                found: again.map { "'\(key)' on line \(context.mark.line) and on line \($0)" },
+                found: "'\(key)' on line \(context.mark.line)"
+                    + (again.map { " and on line \($0)" } ?? ", and again behind it"),
                 next: "keep one of the two")
         default: return Failure(.usage, at: file, "the recipe is not YAML: \(error.problem)")
         }

@@ -39,5 +39,7 @@ let rewrite = ProcessInfo.processInfo.environment["PIFORGE_REWRITE_GOLDEN"] != n
 /// Compares text with a file, or writes it there when asked to.
 func expectCurrent(_ text: String, _ path: FilePath) throws {
     if rewrite { try text.write(toFile: path.string, atomically: true, encoding: .utf8) }
-    #expect(try contents(of: path) == text, "\(path.lastComponent?.string ?? "") is not current: run the tests with PIFORGE_REWRITE_GOLDEN=1")
+    #expect(
+        try contents(of: path) == text,
+        "\(path.lastComponent?.string ?? "") is not current: run the tests with PIFORGE_REWRITE_GOLDEN=1")
 }

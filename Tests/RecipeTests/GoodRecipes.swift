@@ -1,0 +1,137 @@
+import Diagnostics
+import Foundation
+import Recipe
+import SystemPackage
+import Testing
+
+@Suite struct GoodRecipes {
+    private static let shipped = ["recipes/debian-13.yaml", "recipes/debian-13-small.yaml"]
+    private static let folder = fixtures.appending("good")
+
+    private func parse(_ text: String, _ overrides: [String] = [], home: FilePath? = nil) throws -> Recipe {
+        try Recipe.parse(text, file: "x.yaml", folder: Self.folder, overrides: overrides, home: home)
+    }
+
+    @Test(arguments: shipped)
+    func `the recipes of the project load`(path: String) throws {
+        let recipe = try Recipe.load(path: project.appending(path))
+        #expect(recipe.name == FilePath(path).lastComponent?.stem)
+        #expect(recipe.epoch == 1_793_491_200)
+        #expect(recipe.packages.suites == ["trixie", "trixie-updates", "trixie-security"])
+        #expect(recipe.accounts.users.map(\.name) == ["pi"])
+        #expect(recipe.accounts.users.map(\.password) == [.generate])
+        #expect(recipe.accounts.users.map(\.uid) == [1000])
+        #expect(recipe.accounts.root.isLocked)
+        #expect(!recipe.system.ssh.passwordLogin)
+    }
+
+    @Test func `only the small recipe limits the memory`() throws {
+        let limits = try Self.shipped.map { try Recipe.load(path: project.appending($0)).memory.limit?.description }
+        #expect(limits == [nil, "1G"])
+    }
+
+    @Test func `every default is there when a recipe has only what is required`() throws {
+        let recipe = try parse(least)
+        #expect(recipe.seed == "least")
+        #expect(recipe.base == .debian(suite: "trixie"))
+        #expect(recipe.packages.components == ["main", "non-free-firmware"])
+        #expect(recipe.packages.keyring.path == "/usr/share/keyrings/debian-archive-keyring.gpg")
+        #expect(!recipe.packages.recommends)
+        #expect(recipe.kernel == .package("linux-image-arm64"))
+        #expect(recipe.firmware.package == "raspi-firmware")
+        #expect(recipe.memory.limit == nil)
+        #expect(recipe.accounts == .init())
+        #expect(recipe.system.timezone == "UTC")
+        #expect(recipe.system.locale == "C.UTF-8")
+        #expect(recipe.system.serialConsole)
+        #expect(recipe.disk.bootSize == .mebibytes(512))
+        #expect(recipe.disk.rootSize == nil)
+        #expect(recipe.disk.freeSpace == .mebibytes(512))
+        #expect(recipe.output.compression.preset == 6)
+        #expect(recipe.output.compression.blockSize == .mebibytes(8))
+    }
+
+    @Test func `every key can be set`() throws {
+        let recipe = try parse(contents(of: Self.folder.appending("everything.yaml")))
+        #expect(recipe.epoch == 1_793_536_496)
+        #expect(recipe.packages.installNames.suffix(3) == ["libstdc++6", "qemu-utils", "runsc"])
+        #expect(
+            recipe.packages.preferences == [.init(package: "qemu-*", pin: "release n=trixie-backports", priority: 990)])
+        #expect(recipe.overlays.map(\.owner) == [.init(), .init(uid: 1001, gid: 1001), .init(uid: 33, gid: 34)])
+        #expect(recipe.overlays[1].modes == [.init(path: "etc/motd", mode: 0o440)])
+        #expect(
+            recipe.overlays.map(\.folder.path) == [
+                fixtures.appending("overlays/motd"), fixtures.appending("overlays/motd"),
+                fixtures.appending("overlays"),
+            ])
+        #expect(recipe.accounts.users.map(\.uid) == [1001, 1000, 1002, 1003])
+        #expect(recipe.accounts.users.map(\.sudo) == [.nopasswd, .password, .no, .no])
+        #expect(recipe.accounts.users[0].sshKeys.map(\.comment) == ["ada@laptop", "ada@desk", "spaces in a comment"])
+        #expect(recipe.accounts.root.password == .environment("ROOT_PASSWORD"))
+        #expect(recipe.system.wifi?.country == "NO")
+        #expect(recipe.system.services.enable == ["docker.service", "fstrim.timer"])
+        #expect(recipe.disk.rootSize == .gibibytes(6))
+        #expect(recipe.disk.freeSpace.bytes == 0)
+    }
+
+    @Test func `the canonical form is the same recipe with every default written out`() throws {
+        for text in [least, try contents(of: Self.folder.appending("everything.yaml"))] {
+            let recipe = try parse(text)
+            let again = try parse(recipe.canonical)
+            #expect(again == recipe)
+            #expect(again.canonical == recipe.canonical)
+        }
+    }
+
+    @Test func `the canonical form names no folder of the host`() throws {
+        let recipe = try parse(contents(of: Self.folder.appending("everything.yaml")))
+        #expect(!recipe.canonical.contains(project.string))
+    }
+
+    @Test func `the canonical form holds no secret, and changes when one does`() throws {
+        let salt = "0123456789abcdef"
+        let hashes = ["a", "b"].map { "$6$\(salt)$" + String(repeating: $0, count: 86) }
+        let keys = ["1", "2"].map { String(repeating: $0, count: 64) }
+        func canonical(_ hash: String, _ key: String) throws -> String {
+            try parse(
+                least,
+                [
+                    "accounts.users=[{name: pi, password: {hash: '\(hash)'}}]",
+                    "system.wifi={country: DE, ssid: home, passphrase: {psk: '\(key)'}}",
+                    "packages.install=[openssh-server, wpasupplicant, wireless-regdb]",
+                ]
+            ).canonical
+        }
+        let first = try canonical(hashes[0], keys[0])
+        #expect(!first.contains(salt) && !first.contains(keys[0]))
+        #expect(try first != canonical(hashes[1], keys[0]))
+        #expect(try first != canonical(hashes[0], keys[1]))
+        #expect(try first == canonical(hashes[0], keys[0]))
+    }
+
+    @Test func `a home folder stands for the tilde`() throws {
+        let user = "accounts.users=[{name: pi, ssh_keys: [{file: ~/keys/ada.pub}]}]"
+        #expect(try parse(least, [user], home: fixtures).accounts.users[0].sshKeys.count == 2)
+    }
+
+    @Test(arguments: [
+        ("1980-01-01", 315_532_800), ("2000-02-29", 951_782_400), ("2026-11-01", 1_793_491_200),
+        ("2106-02-07T06:28:15Z", 4_294_967_295), ("1700000000", 1_700_000_000),
+    ])
+    func `an epoch is a date, a time or seconds`(text: String, seconds: Int64) throws {
+        #expect(try parse(least, ["epoch=\(text)"]).epoch == seconds)
+    }
+
+    @Test(arguments: [
+        ("0", 0), ("1K", 1024), ("512M", 512 << 20), ("1536M", 1536 << 20), ("1024M", 1 << 30), ("3G", 3 << 30),
+    ])
+    func `a size is a whole number of binary units`(text: String, bytes: UInt64) {
+        #expect(ByteCount(text)?.bytes == bytes)
+        #expect(ByteCount(bytes: bytes).description == (text == "1024M" ? "1G" : text))
+    }
+
+    @Test(arguments: [
+        "", "G", "1", "1.5G", "-1G", "+1G", "01G", "0G", "1GB", "1g", "1 G", "1T", "99999999999999999999G", "2000000G",
+    ])
+    func `anything else is no size`(text: String) { #expect(ByteCount(text) == nil) }
+}
