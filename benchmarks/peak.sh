@@ -7,10 +7,16 @@ shift
 "$@" &
 child=$!
 trap 'kill -INT $child 2>/dev/null' INT TERM
-echo 0 >"$file"
-while line=$(grep VmHWM "/proc/$child/status" 2>/dev/null); do
-    set -- $line
-    echo "$2" >"$file"
-    sleep 0.05
-done
+# Reading from a pipe that nobody writes to is a pause that starts no process, whose time would be counted too.
+exec {pause}<> <(:)
+peak=0
+running=yes
+while [ $running = yes ]; do
+    running=no
+    while read -r key value _; do
+        [ "$key" = VmHWM: ] && { peak=$value running=yes; break; }
+    done 2>/dev/null <"/proc/$child/status"
+    read -r -t 0.02 -u "$pause"
+done 2>/dev/null
+echo "$peak" >"$file"
 wait $child

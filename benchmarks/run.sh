@@ -19,6 +19,7 @@ store=${STORE:-store}
 preset=${PRESET:-6}
 block_mib=${BLOCK_MIB:-8}
 mkdir -p "$work/cache" "$work/out" "$results"
+rm -f "$results/$name".*.json
 
 say() { echo "bench: $*" >&2; }
 
@@ -44,7 +45,7 @@ measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exe
 say "nothing changed"
 measure noop 5 true "$build --offline"
 say "one setting changed"
-measure change 3 "echo \$RANDOM >'$work/salt'" "sh -c \"$build --offline --set system.hostname=bench-\$(cat '$work/salt')\""
+measure change 3 "echo \$RANDOM >'$work/salt'" "$build --offline --set system.hostname=bench-\$(cat '$work/salt')"
 eval "$build --offline" >&2
 
 say "compress"

@@ -71,4 +71,4 @@ list_sources | awk -F'|' -v codename="$codename" '
         for (i = 1; i <= firsts; i++) print first[i]
         for (i = 1; i <= seconds; i++) print second[i]
         exit firsts ? 0 : 1
-    }'
+    }' || { echo "debian-mirror: found no source of Debian's ${codename:-release} in $folder" >&2; exit 1; }

@@ -84,8 +84,8 @@ qemu_offered() {
 
 add_backports() {
     local mirror file=/etc/apt/sources.list.d/piforge-backports.sources
-    mirror=$(scripts/debian-mirror.sh "$codename" | head -n 1)
-    [ -n "$mirror" ] || fail "found no Debian mirror in /etc/apt; install QEMU 9 or newer (qemu-system-arm) by hand"
+    mirror=$(scripts/debian-mirror.sh "$codename" | head -n 1) || true
+    [ -n "$mirror" ] || fail "there is no mirror to take backports from; install QEMU 9 or newer (qemu-system-arm) by hand"
     say "adding $codename-backports from $mirror for QEMU (in $file)"
     as_root tee "$file" >/dev/null <<SOURCE
 # Added by piforge's make setup: the release's own QEMU has no raspi4b machine.
