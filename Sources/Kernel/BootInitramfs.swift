@@ -28,11 +28,11 @@ public enum BootInitramfs {
     public static let driverModules = [
         // The Pi's firmware interface, clocks, resets, power and DMA, which the rest stands on.
         "bcm2835_mailbox", "raspberrypi", "clk_raspberrypi", "reset_raspberrypi", "gpio_raspberrypi_exp",
-        "bcm2835_power", "raspberrypi_power", "bcm2835_dma", "pinctrl_bcm2835", "i2c_bcm2835",
+        "bcm2835_power", "raspberrypi_power", "bcm2835_dma", "pinctrl_bcm2835",
         // SD: the card's host, its supplies, the older host.
         "fixed", "gpio_regulator", "sdhci_iproc", "bcm2835", "mmc_block", "pwrseq_simple",
-        // USB over PCIe (Pi 4, Pi 400) and on the SoC (Compute Module 4).
-        "pcie_brcmstb", "xhci_pci", "xhci_pci_renesas", "dwc2", "phy_generic", "usb_storage", "uas", "sd_mod",
+        // USB over PCIe. Not the SoC's own USB (dwc2): on a Pi 4 that is the power socket, and probing it takes seconds.
+        "pcie_brcmstb", "xhci_pci", "xhci_pci_renesas", "usb_storage", "uas", "sd_mod",
         // NVMe (Compute Module 4).
         "nvme",
         // Virtual machines.

@@ -56,17 +56,16 @@ public enum Depmod {
         let reader = ContentReader()
         var names: Set<String> = []
         var total: UInt64 = 0
-        guard let modules = tree.subtree(release.modules) else {
-            throw Failure(at: place, "\(release.modules) is no folder")
-        }
-        for path in modules.paths {
+        for (path, content) in modules(below: release.modules, in: tree) {
             try Task.checkCancellation()
-            guard case .regular(let content) = modules[path]?.kind, isInput(path) else { continue }
             total += content.size
             guard total <= sizeLimit else {
                 throw Failure(at: place, "the modules are too large", expected: "at most \(sizeLimit) bytes")
             }
-            let text = String(decoding: path.bytes, as: UTF8.self)
+            guard let text = path.relative(to: release.modules).map({ String(decoding: $0.bytes, as: UTF8.self) })
+            else {
+                continue
+            }
             names.insert(text)
             let target = folder.appending(text)
             try createFolder(target.removingLastComponent())
@@ -77,20 +76,28 @@ public enum Depmod {
                 offset += UInt64(piece.count)
             }
         }
-        guard names.contains(where: { $0.contains(".ko") }) else {
+        guard !names.subtracting(lists).isEmpty else {
             throw Failure(at: place, "\(release.modules) holds no modules")
         }
         return names
     }
 
-    /// What depmod reads: modules, and the three lists that the kernel's build leaves.
-    private static func isInput(_ path: EntryPath) -> Bool {
-        if path.parent?.isRoot == true {
-            let lists = ["modules.order", "modules.builtin", "modules.builtin.modinfo"]
-            return lists.contains(String(decoding: path.name, as: UTF8.self))
+    private static func modules(below folder: EntryPath, in tree: Tree) -> [(EntryPath, Content)] {
+        tree.children(of: folder).flatMap { path -> [(EntryPath, Content)] in
+            switch tree[path]?.kind {
+            case .directory: modules(below: path, in: tree)
+            case .regular(let content) where isInput(path): [(path, content)]
+            default: []
+            }
         }
+    }
+
+    /// What depmod reads: modules, and the three lists that the kernel's build leaves.
+    private static let lists: Set<String> = ["modules.order", "modules.builtin", "modules.builtin.modinfo"]
+
+    private static func isInput(_ path: EntryPath) -> Bool {
         let name = String(decoding: path.name, as: UTF8.self)
-        return [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].contains { name.hasSuffix($0) }
+        return lists.contains(name) || [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].contains { name.hasSuffix($0) }
     }
 
     private static func collect(

@@ -21,9 +21,11 @@ public struct ModuleIndex: Sendable {
     public init(_ release: KernelRelease, in tree: Tree) throws {
         self.release = release
         let reader = ContentReader()
-        func lines(_ name: String) throws -> [Substring] {
+        // By bytes: modules.alias has tens of thousands of lines.
+        func lines(_ name: String) throws -> [String] {
             guard let content = tree.content(release.modules.appending(name)) else { return [] }
-            return try reader.text(of: content).split(separator: "\n").filter { !$0.hasPrefix("#") }
+            return try reader.bytes(of: content).split(separator: UInt8(ascii: "\n"))
+                .filter { $0.first != UInt8(ascii: "#") }.map { String(decoding: $0, as: UTF8.self) }
         }
         let place = "\(release.modules.appending("modules.dep"))"
         let dependencies = try lines("modules.dep")
@@ -44,8 +46,9 @@ public struct ModuleIndex: Sendable {
         }
         for line in try lines("modules.builtin") { builtIn.insert(Self.name(ofFile: line)) }
         for line in try lines("modules.alias") {
-            let words = line.split(separator: " ")
-            if words.count == 3 { aliases.append((String(words[1]), Self.canonical(words[2]))) }
+            let words = line.utf8.split(separator: UInt8(ascii: " "))
+            guard words.count == 3, let pattern = String(words[1]), let module = String(words[2]) else { continue }
+            aliases.append((pattern, module))
         }
         for line in try lines("modules.softdep") {
             var words = line.split(separator: " ").dropFirst()
@@ -78,15 +81,19 @@ public struct ModuleIndex: Sendable {
                 at: "kernel \(release.name)", "the kernel lacks the modules \(missing.joined(separator: ", "))",
                 expected: "each built in or as a module")
         }
+        var exactAliases: [String: [String]] = [:]
+        let wanted = Set(softNeeds.values.joined())
+        for alias in aliases where alias.pattern.utf8.count < 64 {
+            let pattern = Self.canonical(alias.pattern)
+            if wanted.contains(pattern) { exactAliases[pattern, default: []].append(alias.module) }
+        }
         var order: [String] = []
         var seen: Set<String> = []
         func visit(_ name: String) {
             guard files[name] != nil, seen.insert(name).inserted else { return }
             for soft in softNeeds[name, default: []] {
                 visit(soft)
-                for alias in aliases where alias.pattern == soft || Self.canonical(alias.pattern) == soft {
-                    visit(alias.module)
-                }
+                for module in exactAliases[soft, default: []] { visit(module) }
             }
             for need in needs[name, default: []].reversed() { visit(need) }
             order.append(name)

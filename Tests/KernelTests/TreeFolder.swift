@@ -4,10 +4,10 @@ import Layers
 import SystemPackage
 
 /// Reads a folder of the host as a layer: folders, files and symbolic links, all owned by root at time 0.
-func layer(ofFolder root: FilePath, name: String = "folder") throws -> Layer {
-    var layer = Layer(name: name)
+func layer(ofFolder root: FilePath, where isWanted: (String) -> Bool = { _ in true }) throws -> Layer {
+    var layer = Layer(name: "folder")
     let files = FileManager.default
-    for path in try files.subpathsOfDirectory(atPath: root.string).sorted() {
+    for path in try files.subpathsOfDirectory(atPath: root.string).sorted() where isWanted(path) {
         let full = root.appending(path).string
         let found = try files.attributesOfItem(atPath: full)
         let mode = UInt16(truncatingIfNeeded: (found[.posixPermissions] as? NSNumber)?.intValue ?? 0o644)

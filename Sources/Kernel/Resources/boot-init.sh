@@ -39,6 +39,8 @@ mkdir -p /dev /proc /sys /root /tmp
 mount -t devtmpfs -o nosuid,mode=0755 dev /dev
 mount -t proc -o nodev,noexec,nosuid proc /proc
 mount -t sysfs -o nodev,noexec,nosuid sys /sys
+# Where console= names no device there is, the kernel's log takes the messages.
+[ -e /proc/self/fd/1 ] || exec </dev/null >/dev/kmsg 2>&1
 
 root='' types='' flags='' access=ro init='' quiet='' panic='' break='' patience=180
 for word in $(cat /proc/cmdline); do
@@ -79,7 +81,7 @@ load_drivers() {
 }
 
 # The partition of a partition table's name for it: from the kernel's uevent, and for an MBR from the disk itself,
-# since kernels before 6.10 do not tell (signature: 4 bytes at 440; SSSSSSSS-NN, NN in hexadecimal).
+# since kernels up to 6.12 do not tell (signature: 4 bytes at 440; SSSSSSSS-NN, NN in hexadecimal).
 partition_by_uuid() {
     wanted=$(echo "$1" | tr A-Z a-z)
     set +f
