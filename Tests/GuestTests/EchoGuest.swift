@@ -43,7 +43,7 @@ enum EchoGuest {
     static func isRunning(_ text: String) throws -> Bool {
         var found = false
         for identifier in processes() {
-            guard let line = try? readProcessFile("/proc/\(identifier)/cmdline") else { continue }
+            guard let line = try? readProcessFile(FilePath("/proc/\(identifier)/cmdline")) else { continue }
             if line.contains(text) { found = true }
         }
         return found
