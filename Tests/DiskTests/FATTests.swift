@@ -83,11 +83,15 @@ private func bootTree() throws -> Tree {
 
     @Test func minimumSizeIsEnough() async throws {
         let tree = try bootTree()
-        let size = try FAT.minimumSize(of: tree, freeBytes: 5 << 20)
-        try await write(tree, size: size)
-        let error = await #expect(throws: Failure.self) { try await write(tree, size: 2 << 20) }
+        #expect(try FAT.minimumSize(of: tree, freeBytes: 0) == FAT.smallestSize)
+        let large = [UInt8](repeating: 3, count: 40 << 20)
+        let full = try Tree([Layer(name: "full", entries: [Entry("big", attributes(), .regular(Content(large)))])])
+        let size = try FAT.minimumSize(of: full, freeBytes: 0)
+        try await write(full, size: size)
+        let error = await #expect(throws: Failure.self) { try await write(full, size: size - (1 << 20)) }
         #expect(error?.message == "the files do not fit into the file system")
-        #expect(error?.next == "set disk.boot.size to 4M or more")
+        #expect(error?.next == "set disk.boot.size to \(size >> 20)M or more")
+        #expect(size == 41 << 20)
     }
 
     @Test(arguments: [

@@ -46,7 +46,8 @@ extension Ext4Reader {
     /// - Parameters:
     ///   - epoch: as in the options the file system was written with.
     ///   - include: which names are looked at. A name left out gives neither an entry nor a whiteout.
-    ///   - normalise: sets a changed entry's attributes to what they shall be in the layer.
+    ///   - normalise: sets a changed entry's attributes to what they shall be in the layer; it may be asked more than
+    ///     once, under each name of an inode.
     /// - Throws: as ``forEachEntry(_:)``.
     public func changes(
         since tree: Tree, epoch: Int64, into writer: LayerWriter, include: (EntryPath) -> Bool = { _ in true },
@@ -89,20 +90,24 @@ extension Ext4Reader {
         _ normalise: (EntryPath, inout Attributes) -> Void
     ) throws {
         guard let first = names.first else { return }
-        var attributes = entry.attributes
-        normalise(first, &attributes)
+        func normalised(_ name: EntryPath) -> Attributes {
+            var attributes = entry.attributes
+            normalise(name, &attributes)
+            return attributes
+        }
         var digest: SHA256Digest?
         // A name under which the tree has the same inode already; the others become links to it.
         let known = try names.first { name in
             guard let node = tree[name] else { return false }
-            return try isSame(entry, attributes, node, &digest)
+            return try isSame(entry, normalised(name), node, &digest)
         }
         if let known {
             for name in names where tree.names[name] != tree.names[known] {
-                try writer.add(Entry(name, attributes, .hardLink(known)))
+                try writer.add(Entry(name, entry.attributes, .hardLink(known)))
             }
             return
         }
+        let attributes = normalised(first)
         // A folder over something else would be merged with it (a link to a folder stays): take the old away first.
         if entry.kind == .directory, let old = tree[first], old.kind != .directory { writer.addWhiteout(first) }
         try write(entry, first, attributes, into: writer)

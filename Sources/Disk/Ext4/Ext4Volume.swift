@@ -46,7 +46,11 @@ final class Ext4Volume {
     // Nothing is written here: a volume that was not closed by `finish` belongs to a failed run.
     deinit { ext2fs_free(handle) }
 
+    /// Registers libext2fs's messages with libcom_err, once.
+    private static let messages: Void = initialize_ext2_error_table()
+
     private static func message(_ code: errcode_t) -> String {
+        _ = messages
         guard code != 0, let text = error_message(code) else { return "unknown error" }
         return String(cString: text)
     }

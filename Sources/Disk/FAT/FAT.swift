@@ -18,13 +18,16 @@ import Tools
 public enum FAT {
     static let sectorSize: UInt64 = 512
     private static let reservedSectors: UInt64 = 32
-    /// Readers tell FAT32 by having at least this many clusters (Microsoft, FAT specification 1.03, section 3.5).
+    /// Readers, mtools among them, tell FAT32 by having at least this many clusters (Microsoft, FAT: General Overview
+    /// of On-Disk Format 1.03, "FAT Type Determination").
     private static let fat32Clusters: UInt64 = 65525
+    /// The smallest file system of that many clusters, in whole MiB: clusters of one sector.
+    public static let smallestSize: UInt64 = 33 << 20
 
     /// Writes the file system; the file appears when it is whole.
     ///
     /// - Parameters:
-    ///   - size: bytes, in whole MiB, from 1 MiB to 2 TiB.
+    ///   - size: bytes, in whole MiB, from ``smallestSize`` to 2 TiB.
     ///   - label: the volume's name: 1 to 11 characters of ASCII, stored in upper case or as they stand.
     ///   - volumeID: the serial number that udev shows as the UUID.
     ///   - epoch: seconds since 1970 for all times; 1980 to 2107 is what FAT can hold.
@@ -37,9 +40,9 @@ public enum FAT {
         hiddenSectors: UInt32 = PartitionTable.alignment, sizeKey: String = "disk.boot.size", tools: ToolRunner
     ) async throws {
         let listing = try FATListing(tree, place: path.string)
-        guard size % (1 << 20) == 0, (1 << 20...1 << 41).contains(size) else {
+        guard size % (1 << 20) == 0, (smallestSize...1 << 41).contains(size) else {
             throw Failure(
-                at: path.string, "the size is not one FAT is written with", expected: "whole MiB, from 1 MiB to 2 TiB",
+                at: path.string, "the size is not one FAT is written with", expected: "whole MiB, from 33 MiB to 2 TiB",
                 found: "\(size) bytes")
         }
         guard (1...11).contains(label.utf8.count), label.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
@@ -71,9 +74,9 @@ public enum FAT {
             try await tools.run(
                 DiskTools.mkfsFAT,
                 [
-                    "-F", "32", "-S", "\(sectorSize)", "-s", "\(sectorsPerCluster(size))", "-R", "\(reservedSectors)",
+                    "--invariant", "-F", "32", "-S", "\(sectorSize)", "-s", "\(sectorsPerCluster(size))", "-R", "\(reservedSectors)",
                     "-f", "2", "-g", "255/63", "-h", "\(hiddenSectors)", "-M", "0xf8", "-D", "0x80", "-n", label, "-i",
-                    hex8(volumeID), "--invariant", "image",
+                    hex8(volumeID), "image",
                 ], directory: work.path, place: path.string)
             try await FATPopulation(listing: listing, work: work.path, tools: tools, place: path.string).run()
         }
@@ -87,7 +90,7 @@ public enum FAT {
     }
 
     private static func minimumSize(of listing: FATListing, freeBytes: UInt64) -> UInt64 {
-        var size = max(1 << 20, (listing.contentSize + freeBytes) & ~0xfffff)
+        var size = max(smallestSize, (listing.contentSize + freeBytes) & ~0xfffff)
         while !fits(listing, size, freeBytes: freeBytes) { size += 1 << 20 }
         return size
     }
@@ -102,7 +105,7 @@ public enum FAT {
         return overhead + needed <= size
     }
 
-    /// 8 (clusters of 4 KiB), or the most that still leaves as many clusters as FAT32 is told by; 1 below that.
+    /// 8 (clusters of 4 KiB), or the most that still leaves as many clusters as FAT32 is told by.
     static func sectorsPerCluster(_ size: UInt64) -> UInt64 {
         var sectors: UInt64 = 8
         // 1/16 more, for the tables and what is reserved.
@@ -118,7 +121,7 @@ public enum FAT {
     /// mtools as it behaves without any configuration of the machine's or the user's.
     static func environment(epoch: Int64) -> [String: String] {
         [
-            "SOURCE_DATE_EPOCH": String(epoch), "MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1", "MTOOLS_NO_VFAT": "0",
+            "SOURCE_DATE_EPOCH": String(epoch), "TZ": "UTC", "MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1", "MTOOLS_NO_VFAT": "0",
             "MTOOLS_NAME_NUMERIC_TAIL": "1", "MTOOLS_LOWER_CASE": "0", "MTOOLS_FAT_COMPATIBILITY": "0",
         ]
     }
@@ -197,7 +200,7 @@ struct FATPopulation {
         var pendingFolder = EntryPath.root
         func flush() async throws {
             guard !pending.isEmpty else { return }
-            try await copy(pending, to: pendingFolder.isRoot ? "::/" : target(pendingFolder) + "/")
+            try await copy(pending, to: pendingFolder.isRoot ? "::/" : existing(pendingFolder) + "/")
             pending = []
         }
         for (number, file) in listing.files.enumerated() {
@@ -237,7 +240,18 @@ struct FATPopulation {
         }
     }
 
-    private func target(_ path: EntryPath) -> String { "::/" + String(decoding: path.bytes, as: UTF8.self) }
+    /// A path whose last component is to be made: mtools takes the folders before it for patterns.
+    private func target(_ path: EntryPath) -> String {
+        let name = String(decoding: path.name, as: UTF8.self)
+        guard let parent = path.parent, !parent.isRoot else { return "::/" + name }
+        return existing(parent) + "/" + name
+    }
+
+    /// A pattern that only this path matches. Of the characters of patterns FAT holds `[` alone.
+    private func existing(_ path: EntryPath) -> String {
+        "::/" + String(decoding: path.bytes, as: UTF8.self).split(separator: "[", omittingEmptySubsequences: false)
+            .joined(separator: "[[]")
+    }
 
     private func parts(_ list: [String]) -> [[String]] {
         stride(from: 0, to: list.count, by: Self.batch).map { Array(list[$0..<min($0 + Self.batch, list.count)]) }
