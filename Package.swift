@@ -75,7 +75,11 @@ let package = Package(
                 "CCrypt", "Debian", "Diagnostics", "Digests", "Guest", "Kernel", "Layers", "Recipe", "Storage",
                 "Tools", system,
             ],
-            swiftSettings: settings),
+            resources: [
+                // The files of overlays/firstboot, by links: they belong to every image.
+                .embedInCode("Resources/grow-root"), .embedInCode("Resources/make-host-keys"),
+                .embedInCode("Resources/piforge-grow.service"), .embedInCode("Resources/piforge-host-keys.service"),
+            ], swiftSettings: settings),
         .target(
             name: "Engine",
             dependencies: [

@@ -211,8 +211,24 @@ final class Ext4Volume {
                     return 0
                 }, Unmanaged.passUnretained(list).toOpaque())
             try check(code, "read the attributes of inode \(number)")
-            return list.attributes.sorted { $0.name < $1.name }
+            return try list.attributes.map { attribute in
+                // The iteration gives an access list as the disk has it, unlike all else.
+                guard attribute.name.hasPrefix("system.posix_acl_") else { return attribute }
+                return try value(of: attribute.name, in: attributes, number)
+            }.sorted { $0.name < $1.name }
         }
+    }
+
+    /// One attribute, in the form getxattr(2) gives.
+    private func value(
+        of name: String, in attributes: OpaquePointer, _ number: UInt32
+    ) throws -> ExtendedAttribute {
+        var value: UnsafeMutableRawPointer?
+        var length = 0
+        try check(
+            ext2fs_xattr_get(attributes, name, &value, &length), "read the attribute \(name) of inode \(number)")
+        defer { ext2fs_free_mem(&value) }
+        return ExtendedAttribute(name: name, value: Array(UnsafeRawBufferPointer(start: value, count: length)))
     }
 
     /// Sets a new inode's extended attributes; a block for those that do not fit into the inode comes from `allocate`.

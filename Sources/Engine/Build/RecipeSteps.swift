@@ -21,7 +21,7 @@ extension Recipe {
     /// - Throws: `Failure` for a secret that is missing.
     func systemSteps(secrets: inout Secrets) throws -> [any Step] {
         [
-            FileSystemTableStep(),
+            FirstBootStep(grows: disk.grow, makesHostKeys: system.ssh.enable), FileSystemTableStep(),
             SystemStep(hostname: system.hostname, timezone: system.timezone, locale: system.locale),
             NetworkStep(wireless: try secrets.wireless()),
             SSHStep(

@@ -1,0 +1,66 @@
+import Layers
+
+/// Adds the services that finish the system on the board: the root file system grows to the card's end on the first
+/// boot, and SSH host keys are made where they are missing. Their files are those of `overlays/firstboot`.
+public struct FirstBootStep: Step {
+    public let name = "first boot"
+    public var grows: Bool
+    public var makesHostKeys: Bool
+
+    public init(grows: Bool, makesHostKeys: Bool) {
+        self.grows = grows
+        self.makesHostKeys = makesHostKeys
+    }
+
+    public var summary: String {
+        let parts = [grows ? "grow the root" : nil, makesHostKeys ? "make host keys" : nil].compactMap { $0 }
+        return parts.isEmpty ? "nothing" : parts.joined(separator: ", ")
+    }
+
+    public var inputs: [StepInput] {
+        let files = grow + hostKeys
+        return [
+            StepInput("disk.grow", String(grows)), StepInput("system.ssh.enable", String(makesHostKeys)),
+            StepInput("overlays/firstboot", Layer(name: "", entries: files).digest.hex),
+        ]
+    }
+
+    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+        let entries = (grows ? grow : []) + (makesHostKeys ? hostKeys : [])
+        return Layer(
+            name: name,
+            entries: entries.map { entry in
+                var entry = entry
+                entry.attributes.mtime = Timestamp(seconds: epoch)
+                return entry
+            })
+    }
+
+    private var grow: [Entry] {
+        files(
+            unit: "piforge-grow.service", PackageResources.piforge_grow_service, program: "grow-root",
+            PackageResources.grow_root, wantedBy: ["sysinit.target"])
+    }
+
+    private var hostKeys: [Entry] {
+        files(
+            unit: "piforge-host-keys.service", PackageResources.piforge_host_keys_service, program: "make-host-keys",
+            PackageResources.make_host_keys, wantedBy: ["ssh.service", "ssh.socket"])
+    }
+
+    private func files(
+        unit: String, _ unitText: [UInt8], program: String, _ programText: [UInt8], wantedBy: [String]
+    ) -> [Entry] {
+        let units: EntryPath = "usr/lib/systemd/system"
+        let path = EntryPath("usr/lib/piforge").appending(program)
+        return [
+            Entry(path, .root(0o755, epoch: 0), .regular(Content(programText))),
+            Entry(units.appending(unit), .root(0o644, epoch: 0), .regular(Content(unitText))),
+        ]
+            + wantedBy.map { target in
+                Entry(
+                    units.appending("\(target).wants").appending(unit), .root(0o777, epoch: 0),
+                    .symlink(Array("../\(unit)".utf8)))
+            }
+    }
+}
