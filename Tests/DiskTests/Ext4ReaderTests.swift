@@ -16,7 +16,8 @@ import Tools
         let script = requests.joined(separator: "\n") + "\n"
         // A day after the epoch, as whoever mounts the file system has a clock past it.
         let tools = ToolRunner(environment: ["E2FSPROGS_FAKE_TIME": "1700086400"])
-        _ = try await tools.run(Judge.debugfs, ["-w", "-f", "-", image.string], input: Array(script.utf8), place: "debugfs")
+        _ = try await tools.run(
+            Judge.debugfs, ["-w", "-f", "-", image.string], input: Array(script.utf8), place: "debugfs")
     }
 
     private func changes(
@@ -48,6 +49,30 @@ import Tools
         }
     }
 
+    @Test func readsBlockMapsOfExt2AndFoldersWithAnIndex() async throws {
+        let source = folder.path.appending("source")
+        // Direct, indirect and doubly indirect blocks of 1 KiB, with a hole.
+        var long = [UInt8](repeating: 1, count: 700 << 10)
+        long.replaceSubrange(100_000..<300_000, with: [UInt8](repeating: 0, count: 200_000))
+        try writeAtomically(to: source.appending("long"), bytes: long)
+        for number in 0..<300 {
+            try writeAtomically(to: source.appending("many").appending("a-name-of-some-length-\(number)"), bytes: [7])
+        }
+        let mke2fs = ["-q", "-b", "1024", "-O", "none,filetype,dir_index", "-d", source.string, image.string, "8m"]
+        try await ToolRunner().run(DiskTools.mke2fs, mke2fs, place: "mke2fs")
+        _ = try await Judge.print(Judge.e2fsck, ["-fyD", image.string])
+        #expect(try await Judge.debugfs(image, "htree /many").contains("Root node dump"))
+        let reader = try Ext4Reader(image)
+        var paths: [EntryPath] = []
+        var content: [UInt8] = []
+        try reader.forEachEntry { entry in
+            paths.append(entry.path)
+            if entry.path == "long" { try reader.forEachChunk(of: entry) { content += $0 } }
+        }
+        #expect(paths.count == 304)
+        #expect(content == long)
+    }
+
     @Test func nothingChangedGivesAnEmptyLayer() async throws {
         let tree = try everyKindOfInode()
         try await Ext4.write(tree, to: image, ext4Options(), tools: ToolRunner())
@@ -64,7 +89,8 @@ import Tools
         let same = folder.path.appending("same-content")
         try writeAtomically(to: same, bytes: Array("elf".utf8))
         try await edit([
-            "rm /pipe", "write \(host.string) dir/new", "rm /empty", "write \(host.string) empty", "ln /ping /dir/linked",
+            "rm /pipe", "write \(host.string) dir/new", "rm /empty", "write \(host.string) empty",
+            "ln /ping /dir/linked",
             "sif /ping ctime 20231116", "sif /ping links_count 2", "mkdir /made", "sif /sparse ctime 20231116",
             "rm /dir/second-name", "symlink /made/link target", "rm /fast", "mkdir /fast", "sif / ctime 20231116",
         ])
@@ -76,10 +102,10 @@ import Tools
         #expect(Set(layer.whiteouts) == ["pipe", "dir/second-name", "fast"])
         let kinds = Dictionary(uniqueKeysWithValues: layer.entries.map { ($0.path, $0.kind) })
         let expected: [EntryPath: EntryKind] = [
-                "dir/new": .regular(Content("new content\n")), "empty": .regular(Content("new content\n")),
-                "dir/linked": .hardLink("ping"), "made": .directory, "made/link": .symlink(Array("target".utf8)),
-                "fast": .directory,
-            ]
+            "dir/new": .regular(Content("new content\n")), "empty": .regular(Content("new content\n")),
+            "dir/linked": .hardLink("ping"), "made": .directory, "made/link": .symlink(Array("target".utf8)),
+            "fast": .directory,
+        ]
         #expect(kinds == expected)
         var result = tree
         try result.apply(layer)
@@ -103,7 +129,8 @@ import Tools
         (["sif /hello block[5] 0x7fffffff"], "is beyond the disk's 8192 blocks"),
         (["sif /hello size 0x7fffffffffff"], "is longer than the disk"),
         (["sif /dir size 5"], "the folder has 5 bytes"), (["sif /dir mode 0170755"], "is of no type"),
-        (["sif /hello block[0] 0xdeadbeef"], "inode"), (["sif /slow size 70000"], "the symbolic link has a target of 70000 bytes"),
+        (["sif /hello block[0] 0xdeadbeef"], "inode"),
+        (["sif /slow size 70000"], "the symbolic link has a target of 70000 bytes"),
         (["feature needs_recovery"], "the file system was not unmounted cleanly: its journal has not been replayed"),
     ])
     func hostileImagesAreRefused(requests: [String], message: String) async throws {

@@ -14,7 +14,8 @@ private func bootTree() throws -> Tree {
     layer.addFile("a name with spaces & $HOME [x] ~ é.txt", attributes(), text: "odd\n")
     layer.addFile("odd [x] folder/in it", attributes(), text: "inside\n")
     layer.addFile("empty", attributes(), text: "")
-    layer.entries.append(Entry("kernel8.img", attributes(), .regular(Content([UInt8](repeating: 0x5a, count: 3_000_001)))))
+    layer.entries.append(
+        Entry("kernel8.img", attributes(), .regular(Content([UInt8](repeating: 0x5a, count: 3_000_001)))))
     return try Tree([layer])
 }
 
@@ -24,9 +25,12 @@ private func bootTree() throws -> Tree {
 
     init() throws { folder = try TemporaryFolder(in: "/tmp", name: "piforge-fat") }
 
-    private func write(_ tree: Tree, to path: FilePath? = nil, size: UInt64 = 48 << 20, tools: ToolRunner = ToolRunner()) async throws {
+    private func write(
+        _ tree: Tree, to path: FilePath? = nil, size: UInt64 = 48 << 20, tools: ToolRunner = ToolRunner()
+    ) async throws {
         try await FAT.write(
-            tree, to: path ?? image, size: size, label: "system-boot", volumeID: 0xc0ff_ee01, epoch: epoch, tools: tools)
+            tree, to: path ?? image, size: size, label: "system-boot", volumeID: 0xc0ff_ee01, epoch: epoch, tools: tools
+        )
     }
 
     @Test func fsckAndMtoolsFindWhatTheTreeHolds() async throws {
@@ -40,7 +44,8 @@ private func bootTree() throws -> Tree {
         let listing = try await Judge.print(Judge.mdir, ["-/", "-b", "-i", plain.string, "::"]).text
         #expect(
             Set(listing.split(separator: "\n")) == [
-                "::/config.txt", "::/overlays/", "::/overlays/README", "::/overlays/disable-bt.dtbo", "::/odd [x] folder/",
+                "::/config.txt", "::/overlays/", "::/overlays/README", "::/overlays/disable-bt.dtbo",
+                "::/odd [x] folder/",
                 "::/odd [x] folder/in it", "::/empty", "::/kernel8.img", "::/a name with spaces & $HOME [x] ~ é.txt",
             ])
         let text = try await Judge.print(Judge.mtype, ["-i", plain.string, "::/config.txt"]).text
@@ -121,7 +126,8 @@ private func bootTree() throws -> Tree {
         let image = image
         let task = Task {
             withUnsafeCurrentTask { $0?.cancel() }
-            try await FAT.write(tree, to: image, size: 48 << 20, label: "X", volumeID: 1, epoch: epoch, tools: ToolRunner())
+            try await FAT.write(
+                tree, to: image, size: 48 << 20, label: "X", volumeID: 1, epoch: epoch, tools: ToolRunner())
         }
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(try await names(in: folder.path) == [])

@@ -102,7 +102,8 @@ public final class Ext4Reader {
             }
             for name in try names(in: number, inode).reversed() {
                 guard name.inode <= volume.inodeCount, name.inode != 0 else {
-                    throw damaged(number, "its name '\(String(decoding: name.name, as: UTF8.self))' leads to inode \(name.inode)")
+                    throw damaged(
+                        number, "its name '\(String(decoding: name.name, as: UTF8.self))' leads to inode \(name.inode)")
                 }
                 let isFolder = try volume.readInode(name.inode).type == .directory
                 if isFolder, !visited.insert(name.inode).inserted {
@@ -237,7 +238,8 @@ public final class Ext4Reader {
 
     private func refuseUnreadable(_ number: UInt32, _ inode: Ext4Inode) throws {
         if inode.flags & Ext4Inode.inlineDataFlag != 0 {
-            throw Failure(at: place, "inode \(number) keeps its content in the inode (inline_data), which is not read here")
+            throw Failure(
+                at: place, "inode \(number) keeps its content in the inode (inline_data), which is not read here")
         }
         if inode.flags & Ext4Inode.encryptedFlag != 0 {
             throw Failure(at: place, "inode \(number) is encrypted")

@@ -199,7 +199,9 @@ final class Ext4Volume {
 
     /// An inode's extended attributes, in the form getxattr(2) gives, ordered by name.
     func readAttributes(of number: UInt32) throws -> [ExtendedAttribute] {
-        try withAttributes(of: number) { attributes in
+        // Without the feature ext_attr (Linux, Documentation/filesystems/ext4/super.rst) there are none.
+        guard superblock.s_feature_compat & 0x8 != 0 else { return [] }
+        return try withAttributes(of: number) { attributes in
             let list = AttributeList()
             let code = ext2fs_xattrs_iterate(
                 attributes,
@@ -239,7 +241,9 @@ final class Ext4Volume {
         piforge_set_block_allocator(
             handle,
             { handle, _, block in
-                guard let context = handle?.pointee.priv_data, let block else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
+                guard let context = handle?.pointee.priv_data, let block else {
+                    return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL)
+                }
                 let volume = Unmanaged<Ext4Volume>.fromOpaque(context).takeUnretainedValue()
                 guard let next = try? volume.allocate?() else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
                 block.pointee = next

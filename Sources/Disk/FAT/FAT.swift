@@ -74,7 +74,8 @@ public enum FAT {
             try await tools.run(
                 DiskTools.mkfsFAT,
                 [
-                    "--invariant", "-F", "32", "-S", "\(sectorSize)", "-s", "\(sectorsPerCluster(size))", "-R", "\(reservedSectors)",
+                    "--invariant", "-F", "32", "-S", "\(sectorSize)", "-s", "\(sectorsPerCluster(size))", "-R",
+                    "\(reservedSectors)",
                     "-f", "2", "-g", "255/63", "-h", "\(hiddenSectors)", "-M", "0xf8", "-D", "0x80", "-n", label, "-i",
                     hex8(volumeID), "image",
                 ], directory: work.path, place: path.string)
@@ -121,7 +122,8 @@ public enum FAT {
     /// mtools as it behaves without any configuration of the machine's or the user's.
     static func environment(epoch: Int64) -> [String: String] {
         [
-            "SOURCE_DATE_EPOCH": String(epoch), "TZ": "UTC", "MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1", "MTOOLS_NO_VFAT": "0",
+            "SOURCE_DATE_EPOCH": String(epoch), "TZ": "UTC", "MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1",
+            "MTOOLS_NO_VFAT": "0",
             "MTOOLS_NAME_NUMERIC_TAIL": "1", "MTOOLS_LOWER_CASE": "0", "MTOOLS_FAT_COMPATIBILITY": "0",
         ]
     }
@@ -208,7 +210,9 @@ struct FATPopulation {
             let name = String(decoding: file.path.name, as: UTF8.self)
             let folder = file.path.parent ?? .root
             let isPlain = FATName.isPlain(name)
-            if !isPlain || folder != pendingFolder || pending.count == Self.batch || pending.contains(name) { try await flush() }
+            if !isPlain || folder != pendingFolder || pending.count == Self.batch || pending.contains(name) {
+                try await flush()
+            }
             let staged = isPlain ? name : "file.\(number)"
             try writeAtomically(to: stage.appending(staged)) { (host: OpenFile) throws in
                 var offset: UInt64 = 0
@@ -249,7 +253,8 @@ struct FATPopulation {
 
     /// A pattern that only this path matches. Of the characters of patterns FAT holds `[` alone.
     private func existing(_ path: EntryPath) -> String {
-        "::/" + String(decoding: path.bytes, as: UTF8.self).split(separator: "[", omittingEmptySubsequences: false)
+        "::/"
+            + String(decoding: path.bytes, as: UTF8.self).split(separator: "[", omittingEmptySubsequences: false)
             .joined(separator: "[[]")
     }
 

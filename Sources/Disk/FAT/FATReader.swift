@@ -47,7 +47,9 @@ public struct FATReader {
         self.source = source
         self.offset = offset
         self.place = place
-        func refuse(_ reason: String) -> Failure { Failure(at: place, "no FAT32 file system at byte \(offset): \(reason)") }
+        func refuse(_ reason: String) -> Failure {
+            Failure(at: place, "no FAT32 file system at byte \(offset): \(reason)")
+        }
         guard offset <= source.size, source.size - offset >= 512 else { throw refuse("the source is too short") }
         var boot = [UInt8](repeating: 0, count: 512)
         try boot.withUnsafeMutableBytes { try source.read(at: offset, into: $0) }
@@ -74,7 +76,8 @@ public struct FATReader {
         }
         guard sectors * sectorSize <= source.size - offset else {
             throw Failure(
-                at: place, "the FAT file system is longer than what it is in", expected: "\(sectors * sectorSize) bytes",
+                at: place, "the FAT file system is longer than what it is in",
+                expected: "\(sectors * sectorSize) bytes",
                 found: "\(source.size - offset)")
         }
         clusterCount = min((sectors - meta) / perCluster, tableSectors * sectorSize / 4 - 2)
@@ -99,7 +102,9 @@ public struct FATReader {
     public func entries() throws -> [Entry] {
         var result: [Entry] = []
         var visited: Set<UInt32> = [rootCluster]
-        var pending = [Entry(path: .root, isFolder: true, size: 0, mtime: Timestamp(seconds: 0), firstCluster: rootCluster)]
+        var pending = [
+            Entry(path: .root, isFolder: true, size: 0, mtime: Timestamp(seconds: 0), firstCluster: rootCluster)
+        ]
         while let folder = pending.popLast() {
             if !folder.path.isRoot { result.append(folder) }
             guard folder.isFolder else { continue }
@@ -143,7 +148,8 @@ public struct FATReader {
     /// The content of the file with this name, case not counting; nil where there is none.
     public func bytes(at path: EntryPath, limit: UInt64 = 64 << 20) throws -> [UInt8]? {
         let wanted = path.description.uppercased()
-        guard let entry = try entries().first(where: { !$0.isFolder && $0.path.description.uppercased() == wanted }) else {
+        guard let entry = try entries().first(where: { !$0.isFolder && $0.path.description.uppercased() == wanted })
+        else {
             return nil
         }
         return try bytes(of: entry, limit: limit)
@@ -183,7 +189,9 @@ public struct FATReader {
 
     private func read(_ cluster: UInt32) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Int(clusterSize))
-        try bytes.withUnsafeMutableBytes { try source.read(at: dataStart + UInt64(cluster - 2) * clusterSize, into: $0) }
+        try bytes.withUnsafeMutableBytes {
+            try source.read(at: dataStart + UInt64(cluster - 2) * clusterSize, into: $0)
+        }
         return bytes
     }
 
@@ -203,6 +211,8 @@ public struct FATReader {
     }
 
     private func damaged(_ path: EntryPath, _ reason: String) -> Failure {
-        Failure(at: "\(place): \(path)", "the FAT file system is damaged: \(reason)", next: "fsck.fat -n on the file system")
+        Failure(
+            at: "\(place): \(path)", "the FAT file system is damaged: \(reason)", next: "fsck.fat -n on the file system"
+        )
     }
 }
