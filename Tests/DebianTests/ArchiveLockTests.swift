@@ -66,7 +66,7 @@ import Tools
             "x.lock:5: the package's pool path '/etc/hello/hello_1.0_arm64.deb' is not valid"
         ),
         ("\"size\":1234", "\"size\":\"big\"", "x.lock:5: the package's line cannot be read: 'size' has a wrong value"),
-        ("\"size\":1234", "\"size\":-1", "x.lock:5: the package's line cannot be read: 'size' has a wrong value"),
+        ("\"size\":1234", "\"size\":-1", "x.lock:5: the package's line cannot be read: it is not JSON"),
         ("\"size\":1234,", "", "x.lock:5: the package's line cannot be read: 'size' is missing"),
         (
             "\"archive\":\"debian\"", "\"archive\":\"ubuntu\"",
@@ -75,7 +75,7 @@ import Tools
         ("\"size\":1234", "\"size\":1234,\"colour\":\"red\"", "x.lock:5: the line is not as piforge writes it"),
         ("\"size\":1234", "\"size\": 1234", "x.lock:5: the line is not as piforge writes it"),
         ("  ]\n}\n", "  ]\n", "x.lock:8: the line is not as piforge writes it"),
-        ("}\n", "}\n}\n", "x.lock:5: the line is not as piforge writes it"),
+        ("}\n", "}\n}\n", "x.lock:7: the line is not as piforge writes it"),
     ]
 
     @Test(arguments: broken.indices) func aLineThatIsWrongIsNamed(_ row: Int) throws {

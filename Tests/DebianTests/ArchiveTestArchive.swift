@@ -2,10 +2,14 @@ import Debian
 import Diagnostics
 import Digests
 import Fetch
+import Foundation
 import Storage
+import Synchronization
 import SystemPackage
 import Testing
 import Tools
+
+private let abandonedHomes = Mutex<[FilePath]>([])
 
 /// An OpenPGP key made for the tests, with the keyring that holds it.
 final class TestKey: Sendable {
@@ -20,7 +24,11 @@ final class TestKey: Sendable {
     static let unknown = Task { try await TestKey("unknown") }
 
     private init(_ name: String) async throws {
-        home = try TemporaryFolder(in: "/tmp", name: "archive-key")
+        let home = try TemporaryFolder(in: "/tmp", name: "archive-key")
+        self.home = home
+        // The keys live as long as the process; the agent that gpg starts ends when its folder is gone.
+        abandonedHomes.withLock { $0.append(home.path) }
+        atexit { abandonedHomes.withLock { $0.forEach(removeTree) } }
         keyring = home.path.appending("\(name).gpg")
         tools = ToolRunner(environment: ["GNUPGHOME": home.path.string])
         try await run(["--quick-generate-key", "--passphrase", "", "\(name)@archive.test", "ed25519", "sign", "never"])
@@ -44,6 +52,13 @@ final class TestArchive: Sendable {
         var fields = ""
         var architecture = "arm64"
 
+        var locked: LockedPackage {
+            get throws {
+                try LockedPackage(
+                    name: name, version: version, architecture: architecture, size: UInt64(bytes.count),
+                    sha256: .of(bytes), path: path, archive: .debian, source: name, sourceVersion: version)
+            }
+        }
         var bytes: [UInt8] { Array("the bytes of \(name) \(version)\n".utf8) }
         var path: String {
             "pool/main/\(name.prefix(1))/\(name)/\(name)_\(version.split(separator: ":").last ?? "")_\(architecture).deb"
