@@ -109,6 +109,22 @@ import Testing
         #expect(try first == canonical(hashes[0], keys[0]))
     }
 
+    /// Hashes as libcrypt makes them.
+    @Test(arguments: [
+        "$y$j9T$abcdefghijklmnop$xxI14acrF4kcY59GsyqJ1DqdhVdc9N0f1.omTKnq.61",
+        "$6$rounds=20000$abcdefgh$6gG3kGYaPPEYycUB5bGpbANMg5mUFmFh8cwWoupsQd1eUTW2oKr2JIdjnNSKOsEVX69XVJoZLAJh7JEWIr7SQ.",
+    ])
+    func `a yescrypt or SHA-512 hash is accepted`(hash: String) throws {
+        let recipe = try parse(least, ["accounts.users=[{name: pi, password: {hash: '\(hash)'}}]"])
+        #expect(recipe.accounts.users[0].password == .hash(hash))
+    }
+
+    @Test func `an alias stands for what it names`() throws {
+        let recipe = try parse(
+            least + "firmware: {cmdline: &words [quiet]}\nsystem: {hostname: &n rpi4}\ndescription: *n\n")
+        #expect(recipe.description == "rpi4")
+    }
+
     @Test func `a home folder stands for the tilde`() throws {
         let user = "accounts.users=[{name: pi, ssh_keys: [{file: ~/keys/ada.pub}]}]"
         #expect(try parse(least, [user], home: fixtures).accounts.users[0].sshKeys.count == 2)
