@@ -23,7 +23,9 @@ enum CertificateStore {
     /// the administrator's are.
     static func canBeMade(for tree: Tree) -> Bool {
         guard tree.lookup("usr/sbin/update-ca-certificates") != nil else { return false }
-        return [hooks, localSource, folder].allSatisfy { tree.resolve($0).map { tree.children(of: $0).isEmpty } ?? true }
+        return [hooks, localSource, folder].allSatisfy {
+            tree.resolve($0).map { tree.children(of: $0).isEmpty } ?? true
+        }
     }
 
     /// Adds the folder's files to the layer in which the guest has left the list.
@@ -39,7 +41,8 @@ enum CertificateStore {
         var bundle: [UInt8] = []
         let scratch = try TemporaryFolder(in: work, name: "certificates")
         var names: [String] = []
-        for line in try reader.text(of: listing).split(separator: "\n") where !line.hasPrefix("#") && !line.hasPrefix("!") {
+        for line in try reader.text(of: listing).split(separator: "\n")
+        where !line.hasPrefix("#") && !line.hasPrefix("!") {
             let file = try EntryPath(validating: "\(source)/\(line)")
             guard let content = result.content(file) else { continue }
             var bytes = try reader.bytes(of: content)

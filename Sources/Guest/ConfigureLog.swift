@@ -16,6 +16,8 @@ public struct ScriptTiming: Sendable, Hashable {
     public let script: Script
     /// On the host's clock, dpkg's own work on the package among them.
     public let seconds: Double
+    /// QEMU's CPU time meanwhile, in seconds: on a busy host it tells more.
+    public let cpuSeconds: Double
 }
 
 /// Follows what the micro-VM prints: dpkg's status lines (dpkg(1), `--status-fd`) among all that the scripts print.
@@ -29,6 +31,7 @@ struct ConfigureLog {
         let package: String
         let script: ScriptTiming.Script
         let start: ContinuousClock.Instant
+        let startCPU: Double
         var lines: [String] = []
     }
 
@@ -50,12 +53,16 @@ struct ConfigureLog {
     ]
 
     /// Takes one line, without its newline.
-    mutating func take(_ line: String, at time: ContinuousClock.Instant) {
+    ///
+    /// - Parameter cpu: tells the CPU time that QEMU has used, in seconds.
+    mutating func take(_ line: String, at time: ContinuousClock.Instant, cpu: () -> Double) {
         let words = line.split(separator: ":", omittingEmptySubsequences: false)
             .map { $0.drop(while: { $0 == " " }) }
         if words.first == "processing", words.count >= 3, let script = Self.scripts[words[1]] {
-            finish(at: time)
-            current = Current(package: String(Self.trimmed(words[2])), script: script, start: time)
+            let cpu = cpu()
+            finish(at: time, cpu: cpu)
+            current = Current(
+                package: String(Self.trimmed(words[2])), script: script, start: time, startCPU: cpu)
             return
         }
         if words.first == "status" {
@@ -74,10 +81,12 @@ struct ConfigureLog {
     }
 
     /// Ends what is running.
-    mutating func finish(at time: ContinuousClock.Instant) {
+    mutating func finish(at time: ContinuousClock.Instant, cpu: Double) {
         guard let running = current else { return }
         let seconds = (time - running.start) / .seconds(1)
-        timings.append(ScriptTiming(package: running.package, script: running.script, seconds: seconds))
+        timings.append(
+            ScriptTiming(
+                package: running.package, script: running.script, seconds: seconds, cpuSeconds: cpu - running.startCPU))
     }
 
     /// The last lines that the running script has printed.

@@ -82,9 +82,11 @@ struct ConfigureRun {
                 let line = try await output.expect(
                     "\n", within: deadline - ContinuousClock.now, silence: request.limits.silence)
                 if booted == nil { booted = line.arrival }
-                let before = log.timings.count
-                log.take(line.before, at: line.arrival)
-                if log.timings.count > before { cpu = machine.cpuSeconds ?? cpu }
+                log.take(line.before, at: line.arrival) {
+                    cpu = machine.cpuSeconds ?? cpu
+                    return cpu
+                }
+                if line.before.hasPrefix("status: ") { cpu = machine.cpuSeconds ?? cpu }
                 if let current = log.current, current.script == .postinst, configured.insert(current.package).inserted {
                     progress.report(
                         .advanced(
@@ -97,7 +99,7 @@ struct ConfigureRun {
             throw hang(timeout, log)
         }
         let end = ContinuousClock.now
-        log.finish(at: end)
+        log.finish(at: end, cpu: cpu)
         let outcome = Outcome(lines: await rest(of: machine.channels[1]).split(separator: "\n"))
         guard outcome.words.first == "done", log.error == nil else { throw failure(outcome, log, machine) }
         return MicroVM.Report(
@@ -146,7 +148,8 @@ struct ConfigureRun {
             return Failure(at: place, "the \(script.title) ended \(number)", found: log.lastLines(), next: advice)
         case "boot":
             return Failure(
-                at: MicroVM.step, outcome.words.dropFirst().joined(separator: " "), found: log.lastLines(), next: advice)
+                at: MicroVM.step, outcome.words.dropFirst().joined(separator: " "), found: log.lastLines(), next: advice
+            )
         default: break
         }
         let console = machine.serial.first?.lastLines(20) ?? []

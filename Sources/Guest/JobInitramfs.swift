@@ -40,7 +40,8 @@ struct JobInitramfs {
         }
         layer.addFile(
             "job/unpack", file,
-            text: request.archives.indices.map { "\(Self.archiveName($0)) \(request.archives[$0].package.name)\n" }.joined())
+            text: request.archives.indices.map { "\(Self.archiveName($0)) \(request.archives[$0].package.name)\n" }
+                .joined())
         if !request.archives.isEmpty { layer.addDirectory("job/debs", program) }
         for (index, archive) in request.archives.enumerated() {
             let path = EntryPath("job/debs").appending(Self.archiveName(index))

@@ -23,10 +23,15 @@ public enum MicroVM {
         /// QEMU's CPU time in seconds.
         public let cpuSeconds: Double
 
-        /// Seconds by package, longest first.
-        public var packages: [(package: String, seconds: Double)] {
-            Dictionary(timings.map { ($0.package, $0.seconds) }, uniquingKeysWith: +)
-                .map { (package: $0.key, seconds: $0.value) }
+        /// Each package's scripts taken together, the longest first.
+        public var packages: [(package: String, seconds: Double, cpuSeconds: Double)] {
+            Dictionary(grouping: timings, by: \.package)
+                .map { name, scripts in
+                    (
+                        package: name, seconds: scripts.reduce(0) { $0 + $1.seconds },
+                        cpuSeconds: scripts.reduce(0) { $0 + $1.cpuSeconds }
+                    )
+                }
                 .sorted { ($1.seconds, $0.package) < ($0.seconds, $1.package) }
         }
     }

@@ -33,7 +33,9 @@ struct Normalisation {
             }
             entry.attributes.mtime = Timestamp(seconds: epoch)
             if let before = tree[entry.path] {
-                if entry.kind == .directory, before.kind == .directory { entry.attributes.mtime = before.attributes.mtime }
+                if entry.kind == .directory, before.kind == .directory {
+                    entry.attributes.mtime = before.attributes.mtime
+                }
                 if isSame(entry, before) { continue }
             }
             layer.entries.append(entry)

@@ -73,8 +73,9 @@ public struct NormalisationRule: Sendable {
             let name = String(decoding: path.name, as: UTF8.self)
             return name.hasSuffix("-old") || name.range(of: "hashfile.") != nil || name.range(of: "registry.") != nil
         }
-        return path.parent == "etc" && ["passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-"]
-            .contains(String(decoding: path.name, as: UTF8.self))
+        return path.parent == "etc"
+            && ["passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-"]
+                .contains(String(decoding: path.name, as: UTF8.self))
     }
 
     public static let byteCode = NormalisationRule(

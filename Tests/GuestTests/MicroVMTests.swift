@@ -57,26 +57,28 @@ import Tools
     @Test func scriptsRunAsUnderDpkgAndTheirEffectComesBackAsALayer() async throws {
         let alpha = SmallPackage(
             name: "alpha",
-            files: ["usr/share/alpha/data": "alpha's\n", "usr/share/alpha/old": "old\n", "usr/share/alpha/same": "same\n"],
+            files: [
+                "usr/share/alpha/data": "alpha's\n", "usr/share/alpha/old": "old\n", "usr/share/alpha/same": "same\n",
+            ],
             control: [
                 "preinst": """
-                    #!/bin/sh -e
-                    echo "$DPKG_MAINTSCRIPT_NAME $* $DPKG_MAINTSCRIPT_PACKAGE $DPKG_MAINTSCRIPT_ARCH" >/etc/alpha.preinst
-                    """,
+                #!/bin/sh -e
+                echo "$DPKG_MAINTSCRIPT_NAME $* $DPKG_MAINTSCRIPT_PACKAGE $DPKG_MAINTSCRIPT_ARCH" >/etc/alpha.preinst
+                """,
                 "postinst": """
-                    #!/bin/sh -e
-                    echo "$DPKG_MAINTSCRIPT_NAME $* $(date +%F) $DEBIAN_FRONTEND $INITRD $LC_ALL $TZ" >/etc/alpha.postinst
-                    rm /usr/share/alpha/old
-                    echo same >/usr/share/alpha/same
-                    mkdir -p /var/lib/alpha
-                    sed 1q /proc/sys/kernel/random/uuid >/etc/machine-id
-                    echo key >/etc/ssh/ssh_host_rsa_key
-                    echo text >/tmp/alpha; echo text >/run/alpha; echo text >/var/tmp/alpha
-                    date >/var/log/alpha.log
-                    depmod; update-initramfs -u; ssh-keygen -q
-                    /usr/sbin/policy-rc.d || echo "policy $?" >/etc/alpha.policy
-                    dpkg-trigger beta
-                    """,
+                #!/bin/sh -e
+                echo "$DPKG_MAINTSCRIPT_NAME $* $(date +%F) $DEBIAN_FRONTEND $INITRD $LC_ALL $TZ" >/etc/alpha.postinst
+                rm /usr/share/alpha/old
+                echo same >/usr/share/alpha/same
+                mkdir -p /var/lib/alpha
+                sed 1q /proc/sys/kernel/random/uuid >/etc/machine-id
+                echo key >/etc/ssh/ssh_host_rsa_key
+                echo text >/tmp/alpha; echo text >/run/alpha; echo text >/var/tmp/alpha
+                date >/var/log/alpha.log
+                depmod; update-initramfs -u; ssh-keygen -q
+                /usr/sbin/policy-rc.d || echo "policy $?" >/etc/alpha.policy
+                dpkg-trigger beta
+                """,
             ])
         let beta = SmallPackage(
             name: "beta",
@@ -85,9 +87,9 @@ import Tools
             name: "gamma", files: ["usr/share/alpha/data": "gamma's\n"],
             control: [
                 "preinst": """
-                    #!/bin/sh -e
-                    dpkg-divert --package gamma --rename --divert /usr/share/alpha/data.real --add /usr/share/alpha/data
-                    """
+                #!/bin/sh -e
+                dpkg-divert --package gamma --rename --divert /usr/share/alpha/data.real --add /usr/share/alpha/data
+                """
             ])
         var request = try await request([alpha, beta])
         request.archives = [try await gamma.archive(in: folder.path.appending("debs"))]

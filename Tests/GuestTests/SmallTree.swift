@@ -89,7 +89,9 @@ actor SmallTree {
     private static func userland(_ tree: Tree, _ time: Timestamp) throws -> Tree {
         var layer = Layer(name: "userland", whiteouts: ["boot", "lib/modules", "usr/lib/modules", "usr/share/doc"])
         let program = Attributes(mode: 0o755, mtime: time)
-        for name in ["sh", "cat", "chmod", "date", "dd", "diff", "echo", "env", "mkdir", "printf", "rm", "sed", "sleep"] {
+        for name in [
+            "sh", "cat", "chmod", "date", "dd", "diff", "echo", "env", "mkdir", "printf", "rm", "sed", "sleep",
+        ] {
             layer.addSymlink(EntryPath("bin").appending(name), to: "/bin/busybox", Attributes(mode: 0o777, mtime: time))
         }
         layer.addFile("sbin/ldconfig", program, text: "#!/bin/sh\n")
@@ -182,7 +184,8 @@ struct SmallPackage {
                 layer.addFile(path(name), name == "triggers" ? file : program, text: text)
                 for line in text.split(separator: "\n") where name == "triggers" && line.hasPrefix("interest ") {
                     layer.addFile(
-                        database.appending("triggers").appending(String(line.dropFirst(9))), file, text: "\(package.name)\n")
+                        database.appending("triggers").appending(String(line.dropFirst(9))), file,
+                        text: "\(package.name)\n")
                 }
             }
         }

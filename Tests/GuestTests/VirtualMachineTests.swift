@@ -82,7 +82,9 @@ import Testing
         machine.cpu = "cortex-z80"
         let description = machine
         let failure = await #expect(throws: Failure.self) {
-            try await VirtualMachine.run(description, with: QEMU.locate(), work: work, place: "test") { _ in }
+            try await VirtualMachine.run(description, with: QEMU.locate(), work: work, place: "test") {
+                try await $0.serial[0].expect("ready", within: .seconds(60))
+            }
         }
         #expect(failure?.message == "the virtual machine ended too early (QEMU's status is 1)")
         #expect(failure?.found?.contains("unable to find CPU model 'cortex-z80'") == true)
