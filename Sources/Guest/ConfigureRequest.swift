@@ -64,7 +64,7 @@ public struct ConfigureRequest: Sendable {
     }
 
     /// The rules' version: it changes when the same scripts would give another layer.
-    static let version = 1
+    static let version = 2
 
     /// A digest of all that decides the layer besides the request: the init script, stand-ins and rules.
     public static var rulesDigest: SHA256Digest {
