@@ -44,6 +44,8 @@ struct ConfigureLog {
     private(set) var current: Current?
     private(set) var timings: [ScriptTiming] = []
     private(set) var error: DpkgError?
+    /// Whether dpkg has begun to tell of an error: what follows are its own words.
+    private var isTellingError = false
     /// Whether some program found the file system full.
     private(set) var sawFullDisk = false
 
@@ -75,7 +77,8 @@ struct ConfigureLog {
             return
         }
         if line.contains("No space left on device") { sawFullDisk = true }
-        guard error == nil, !line.hasPrefix("dpkg: error processing"), !line.hasPrefix("Setting up ") else { return }
+        if line.hasPrefix("dpkg: error processing") { isTellingError = true }
+        guard !isTellingError, !line.hasPrefix("Setting up ") else { return }
         current?.lines.append(line)
         if let count = current?.lines.count, count > Self.keptLines { current?.lines.removeFirst() }
     }

@@ -11,6 +11,7 @@ struct ConfigureRun {
 
     /// The initramfs with a dozen modules takes 10 MB of it, dpkg and perl 100.
     private static let memory = 1024
+    private static let bootLimit = Duration.seconds(300)
     private static let logPort = "piforge.log"
     private static let resultPort = "piforge.result"
 
@@ -79,8 +80,9 @@ struct ConfigureRun {
         var booted: ContinuousClock.Instant?
         do {
             while true {
-                let line = try await output.expect(
-                    "\n", within: deadline - ContinuousClock.now, silence: request.limits.silence)
+                // Until the first script runs the kernel boots, which on a busy host takes its time.
+                let silence = log.current == nil ? max(Self.bootLimit, request.limits.silence) : request.limits.silence
+                let line = try await output.expect("\n", within: deadline - ContinuousClock.now, silence: silence)
                 if booted == nil { booted = line.arrival }
                 log.take(line.before, at: line.arrival) {
                     cpu = machine.cpuSeconds ?? cpu
@@ -152,12 +154,13 @@ struct ConfigureRun {
             )
         default: break
         }
-        let console = machine.serial.first?.lastLines(20) ?? []
-        let said = console.suffix(8).joined(separator: "\n            ")
-        if console.contains(where: { $0.contains("Kernel panic") }) {
-            return Failure(at: place, "the micro-VM's kernel panicked", found: said, next: advice)
+        let console = machine.serial.first?.lastLines(.max) ?? []
+        if let panic = console.first(where: { $0.contains("Kernel panic") }) {
+            return Failure(at: place, "the micro-VM's kernel panicked", found: panic, next: advice)
         }
-        return Failure(at: place, "the micro-VM ended before its work was done", found: said, next: advice)
+        return Failure(
+            at: place, "the micro-VM ended before its work was done",
+            found: console.suffix(8).joined(separator: "\n            "), next: advice)
     }
 
     private var advice: String { "read all that it printed: \(log.string)" }

@@ -136,7 +136,8 @@ public struct MachineDescription: Sendable {
         case .virtio:
             let serial = drive.serial.map { ",serial=\($0)" } ?? ""
             return [
-                "-drive", options + ",if=none,id=drive\(index)", "-device",
+                // A full disk of the host is the guest's I/O error; by itself QEMU would stop the machine and wait.
+                "-drive", options + ",werror=report,if=none,id=drive\(index)", "-device",
                 "virtio-blk-pci,drive=drive\(index)\(serial)",
             ]
         }

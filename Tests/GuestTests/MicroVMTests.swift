@@ -75,7 +75,7 @@ import Tools
                 echo key >/etc/ssh/ssh_host_rsa_key
                 echo text >/tmp/alpha; echo text >/run/alpha; echo text >/var/tmp/alpha
                 date >/var/log/alpha.log
-                depmod; update-initramfs -u; ssh-keygen -q
+                update-initramfs -u; ssh-keygen -q
                 /usr/sbin/policy-rc.d || echo "policy $?" >/etc/alpha.policy
                 dpkg-trigger beta
                 """,
@@ -194,16 +194,17 @@ import Tools
                 control: ["postinst": "#!/bin/sh\necho 1 >/proc/sys/kernel/sysrq\necho c >/proc/sysrq-trigger\n"]))
         #expect(failure?.place == "delta 1.0")
         #expect(failure?.message == "the micro-VM's kernel panicked")
+        #expect(failure?.found?.contains("sysrq triggered crash") == true)
     }
 
     @Test func aScriptThatHangsIsNamed() async throws {
         let failure = try await failure(
             SmallPackage(name: "delta", control: ["postinst": "#!/bin/sh\necho waiting\nsleep 100000\n"])
-        ) { $0.limits.silence = .seconds(20) }
+        ) { $0.limits.silence = .seconds(5) }
         #expect(
             failure?.description == """
                 delta 1.0: the postinst script (configure) hangs
-                  found:    nothing printed for 20 seconds
+                  found:    nothing printed for 5 seconds
                             waiting
                   next:     read all that it printed: \(log)
                 """)

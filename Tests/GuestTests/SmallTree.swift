@@ -52,6 +52,7 @@ actor SmallTree {
             kept=\(build)/guest-tests
             if [ ! -d "$kept" ]; then
                 work=$(mktemp -d \(build)/guest-tests.XXXXXX)
+                trap 'rm -rf "$work"' EXIT
                 cd "$work"
                 mkdir -p state/lists/partial cache/archives/partial debs
                 : >state/status
@@ -59,11 +60,11 @@ actor SmallTree {
                     -o Dir::Cache="$work/cache" -o APT::Architecture=arm64 -o APT::Architectures::=arm64 \\
                     -o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User=
                 apt-get "$@" update >&2
-                kernel=$(apt-cache "$@" depends linux-image-arm64/stable | sed -n 's/.*Depends: //p' | head -n 1)
+                kernel=$(apt-cache "$@" show linux-image-arm64 | sed -n 's/^Depends: \\([^ ]*\\).*/\\1/p' | head -n 1)
                 cd debs
                 apt-get "$@" download "$kernel" \(packages.joined(separator: " ")) >&2
                 rm -rf ../state ../cache
-                mv "$work" "$kept" 2>/dev/null || rm -rf "$work"
+                mv "$work" "$kept"
             fi
             mkdir \(root)
             for deb in "$kept"/debs/*.deb; do
@@ -180,6 +181,7 @@ struct SmallPackage {
                 info.parent?.appending(info.name + Array(".\(suffix)".utf8)) ?? info
             }
             layer.addFile(path("list"), file, text: list)
+            layer.addFile(path("md5sums"), file, text: "")
             for (name, text) in package.control {
                 layer.addFile(path(name), name == "triggers" ? file : program, text: text)
                 for line in text.split(separator: "\n") where name == "triggers" && line.hasPrefix("interest ") {
