@@ -1,0 +1,80 @@
+extension Manifest {
+    /// An account of the image, without its secrets.
+    public struct Account: Codable, Sendable, Equatable {
+        /// How a person gets in.
+        public enum Credential: String, Codable, Sendable {
+            /// A password that the build made up; it stands in the image's credentials file.
+            case generatedPassword
+            /// A password from a file or an environment variable.
+            case givenPassword
+            /// A password hash from the recipe; nobody here knows the password.
+            case passwordHash
+            /// SSH keys alone; the password is locked.
+            case keysOnly
+            /// Nobody can log in.
+            case locked
+        }
+
+        public var name: String
+        /// All groups but its own, sorted.
+        public var groups: [String]
+        public var credential: Credential
+        /// Whether the first login asks for another password.
+        public var passwordExpired: Bool
+        /// How many SSH keys may log in.
+        public var authorizedKeys: Int
+
+        public init(
+            name: String, groups: [String], credential: Credential, passwordExpired: Bool, authorizedKeys: Int
+        ) {
+            self.name = name
+            self.groups = groups
+            self.credential = credential
+            self.passwordExpired = passwordExpired
+            self.authorizedKeys = authorizedKeys
+        }
+    }
+
+    /// What a boot of the image must show.
+    public struct Expectations: Codable, Sendable, Equatable {
+        public var hostname: String
+        /// Bytes of memory that the system may use; nil when the recipe sets no limit.
+        public var memoryLimit: UInt64?
+        /// What `uname -r` prints.
+        public var kernelRelease: String
+        /// Whether Docker is installed and must answer.
+        public var docker: Bool
+        /// nil when there is no SSH server.
+        public var ssh: SSH?
+        /// The console that a login prompt appears on, such as `ttyS1`; nil for none.
+        public var serialConsole: String?
+        /// Whether the root file system grows to the card on the first boot.
+        public var growsRoot: Bool
+
+        public init(
+            hostname: String, memoryLimit: UInt64?, kernelRelease: String, docker: Bool, ssh: SSH?,
+            serialConsole: String?,
+            growsRoot: Bool
+        ) {
+            self.hostname = hostname
+            self.memoryLimit = memoryLimit
+            self.kernelRelease = kernelRelease
+            self.docker = docker
+            self.ssh = ssh
+            self.serialConsole = serialConsole
+            self.growsRoot = growsRoot
+        }
+    }
+
+    public struct SSH: Codable, Sendable, Equatable {
+        /// Whether the server takes passwords.
+        public var passwordLogin: Bool
+        /// Whether root may log in, with a key.
+        public var rootLogin: Bool
+
+        public init(passwordLogin: Bool, rootLogin: Bool) {
+            self.passwordLogin = passwordLogin
+            self.rootLogin = rootLogin
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import Digests
+
+/// What went into an image and what came out: the record beside it, and what `prove` checks it against.
+///
+/// It holds nothing of the machine that made it: no clock, no path, no host name; and no secret.
+public struct Manifest: Codable, Sendable, Equatable {
+    /// The only format that this version reads and writes.
+    public static let formatVersion = 1
+
+    /// ``formatVersion`` of the piforge that wrote it.
+    public var format: Int
+    /// The recipe's name; output files start with it.
+    public var name: String
+    /// Seconds since 1970 (UTC): the time of every file that the build made.
+    public var epoch: Int64
+    public var recipe: RecipeRecord
+    /// Every installed package, by name.
+    public var packages: [Package]
+    /// Every other file that went in.
+    public var inputs: [Input]
+    public var partitionTable: PartitionTable
+    public var image: Image
+    public var accounts: [Account]
+    public var expectations: Expectations
+
+    public init(
+        name: String, epoch: Int64, recipe: RecipeRecord, packages: [Package], inputs: [Input],
+        partitionTable: PartitionTable, image: Image, accounts: [Account], expectations: Expectations
+    ) {
+        format = Self.formatVersion
+        self.name = name
+        self.epoch = epoch
+        self.recipe = recipe
+        self.packages = packages
+        self.inputs = inputs
+        self.partitionTable = partitionTable
+        self.image = image
+        self.accounts = accounts
+        self.expectations = expectations
+    }
+
+    /// The recipe as it was built, with `--set` and defaults applied.
+    public struct RecipeRecord: Codable, Sendable, Equatable {
+        /// Of the canonical text.
+        public var sha256: SHA256Digest
+        /// The recipe in its canonical form, without secrets.
+        public var canonical: String
+
+        public init(canonical: String) {
+            self.canonical = canonical
+            sha256 = .of(canonical)
+        }
+    }
+
+    /// One binary package.
+    public struct Package: Codable, Sendable, Equatable {
+        public var name: String
+        public var version: String
+        public var architecture: String
+        /// The source package's name.
+        public var source: String
+        /// The source package's version, which may differ from the binary's.
+        public var sourceVersion: String
+        /// Bytes of the .deb.
+        public var size: UInt64
+        /// Of the .deb.
+        public var sha256: SHA256Digest
+
+        public init(
+            name: String, version: String, architecture: String, source: String, sourceVersion: String, size: UInt64,
+            sha256: SHA256Digest
+        ) {
+            self.name = name
+            self.version = version
+            self.architecture = architecture
+            self.source = source
+            self.sourceVersion = sourceVersion
+            self.size = size
+            self.sha256 = sha256
+        }
+    }
+
+    /// A file or folder that went in and is no package: an overlay, a lock file, a key.
+    public struct Input: Codable, Sendable, Equatable {
+        /// As the recipe names it; never a path of the host.
+        public var name: String
+        /// What it is: `overlay`, `lock`, `archive index`, `authorized keys`.
+        public var kind: String
+        public var sha256: SHA256Digest
+
+        public init(name: String, kind: String, sha256: SHA256Digest) {
+            self.name = name
+            self.kind = kind
+            self.sha256 = sha256
+        }
+    }
+
+    public struct PartitionTable: Codable, Sendable, Equatable {
+        /// `mbr` or `gpt`.
+        public var scheme: String
+        /// The MBR's signature as eight hex digits, or the GPT's GUID.
+        public var identifier: String
+        public var partitions: [Partition]
+
+        public init(scheme: String, identifier: String, partitions: [Partition]) {
+            self.scheme = scheme
+            self.identifier = identifier
+            self.partitions = partitions
+        }
+    }
+
+    public struct Partition: Codable, Sendable, Equatable {
+        /// Counted from 1.
+        public var number: Int
+        /// Bytes from the disk's start.
+        public var start: UInt64
+        /// Bytes.
+        public var size: UInt64
+        /// The type as the table has it: `0c`, `83`, or a GUID.
+        public var type: String
+        /// `vfat`, `ext4`.
+        public var filesystem: String
+        /// The file system's label.
+        public var label: String
+        /// The file system's UUID or serial number, as blkid prints it.
+        public var uuid: String
+
+        public init(
+            number: Int, start: UInt64, size: UInt64, type: String, filesystem: String, label: String, uuid: String
+        ) {
+            self.number = number
+            self.start = start
+            self.size = size
+            self.type = type
+            self.filesystem = filesystem
+            self.label = label
+            self.uuid = uuid
+        }
+    }
+
+    /// The .img.xz.
+    public struct Image: Codable, Sendable, Equatable {
+        /// Its name, in the manifest's own folder.
+        public var file: String
+        /// Bytes.
+        public var size: UInt64
+        public var sha256: SHA256Digest
+        /// Bytes of the disk that it unpacks to.
+        public var uncompressedSize: UInt64
+        public var uncompressedSHA256: SHA256Digest
+        /// Uncompressed bytes of every block of the .xz file but the last.
+        public var blockSize: Int
+        /// xz's preset, 0 to 9.
+        public var preset: Int
+        /// The liblzma that compressed it; another version may give other bytes.
+        public var liblzma: String
+
+        public init(file: String, summary: XZSummary, settings: XZSettings) {
+            self.file = file
+            size = summary.size
+            sha256 = summary.digest
+            uncompressedSize = summary.uncompressedSize
+            uncompressedSHA256 = summary.uncompressedDigest
+            blockSize = settings.blockSize
+            preset = settings.preset
+            liblzma = liblzmaVersion()
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import CLZMA
+import Diagnostics
+
+/// How an .xz file is made. The numbers come from the recipe; nothing here depends on the machine.
+///
+/// Every block is compressed with LZMA2 alone, at the preset's settings; its dictionary is no larger than the block, since a
+/// match never reaches into another block. The check is CRC64.
+public struct XZSettings: Sendable, Hashable {
+    /// Preset 6, as xz itself; blocks of 8 MiB.
+    public static let standard = XZSettings(checkedPreset: 6, blockSize: 8 << 20)
+
+    /// What the encoders of one writer may take together, in bytes.
+    static let memoryBudget: UInt64 = 400 << 20
+
+    /// 0 to 9, as `xz -0` to `xz -9`.
+    public let preset: Int
+    /// Uncompressed bytes in every block but the last: 64 KiB to 64 MiB, a multiple of 4096.
+    public let blockSize: Int
+
+    /// - Throws: `Failure` of kind usage when a number is out of range, or when one encoder alone would take more than 400 MiB.
+    public init(preset: Int, blockSize: Int) throws {
+        guard (0...9).contains(preset) else {
+            throw Failure(.usage, at: "xz", "there is no such preset", expected: "0 to 9", found: "\(preset)")
+        }
+        guard (64 << 10...64 << 20).contains(blockSize), blockSize % 4096 == 0 else {
+            throw Failure(
+                .usage, at: "xz", "the block size is out of range", expected: "65536 to 67108864, a multiple of 4096",
+                found: "\(blockSize)")
+        }
+        self.init(checkedPreset: preset, blockSize: blockSize)
+        let memory = workerMemory
+        guard memory <= Self.memoryBudget else {
+            throw Failure(
+                .usage, at: "xz", "preset \(preset) with blocks of \(blockSize >> 20) MiB takes too much memory",
+                expected: "at most \(Self.memoryBudget >> 20) MiB", found: "\(memory >> 20) MiB",
+                next: "choose smaller blocks or a lower preset")
+        }
+    }
+
+    private init(checkedPreset preset: Int, blockSize: Int) {
+        self.preset = preset
+        self.blockSize = blockSize
+    }
+
+    /// LZMA's options for these settings; liblzma's own preset, with the dictionary cut to the block.
+    var options: lzma_options_lzma {
+        var options = lzma_options_lzma()
+        lzma_lzma_preset(&options, UInt32(preset))
+        options.dict_size = min(options.dict_size, UInt32(blockSize))
+        return options
+    }
+
+    /// What one encoder takes, in bytes, with the block that it reads and the one that waits to be written.
+    var workerMemory: UInt64 {
+        var options = options
+        let encoder = withUnsafeMutablePointer(to: &options) { options in
+            let filters = [
+                lzma_filter(id: lzma_vli(LZMA_FILTER_LZMA2_ID), options: options),
+                lzma_filter(id: LZMA_VLI_NONE, options: nil),
+            ]
+            return lzma_raw_encoder_memusage(filters)
+        }
+        return encoder + 3 * UInt64(blockSize)
+    }
+
+    /// How many encoders may run at once when `wanted` are asked for: as many as fit into 400 MiB, at least one.
+    public func workers(wanted: Int) -> Int {
+        max(1, min(wanted, Int(Self.memoryBudget / max(1, workerMemory))))
+    }
+}
+
+/// The ids of LZMA2 and of the end of a filter chain (xz file format 1.2.0, section 5.3.1); the header's macros are casts that
+/// Swift does not import.
+let LZMA_FILTER_LZMA2_ID: UInt64 = 0x21
+let LZMA_VLI_NONE = UInt64.max
+
+/// The version of liblzma that runs; its encoder's output may change between versions.
+public func liblzmaVersion() -> String { String(cString: lzma_version_string()) }
+
+/// What a result of liblzma means, in words for the `found` of a failure.
+func words(for code: lzma_ret) -> String {
+    switch code {
+    case LZMA_NO_CHECK, LZMA_UNSUPPORTED_CHECK: "an unsupported check"
+    case LZMA_MEM_ERROR: "no memory left"
+    case LZMA_MEMLIMIT_ERROR: "it needs too much memory"
+    case LZMA_FORMAT_ERROR: "not the .xz format"
+    case LZMA_OPTIONS_ERROR: "unsupported options"
+    case LZMA_DATA_ERROR: "damaged data"
+    case LZMA_BUF_ERROR: "it ends too early"
+    default: "liblzma's result \(code.rawValue)"
+    }
+}
