@@ -1,0 +1,81 @@
+import Diagnostics
+import Guest
+
+/// Logs in at the prompt of agetty and login(1), and through the change of an expired password that pam_unix asks for.
+public struct ConsoleLogin: Sendable {
+    /// What the login ended with.
+    public struct Session: Sendable, Equatable {
+        /// The password that is valid now.
+        public var password: String
+        /// Whether another password was asked for.
+        public var changedPassword: Bool
+    }
+
+    let console: any Console
+    let machine: String
+
+    public init(_ console: any Console, machine: String) {
+        self.console = console
+        self.machine = machine
+    }
+
+    /// Waits for the login prompt, from power-on.
+    ///
+    /// - Throws: `Failure` for a kernel panic or a dropped boot; `ConsoleTimeout`.
+    public func waitForPrompt(within limit: Duration) async throws {
+        let ends = [
+            "login: ", "Kernel panic - not syncing", "You are in emergency mode", "Cannot open access to console",
+            "(initramfs)",
+        ]
+        let match = try await console.wait(for: ends, within: limit)
+        guard match.index == 0 else {
+            throw Failure(
+                at: machine, "the boot ended before a login prompt", expected: "login:",
+                found: (console.lastLines(15) + [ends[match.index]]).joined(separator: "\n"))
+        }
+    }
+
+    /// Logs in; the prompt has been seen.
+    ///
+    /// - Parameters:
+    ///   - newPassword: what an expired password is changed to.
+    ///   - limit: for each answer of the system.
+    /// - Throws: `Failure` when the password is refused, or the new one; `ConsoleTimeout`.
+    public func logIn(
+        as login: Credentials.Login, newPassword: String, within limit: Duration
+    ) async throws -> Session {
+        console.send(login.user + "\r")
+        var session = Session(password: login.password, changedPassword: false)
+        // Later texts are looked for as well at every turn: PAM's questions differ between versions.
+        let questions = [
+            "New password:", "new UNIX password:", "New Password:",  // 0…2
+            "Current password:", "current) UNIX password:", "Current Password:",  // 3…5
+            "Password:",  // 6
+            "Login incorrect", "Authentication token manipulation error", "Maximum number of tries",
+            "BAD PASSWORD", "You must choose", "login: ",  // 7…12
+            "$ ", "# ",  // 13, 14
+        ]
+        var retyped = false
+        for _ in 0..<12 {
+            let match = try await console.wait(for: questions, within: limit)
+            switch match.index {
+            case 0...2:
+                if match.before.lowercased().hasSuffix("retype ") { retyped = true }
+                console.send(newPassword + "\r")
+                session = Session(password: newPassword, changedPassword: true)
+            case 3...6: console.send(login.password + "\r")
+            // "login: " comes again after a refusal, and once more when getty and the kernel write at the same time.
+            case 7...12:
+                throw Failure(
+                    at: machine, "the login of \(login.user) was refused",
+                    expected: "a shell's prompt", found: console.lastLines(4).joined(separator: "\n"),
+                    next: "check the credentials file; a proof never changes the image, so the first password is valid")
+            default:
+                // A "$ " or "# " inside the message of the day is no prompt; the shell's answer to a command decides.
+                _ = retyped
+                return session
+            }
+        }
+        throw Failure(at: machine, "the login of \(login.user) goes round in circles", found: console.lastLines(6).joined(separator: "\n"))
+    }
+}
