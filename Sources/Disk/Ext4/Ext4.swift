@@ -1,0 +1,97 @@
+import Diagnostics
+import Layers
+import Storage
+import SystemPackage
+import Tools
+
+/// Writes ext4 file systems, once and whole, from a tree (Linux, Documentation/filesystems/ext4).
+///
+///     group 0      superblock · group descriptors · room for more of them · bitmaps · inode tables of 16 groups
+///                  folders' blocks, then content in the tree's order
+///     groups …     content, around the backups of the superblock (groups 1 and powers of 3, 5, 7) and the journal
+///
+/// mke2fs makes the empty file system, every feature named, on a sparse file; the tree is put in through libext2fs
+/// for whatever has a checksum, and straight into the file for content. The same tree and options give the same
+/// bytes.
+public enum Ext4 {
+    /// What a written file system holds.
+    public struct Usage: Sendable, Equatable {
+        /// Bytes.
+        public var size: UInt64
+        /// Bytes no file has, those reserved for root among them.
+        public var free: UInt64
+        public var inodeCount: UInt32
+        public var freeInodeCount: UInt32
+    }
+
+    /// Writes the file system; the file appears when it is whole.
+    ///
+    /// - Throws: `Failure` naming the file, or the tree's path that ext4 cannot hold; `CancellationError`. Nothing is
+    ///   left behind then.
+    @discardableResult
+    public static func write(
+        _ tree: Tree, to path: FilePath, _ options: Ext4Options, tools: ToolRunner
+    ) async throws -> Usage {
+        try options.validate(place: path.string)
+        let layout = Ext4Layout(tree)
+        try checkSize(layout, options, path)
+        return try await writeAtomically(to: path) { file in
+            try file.truncate(to: options.size)
+            try await makeEmpty(file.path, layout, options, tools, place: path.string)
+            try Task.checkCancellation()
+            let volume = try Ext4Volume(file.path, writable: true)
+            volume.setTime(options.epoch)
+            let population = try Ext4Population(
+                tree: tree, layout: layout, volume: volume, file: file, epoch: options.epoch, place: path.string)
+            try population.run()
+            try volume.finish(epoch: options.epoch)
+            return Usage(
+                size: options.size, free: volume.freeBlockCount * ext4BlockSize, inodeCount: volume.inodeCount,
+                freeInodeCount: volume.freeInodeCount)
+        }
+    }
+
+    /// The features, each by its name; Linux 4.15 mounts them all. Checksums hang on the UUID (no metadata_csum_seed).
+    private static let features =
+        "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,"
+        + "huge_file,dir_nlink,extra_isize,metadata_csum"
+
+    private static func makeEmpty(
+        _ image: FilePath, _ layout: Ext4Layout, _ options: Ext4Options, _ tools: ToolRunner, place: String
+    ) async throws {
+        var tools = tools
+        tools.environment["MKE2FS_CONFIG"] = "/dev/null"
+        tools.environment["E2FSPROGS_FAKE_TIME"] = String(options.epoch)
+        let inodes = options.inodeCount ?? defaultInodeCount(layout.newInodeCount, size: options.size)
+        let journal = options.journalSize ?? defaultJournalSize(options.size)
+        // The file is sparse, so tables and journal are zero already.
+        let extended = [
+            "hash_seed=\(options.hashSeed)", "lazy_itable_init=1", "lazy_journal_init=1", "nodiscard",
+            "root_owner=0:0", "resize=\(growthLimit / ext4BlockSize)",
+        ]
+        try await tools.run(
+            DiskTools.mke2fs,
+            [
+                "-F", "-q", "-o", "Linux", "-O", features, "-b", "\(ext4BlockSize)", "-I", "256", "-G", "16", "-g",
+                "32768", "-N", "\(inodes)", "-m", "\(options.reservedPercent)", "-J", "size=\(journal >> 20)", "-L",
+                options.label, "-U", options.uuid, "-e", "continue", "-E", extended.joined(separator: ","),
+                image.string, "\(options.size / 1024)k",
+            ], place: place)
+    }
+
+    private static func checkSize(_ layout: Ext4Layout, _ options: Ext4Options, _ path: FilePath) throws {
+        let needed = minimumSize(
+            of: layout, freeBytes: 0, inodeCount: options.inodeCount, reservedPercent: 0,
+            journalSize: options.journalSize)
+        guard needed <= options.size else {
+            throw Failure(
+                at: path.string, "the tree does not fit into the file system", expected: "at least \(needed >> 20) MiB",
+                found: "\(options.size >> 20) MiB", next: "set \(options.sizeKey) to \(needed >> 20)M or more")
+        }
+        if let inodes = options.inodeCount, inodes < layout.newInodeCount + UInt64(Ext4Layout.lostAndFoundInode) {
+            throw Failure(
+                at: path.string, "the file system has too few inodes for the tree",
+                expected: "at least \(layout.newInodeCount + UInt64(Ext4Layout.lostAndFoundInode))", found: "\(inodes)")
+        }
+    }
+}
