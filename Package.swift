@@ -56,7 +56,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Kernel", dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
-            swiftSettings: settings),
+            resources: [.embedInCode("Resources/boot-init.sh")], swiftSettings: settings),
         .target(
             name: "Guest",
             dependencies: ["Diagnostics", "Digests", "Disk", "Kernel", "Layers", "Storage", "Tools", system],

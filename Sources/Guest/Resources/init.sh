@@ -1,1 +1,111 @@
-#!/bin/sh
+#!/bin/busybox sh
+# The first process of the micro-VM: mounts the tree, runs the maintainer scripts in it, and switches the machine off.
+#
+# /job, made by the host: modules (file names in load order), clock (seconds since 1970), preinst (lines of
+# "PACKAGE QUALIFIED-NAME ARCHITECTURE"), unpack (names of .debs in /job/debs), first (packages to configure before
+# the others), bin (commands that stand in for real ones).
+# The virtio-serial port piforge.log takes all that the scripts print, piforge.result how things went: a line "ready", then
+#   done | preinst PACKAGE STATUS | unpack - STATUS | configure - STATUS | boot REASON
+# after "space KIB-FREE INODES-FREE" where something failed.
+
+/bin/busybox mkdir -p /proc /sys /dev /tree
+/bin/busybox --install -s /bin
+export PATH=/bin
+umask 022
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+while read -r module; do insmod "/modules/$module"; done </job/modules
+
+# The device of the virtio-serial port with this name.
+port() {
+    for folder in /sys/class/virtio-ports/*; do
+        [ "$(cat "$folder/name" 2>/dev/null)" = "$1" ] && echo "/dev/${folder##*/}"
+    done
+}
+until [ -c "$(port piforge.log)" ] && [ -c "$(port piforge.result)" ] && [ -b /dev/vda ]; do
+    waited=$((waited + 1))
+    [ "$waited" -lt 500 ] || poweroff -f
+    usleep 10000
+done
+exec </dev/null >"$(port piforge.log)" 2>&1 4>"$(port piforge.result)"
+
+finish() {
+    [ "$1" = done ] || echo "space $(stat -f -c '%a %S %d' /tree)" >&4
+    # A daemon that a script has left behind would hold the file system.
+    kill -9 -1 2>/dev/null
+    cd /
+    for place in dev/shm dev/pts dev sys proc tmp run; do umount "/tree/$place" 2>/dev/null; done
+    rm -f /tree/usr/sbin/policy-rc.d
+    sync
+    umount /tree || mount -o remount,ro /tree || set -- boot "the tree could not be unmounted"
+    echo "$*" >&4
+    poweroff -f
+    sleep 60
+}
+
+date -u -s "@$(cat /job/clock)" >/dev/null
+mount -t ext4 -o noatime,barrier=0,commit=3600 /dev/vda /tree || finish boot "the tree could not be mounted"
+mount -t proc proc /tree/proc
+mount -t sysfs sysfs /tree/sys
+mount -t devtmpfs devtmpfs /tree/dev
+mkdir -p /tree/dev/pts /tree/dev/shm
+mount -t devpts devpts /tree/dev/pts
+mount -t tmpfs -o mode=1777 tmpfs /tree/dev/shm
+mount -t tmpfs -o mode=755 tmpfs /tree/run
+mount -t tmpfs -o mode=1777 tmpfs /tree/tmp
+ln -sf /proc/self/fd /tree/dev/fd
+ln -sf fd/0 /tree/dev/stdin
+ln -sf fd/1 /tree/dev/stdout
+ln -sf fd/2 /tree/dev/stderr
+mkdir -p /tree/run/lock /tree/run/piforge
+chmod 1777 /tree/run/lock
+cp -R /job/bin /tree/run/piforge/bin
+[ -d /job/debs ] && mount -o bind /job/debs /tree/mnt
+printf '#!/bin/sh\nexit 101\n' >/tree/usr/sbin/policy-rc.d
+chmod 755 /tree/usr/sbin/policy-rc.d
+ip link set lo up 2>/dev/null
+hostname localhost
+echo ready >&4
+
+# Runs a command in the tree, in an environment of our own making.
+inside() {
+    env -i PATH=/run/piforge/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        HOME=/root LC_ALL=C.UTF-8 TZ=UTC TERM=dumb INITRD=No PERL_BADLANG=0 \
+        DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes \
+        DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= "$@" 3>&1 4>&-
+}
+
+# Preinst scripts, in the environment dpkg gives them (dpkg(1), "maintainer scripts"); the files are unpacked already.
+while read -r package qualified architecture; do
+    echo "processing: preinst: $package"
+    inside DPKG_MAINTSCRIPT_PACKAGE="$package" DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 \
+        DPKG_MAINTSCRIPT_ARCH="$architecture" DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_DEBUG=0 \
+        DPKG_RUNNING_VERSION="$(cat /job/dpkg-version)" \
+        chroot /tree "/var/lib/dpkg/info/$qualified.preinst" install
+    status=$?
+    [ $status -eq 0 ] || finish preinst "$package" $status
+done </job/preinst
+
+if [ -s /job/unpack ]; then
+    # One dpkg a package: a package may need the diversions of the one before it.
+    while read -r name; do
+        inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --force-unsafe-io --unpack "/mnt/$name"
+        status=$?
+        [ $status -eq 0 ] || finish unpack - $status
+    done </job/unpack
+    umount /tree/mnt
+fi
+
+# Packages that the scripts of others need before dpkg's order has come to them.
+while read -r name; do
+    set -- "$@" "$name"
+done </job/first
+configure() {
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-confold --configure "$@"
+    status=$?
+    [ $status -eq 0 ] || finish configure - $status
+}
+[ $# -eq 0 ] || configure --force-depends "$@"
+configure -a
+finish done

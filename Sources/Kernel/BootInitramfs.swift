@@ -1,0 +1,91 @@
+import Diagnostics
+import Layers
+
+/// The initramfs that an image boots with until the board makes its own: busybox, a small init, and the modules that
+/// a Pi 4, QEMU's raspi4b and QEMU's virt need to reach their root on SD, USB, NVMe or virtio.
+///
+/// The init's command line is described at the top of `Resources/boot-init.sh`.
+public enum BootInitramfs {
+    public struct Options: Sendable {
+        /// Modules besides ``driverModules`` and ``fileSystemModules``; each must be there.
+        public var additionalModules: [String] = []
+        /// How the archive is compressed; nil takes zstd, or gzip where the kernel's configuration lacks RD_ZSTD.
+        public var filter: ArchiveWriter.Filter?
+        /// The modification time of all that is in it.
+        public var time = Timestamp(seconds: 0)
+        /// A static busybox for arm64; nil takes the tree's, of the package busybox-static.
+        public var busybox: Content?
+
+        public init() {}
+    }
+
+    /// What the root must be reachable through: a kernel that has one of these neither built in nor as a module is
+    /// refused.
+    static let requiredModules = ["ext4", "mmc_block", "sdhci_iproc"]
+
+    /// Drivers, loaded when their device is there. Kernels differ in which they have and which are built in.
+    public static let driverModules = [
+        // The Pi's firmware interface, clocks, resets, power and DMA, which the rest stands on.
+        "bcm2835_mailbox", "raspberrypi", "clk_raspberrypi", "reset_raspberrypi", "gpio_raspberrypi_exp",
+        "bcm2835_power", "raspberrypi_power", "bcm2835_dma", "pinctrl_bcm2835", "i2c_bcm2835",
+        // SD: the card's host, its supplies, the older host.
+        "fixed", "gpio_regulator", "sdhci_iproc", "bcm2835", "mmc_block", "pwrseq_simple",
+        // USB over PCIe (Pi 4, Pi 400) and on the SoC (Compute Module 4).
+        "pcie_brcmstb", "xhci_pci", "xhci_pci_renesas", "dwc2", "phy_generic", "usb_storage", "uas", "sd_mod",
+        // NVMe (Compute Module 4).
+        "nvme",
+        // Virtual machines.
+        "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi",
+    ]
+
+    /// What no device asks for, loaded first.
+    public static let fileSystemModules = ["crc32c_generic", "libcrc32c", "ext4"]
+
+    /// Makes the initramfs for one kernel of a tree that has been through ``Depmod``.
+    ///
+    /// - Returns: the compressed cpio archive.
+    /// - Throws: `Failure` when the kernel cannot reach a root, or the tree has no static busybox.
+    public static func make(
+        _ release: KernelRelease, in tree: Tree, options: Options = Options()
+    ) throws -> [UInt8] {
+        let index = try ModuleIndex(release, in: tree)
+        _ = try index.closure(of: requiredModules + options.additionalModules)
+        func there(_ names: [String]) -> [String] { names.filter(index.isLoadable) }
+        let fileSystems = try index.closure(of: there(fileSystemModules + options.additionalModules))
+        let modules = try index.closure(of: fileSystems + there(driverModules))
+
+        let program = Attributes(mode: 0o755, mtime: options.time)
+        let link = Attributes(mode: 0o777, mtime: options.time)
+        let initScript = String(decoding: PackageResources.boot_init_sh, as: UTF8.self)
+        var entries = [
+            Entry("bin", program, .directory),
+            Entry("bin/busybox", program, .regular(try options.busybox ?? busybox(in: tree))),
+            // The kernel runs /sbin/modprobe for what a file system asks for.
+            Entry("bin/modprobe", link, .symlink(Array("busybox".utf8))),
+            Entry("bin/sh", link, .symlink(Array("busybox".utf8))),
+            Entry("sbin", link, .symlink(Array("bin".utf8))),
+            // The console that the kernel opens for init, before there is a devtmpfs.
+            Entry("dev/console", Attributes(mode: 0o600, mtime: options.time), .characterDevice(major: 5, minor: 1)),
+            Entry(
+                "etc/modules", Attributes(mode: 0o644, mtime: options.time),
+                .regular(Content(fileSystems.map { "\($0)\n" }.joined()))),
+            Entry("init", program, .regular(Content(initScript))),
+        ]
+        entries += try index.entries(of: modules, from: tree, time: options.time)
+        let filter = try options.filter ?? defaultFilter(release, tree)
+        return try ArchiveWriter(.cpio, filter: filter).bytes(of: entries)
+    }
+
+    private static func busybox(in tree: Tree) throws -> Content {
+        if let busybox = tree.content("usr/bin/busybox") ?? tree.content("bin/busybox") { return busybox }
+        throw Failure(
+            at: "boot initramfs", "the tree holds no busybox", expected: "/usr/bin/busybox of busybox-static",
+            next: "add busybox-static to the recipe's packages")
+    }
+
+    private static func defaultFilter(_ release: KernelRelease, _ tree: Tree) throws -> ArchiveWriter.Filter {
+        guard let config = release.config.flatMap({ tree.content($0) }) else { return .gzip(level: 9) }
+        let lines = try ContentReader().text(of: config).split(separator: "\n")
+        return lines.contains("CONFIG_RD_ZSTD=y") ? .zstd(level: 19) : .gzip(level: 9)
+    }
+}

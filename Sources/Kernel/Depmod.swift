@@ -1,0 +1,117 @@
+import Diagnostics
+import Digests
+import Layers
+import Storage
+import SystemPackage
+import Tools
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Makes a kernel's module indexes (`modules.dep.bin` and the like) on the host.
+///
+/// depmod reads ELF files of any architecture, and the binary indexes have one format, version 2.1
+/// (kmod, libkmod/libkmod-index.c, INDEX_VERSION), so what the host's depmod writes the target's kmod reads.
+public enum Depmod {
+    public static let tool = Tool("depmod", package: "kmod", purpose: "make the kernel's module indexes")
+
+    /// The most bytes of module files that are looked at.
+    private static let sizeLimit: UInt64 = 4 << 30
+
+    /// Runs depmod over the modules of one release.
+    ///
+    /// System.map is not looked at: Debian's is a stub, and missing symbols are the kernel package's affair.
+    ///
+    /// - Parameters:
+    ///   - work: a folder of the host for the modules' copies; nothing is left there.
+    ///   - time: the indexes' modification time.
+    /// - Returns: a layer of `modules.dep`, `modules.alias`… and their binary forms, owned by root.
+    /// - Throws: `Failure` when depmod is missing, fails, or cannot read a module; `CancellationError`.
+    public static func layer(
+        _ release: KernelRelease, in tree: Tree, runner: ToolRunner, work: FilePath, time: Timestamp
+    ) async throws -> Layer {
+        let place = "kernel \(release.name)"
+        let scratch = try TemporaryFolder(in: work, name: "depmod")
+        // kmod looks in lib/modules up to version 32 and wherever it was configured from 33 on: serve both.
+        let folder = scratch.path.appending("lib/modules").appending(release.name)
+        try createFolder(folder)
+        guard symlink(".", scratch.path.appending("usr").string) == 0 else {
+            throw Failure(at: place, "could not make a link in \(scratch.path)")
+        }
+        let inputs = try extract(release, from: tree, to: folder, place)
+        let result = try await runner.run(
+            tool, ["-b", scratch.path.string, release.name], place: place)
+        // depmod ends with 0 after an unreadable module.
+        if let line = result.errors.split(separator: "\n").first(where: { !$0.isEmpty }) {
+            throw Failure(at: place, "depmod complained", expected: "no message", found: String(line))
+        }
+        return try collect(release, from: folder, except: inputs, time, place)
+    }
+
+    /// Copies the release's regular files out; links (`build`, `source`) lead elsewhere and stay behind.
+    private static func extract(
+        _ release: KernelRelease, from tree: Tree, to folder: FilePath, _ place: String
+    ) throws -> Set<String> {
+        let reader = ContentReader()
+        var names: Set<String> = []
+        var total: UInt64 = 0
+        guard let modules = tree.subtree(release.modules) else {
+            throw Failure(at: place, "\(release.modules) is no folder")
+        }
+        for path in modules.paths {
+            try Task.checkCancellation()
+            guard case .regular(let content) = modules[path]?.kind, isInput(path) else { continue }
+            total += content.size
+            guard total <= sizeLimit else {
+                throw Failure(at: place, "the modules are too large", expected: "at most \(sizeLimit) bytes")
+            }
+            let text = String(decoding: path.bytes, as: UTF8.self)
+            names.insert(text)
+            let target = folder.appending(text)
+            try createFolder(target.removingLastComponent())
+            let file = try OpenFile.creating(target)
+            var offset: UInt64 = 0
+            try reader.forEachChunk(of: content) { piece in
+                try file.write(at: offset, piece)
+                offset += UInt64(piece.count)
+            }
+        }
+        guard names.contains(where: { $0.contains(".ko") }) else {
+            throw Failure(at: place, "\(release.modules) holds no modules")
+        }
+        return names
+    }
+
+    /// What depmod reads: modules, and the three lists that the kernel's build leaves.
+    private static func isInput(_ path: EntryPath) -> Bool {
+        if path.parent?.isRoot == true {
+            let lists = ["modules.order", "modules.builtin", "modules.builtin.modinfo"]
+            return lists.contains(String(decoding: path.name, as: UTF8.self))
+        }
+        let name = String(decoding: path.name, as: UTF8.self)
+        return [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].contains { name.hasSuffix($0) }
+    }
+
+    private static func collect(
+        _ release: KernelRelease, from folder: FilePath, except inputs: Set<String>, _ time: Timestamp, _ place: String
+    ) throws -> Layer {
+        let names = [
+            "modules.alias", "modules.alias.bin", "modules.builtin.alias.bin", "modules.builtin.bin", "modules.dep",
+            "modules.dep.bin", "modules.devname", "modules.softdep", "modules.symbols", "modules.symbols.bin",
+            // kmod 31 and newer.
+            "modules.weakdep",
+        ]
+        var layer = Layer(name: "depmod \(release.name)")
+        for name in names where exists(folder.appending(name)) {
+            let bytes = try readFile(folder.appending(name))
+            layer.entries.append(
+                Entry(
+                    release.modules.appending(name), Attributes(mode: 0o644, mtime: time), .regular(Content(bytes))))
+        }
+        guard layer.entries.contains(where: { $0.path.name.elementsEqual("modules.dep.bin".utf8) }) else {
+            throw Failure(at: place, "depmod wrote no modules.dep.bin")
+        }
+        return layer
+    }
+}
