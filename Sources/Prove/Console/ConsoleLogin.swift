@@ -46,36 +46,35 @@ public struct ConsoleLogin: Sendable {
     ) async throws -> Session {
         console.send(login.user + "\r")
         var session = Session(password: login.password, changedPassword: false)
-        // Later texts are looked for as well at every turn: PAM's questions differ between versions.
-        let questions = [
-            "New password:", "new UNIX password:", "New Password:",  // 0…2
-            "Current password:", "current) UNIX password:", "Current Password:",  // 3…5
-            "Password:",  // 6
-            "Login incorrect", "Authentication token manipulation error", "Maximum number of tries",
-            "BAD PASSWORD", "You must choose", "login: ",  // 7…12
-            "$ ", "# ",  // 13, 14
-        ]
-        var retyped = false
         for _ in 0..<12 {
-            let match = try await console.wait(for: questions, within: limit)
-            switch match.index {
-            case 0...2:
-                if match.before.lowercased().hasSuffix("retype ") { retyped = true }
+            let match = try await console.wait(for: Self.turns.map(\.text), within: limit)
+            switch Self.turns[match.index].meaning {
+            case .asksForNew:
                 console.send(newPassword + "\r")
                 session = Session(password: newPassword, changedPassword: true)
-            case 3...6: console.send(login.password + "\r")
-            // "login: " comes again after a refusal, and once more when getty and the kernel write at the same time.
-            case 7...12:
+            case .asksForOld: console.send(login.password + "\r")
+            case .refused:
                 throw Failure(
-                    at: machine, "the login of \(login.user) was refused",
-                    expected: "a shell's prompt", found: console.lastLines(4).joined(separator: "\n"),
+                    at: machine, "the login of \(login.user) was refused", expected: "a shell's prompt",
+                    found: console.lastLines(4).joined(separator: "\n"),
                     next: "check the credentials file; a proof never changes the image, so the first password is valid")
-            default:
-                // A "$ " or "# " inside the message of the day is no prompt; the shell's answer to a command decides.
-                _ = retyped
-                return session
+            // A "$ " inside the message of the day is no prompt; the shell's answer to a command decides.
+            case .prompt: return session
             }
         }
-        throw Failure(at: machine, "the login of \(login.user) goes round in circles", found: console.lastLines(6).joined(separator: "\n"))
+        throw Failure(
+            at: machine, "the login of \(login.user) goes round in circles",
+            found: console.lastLines(6).joined(separator: "\n"))
     }
+
+    private enum Meaning { case asksForNew, asksForOld, refused, prompt }
+
+    /// What the system may say, whichever comes first: PAM's questions differ between versions.
+    private static let turns: [(text: String, meaning: Meaning)] = [
+        ("New password:", .asksForNew), ("Retype new password:", .asksForNew), ("new UNIX password:", .asksForNew),
+        ("Current password:", .asksForOld), ("(current) UNIX password:", .asksForOld), ("Password:", .asksForOld),
+        ("Login incorrect", .refused), ("Authentication token manipulation error", .refused),
+        ("Maximum number of tries", .refused), ("BAD PASSWORD", .refused), ("You must choose", .refused),
+        ("$ ", .prompt), ("# ", .prompt),
+    ]
 }
