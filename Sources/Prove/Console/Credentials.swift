@@ -21,8 +21,7 @@ public struct Credentials: Sendable, Equatable {
     /// - Throws: `Failure`, with the line's number but never its text, when a line is no `user:password`.
     public init(parsing text: String, at place: String) throws {
         var logins: [Login] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.hasSuffix("\r") ? line.dropLast() : line
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             if line.allSatisfy(\.isWhitespace) || line.hasPrefix("#") { continue }
             guard let colon = line.firstIndex(of: ":"), colon != line.startIndex,
                 line.index(after: colon) != line.endIndex

@@ -52,7 +52,7 @@ public struct FirmwareConfig: Sendable, Equatable {
         _ text: String, _ file: String, _ board: Board, _ filters: inout [String: Bool], depth: Int,
         _ contents: (String) throws -> String?
     ) throws {
-        for (index, raw) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, raw) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let place = "\(file):\(index + 1)"
             let line = raw.trimmed
             if line.isEmpty || line.hasPrefix("#") { continue }
