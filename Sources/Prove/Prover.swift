@@ -60,15 +60,17 @@ public enum Prover {
         }
         try await recorder.row("image", "digest", expected: image.listedDigest?.hex ?? "a list of sums beside it") {
             guard image.listedDigest != nil || image.manifest?.image.file == file else {
-                recorder.note("there are neither sums nor a manifest beside the image: only what it says itself is checked")
+                recorder.note(
+                    "there are neither sums nor a manifest beside the image: only what it says itself is checked")
                 return Observation("\(image.digest.hex), not listed", passed: true)
             }
             return Observation(image.digest.hex, passed: true)
         }
         let credentials = try readCredentials(options, image)
         try createFolder(options.cache)
+        TemporaryFolder.removeAbandoned(in: options.cache.appending("work"))
         let work = try TemporaryFolder(in: options.cache.appending("work"), name: "prove")
-        let files = try await image.bootFiles(into: work.path.appending("boot"), tools: tools)
+        let files = try image.bootFiles(into: work.path.appending("boot"))
         guard let boot = try await firmware(files, image, recorder, tools) else { return report([]) }
         let bench = ProofBench(
             options: options, image: image, files: files, boot: boot, login: credentials, newPassword: newPassword,
@@ -99,7 +101,7 @@ public enum Prover {
             let parts = [found.kernelName, found.initramfsName, found.deviceTreeName].compactMap { $0 }
             return Observation(parts.joined(separator: ", "), passed: true)
         }
-        boot?.notes.forEach { recorder.note("firmware: \($0)") }
+        for note in boot?.notes ?? [] { recorder.note("firmware: \(note)") }
         if let boot, let limit = image.manifest?.expectations.memoryLimit {
             try await recorder.row("firmware", "total_mem", expected: "\(limit >> 20)") {
                 let seen = boot.totalMemory.map(String.init) ?? "not set"

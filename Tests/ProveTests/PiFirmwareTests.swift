@@ -27,7 +27,8 @@ func bytes(_ count: Int, _ parts: [Int: [UInt8]]) -> [UInt8] {
 
     /// The smallest boot partition that starts.
     static let good: [String: [UInt8]] = [
-        "start4.elf": [1], "fixup4.dat": [1], "kernel8.img": arm64, "initrd": [1], "cmdline.txt": Array("root=x\n".utf8),
+        "start4.elf": [1], "fixup4.dat": [1], "kernel8.img": arm64, "initrd": [1],
+        "cmdline.txt": Array("root=x\n".utf8),
         "bcm2711-rpi-4-b.dtb": [0xd0, 0x0d, 0xfe, 0xed], "config.txt": Array("initramfs initrd followkernel\n".utf8),
     ]
 

@@ -15,7 +15,8 @@ import Tools
                 seconds: 1.25, passed: true),
             ProofRow(
                 machine: "virt", check: "systemd units", expected: "running, no failed unit",
-                seen: "degraded: a.service and b.service, which have failed\nsince the boot", seconds: 61, passed: false),
+                seen: "degraded: a.service and b.service, which have failed\nsince the boot", seconds: 61, passed: false
+            ),
         ], notes: ["virt: added console=ttyAMA0,115200"], logs: ["out/debian.virt.serial.log"])
 
     @Test func tableFoldsLongCells() {
@@ -120,7 +121,8 @@ import Tools
                 "-M", "virt", "-display", "none", "-nodefaults", "-S", "-monitor", "stdio", "-drive",
                 "file=\(disk),format=qcow2,if=none,id=disk",
             ],
-            input: Array("info block -v disk\nqemu-io disk \"read -P 0x5a 0 1M\"\nqemu-io disk \"read -P 0 1M 1M\"\nquit\n".utf8),
+            input: Array(
+                "info block -v disk\nqemu-io disk \"read -P 0x5a 0 1M\"\nqemu-io disk \"read -P 0 1M 1M\"\nquit\n".utf8),
             place: "test")
         #expect(result.text.contains("virtual size: 4 GiB (4294967296 bytes)"))
         #expect(result.text.contains("backing file: \(image)"))

@@ -11,7 +11,8 @@ extension Check {
         }
         let facts = [value("Storage Driver"), value("Cgroup Version").map { "cgroup v\($0)" }].compactMap { $0 }
         let warnings = lines.filter { $0.hasPrefix("WARNING:") }
-        return Observation((["\(version), \(facts.joined(separator: ", "))"] + warnings).joined(separator: "\n"), passed: true)
+        return Observation(
+            (["\(version), \(facts.joined(separator: ", "))"] + warnings).joined(separator: "\n"), passed: true)
     }
 
     /// An image of one file, made on the spot, runs with Docker's own network and prints what it should.

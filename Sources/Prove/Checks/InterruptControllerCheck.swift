@@ -8,6 +8,7 @@ extension Check {
             return words.count == 2 ? "\(words[1]) on \(words[0]) lines" : String(line)
         }
         return Observation(
-            seen.isEmpty ? "none" : seen.joined(separator: ", "), passed: seen.count == 1 && seen[0].hasPrefix("GICv2 "))
+            seen.isEmpty ? "none" : seen.joined(separator: ", "), passed: seen.count == 1 && seen[0].hasPrefix("GICv2 ")
+        )
     }
 }

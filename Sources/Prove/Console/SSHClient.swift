@@ -72,7 +72,8 @@ struct SSHClient: RootShell {
     func logInWithPassword(within limit: Duration) async throws -> CommandResult {
         let answer = folder.appending("answer-password")
         if !exists(answer) {
-            try writeAtomically(to: answer, mode: 0o700, bytes: Array("#!/bin/sh\nprintf '%s\\n' \"$PROOF_PASSWORD\"\n".utf8))
+            try writeAtomically(
+                to: answer, mode: 0o700, bytes: Array("#!/bin/sh\nprintf '%s\\n' \"$PROOF_PASSWORD\"\n".utf8))
         }
         var asking = tools
         asking.environment["SSH_ASKPASS"] = answer.string

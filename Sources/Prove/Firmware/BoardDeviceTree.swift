@@ -45,7 +45,9 @@ enum BoardDeviceTree {
                 cut.append("\(node)/\(property)")
             }
         }
-        if !cut.isEmpty { notes.append("device tree: removed for QEMU (no GPIO expander): \(cut.joined(separator: " "))") }
+        if !cut.isEmpty {
+            notes.append("device tree: removed for QEMU (no GPIO expander): \(cut.joined(separator: " "))")
+        }
         return notes
     }
 

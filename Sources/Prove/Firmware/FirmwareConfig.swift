@@ -115,7 +115,8 @@ public struct FirmwareConfig: Sendable, Equatable {
         case "tryboot": filters["tryboot"] = false
         case let edid where edid.hasPrefix("edid="): filters["edid"] = false
         default:
-            notes.append("\(place): the filter [\(name)] is not known; what follows is taken as not meant for this board")
+            notes.append(
+                "\(place): the filter [\(name)] is not known; what follows is taken as not meant for this board")
             filters["unknown"] = false
         }
     }

@@ -12,21 +12,23 @@ public enum KernelImage: Sendable, Equatable {
     case other(String)
 
     public init(_ bytes: some RandomAccessCollection<UInt8>) {
-        func holds(_ wanted: [UInt8], at offset: Int) -> Bool {
-            bytes.dropFirst(offset).prefix(wanted.count).elementsEqual(wanted)
+        let kind = Self.marks.first { mark in
+            bytes.dropFirst(mark.offset).prefix(mark.bytes.count).elementsEqual(mark.bytes)
         }
-        self =
-            if holds(Array("ARM".utf8) + [0x64], at: 56) { .arm64 }
-            else if holds([0x1f, 0x8b], at: 0) { .gzip }
-            else if holds(Array("MZ".utf8), at: 0), holds(Array("zimg".utf8), at: 4) { .zboot }
-            else if holds([0x18, 0x28, 0x6f, 0x01], at: 36) { .arm32 }
-            else if holds([0x7f] + Array("ELF".utf8), at: 0) { .other("an ELF file") }
-            else if holds([0xfd] + Array("7zXZ".utf8), at: 0) { .other("an xz file") }
-            else if holds([0x28, 0xb5, 0x2f, 0xfd], at: 0) { .other("a zstd file") }
-            else if holds(Array("MZ".utf8), at: 0) { .other("an EFI program without an arm64 Image header") }
-            else if bytes.isEmpty { .other("an empty file") }
-            else { .other("a file of no known kind") }
+        self = kind?.kind ?? .other(bytes.isEmpty ? "an empty file" : "a file of no known kind")
     }
+
+    /// Bytes that tell a kind, at their offset; the first that fit decide.
+    private static let marks: [(offset: Int, bytes: [UInt8], kind: KernelImage)] = [
+        (56, Array("ARM".utf8) + [0x64], .arm64),
+        (0, [0x1f, 0x8b], .gzip),
+        (4, Array("zimg".utf8), .zboot),
+        (36, [0x18, 0x28, 0x6f, 0x01], .arm32),
+        (0, [0x7f] + Array("ELF".utf8), .other("an ELF file")),
+        (0, [0xfd] + Array("7zXZ".utf8), .other("an xz file")),
+        (0, [0x28, 0xb5, 0x2f, 0xfd], .other("a zstd file")),
+        (0, Array("MZ".utf8), .other("an EFI program without an arm64 Image header")),
+    ]
 
     /// In words, for errors.
     public var summary: String {

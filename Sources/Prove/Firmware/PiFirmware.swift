@@ -22,7 +22,8 @@ public enum PiFirmware {
         try requireStartFiles(config, files)
         guard try config.flag("arm_64bit", default: true) else {
             throw Failure(
-                at: "config.txt", "the kernel would be started in 32-bit mode", expected: "arm_64bit=1", found: "arm_64bit=0")
+                at: "config.txt", "the kernel would be started in 32-bit mode", expected: "arm_64bit=1",
+                found: "arm_64bit=0")
         }
         var notes = config.notes
         let prefix = try osPrefix(config, files, &notes)
@@ -47,7 +48,8 @@ public enum PiFirmware {
         let deviceTreeName = prefix + (config.settings["device_tree"] ?? Self.deviceTreeName)
         let deviceTree = try need(deviceTreeName, "device tree", files)
         guard deviceTree.starts(with: [0xd0, 0x0d, 0xfe, 0xed]) else {
-            throw Failure(at: deviceTreeName, "the device tree is no flattened device tree (it does not begin with d00dfeed)")
+            throw Failure(
+                at: deviceTreeName, "the device tree is no flattened device tree (it does not begin with d00dfeed)")
         }
         notes += config.deviceTreeLines.map { "\($0) is not applied: QEMU's board has no such hardware" }
 
@@ -61,10 +63,8 @@ public enum PiFirmware {
     /// The second stage's own two files (Pi 4: start4.elf and fixup4.dat, or those that config.txt names).
     private static func requireStartFiles(_ config: FirmwareConfig, _ files: any BootFiles) throws {
         let variant =
-            if try config.flag("start_x", default: false) { "x" }
-            else if try config.flag("start_debug", default: false) { "db" }
-            else if config.settings["gpu_mem"] == "16" { "cd" }
-            else { "" }
+            if try config.flag("start_x", default: false) { "x" } else if try config.flag("start_debug", default: false)
+            { "db" } else if config.settings["gpu_mem"] == "16" { "cd" } else { "" }
         let start = config.settings["start_file"] ?? "start4\(variant).elf"
         let fixup = config.settings["fixup_file"] ?? "fixup4\(variant).dat"
         for name in [start, fixup] {

@@ -20,7 +20,7 @@ enum ProbeProgram {
     static func executable(cache: FilePath, tools: ToolRunner) async throws -> [UInt8] {
         let key = KeyHasher(purpose: "proof probe program")
         key.add(PackageResources.kvm_probe_c)
-        flags.forEach { key.add($0) }
+        for flag in flags { key.add(flag) }
         let path = cache.appending("proof").appending("kvm-probe-\(key.finalize().hex.prefix(16))")
         if !exists(path) {
             try createFolder(path.removingLastComponent())

@@ -21,7 +21,7 @@ extension ProofBench {
         var added = ["earlycon=pl011,mmio32,0xfe201000", "console=ttyAMA1,115200", "console=ttyAMA0,115200"]
         // The firmware sets the device tree's memory node; in QEMU's direct boot QEMU does, so mem= stands in.
         if let total = boot.totalMemory, commandLine.values(of: "mem").isEmpty { added.append("mem=\(total)M") }
-        added += Self.heavyServices.map { "systemd.mask=\($0)" }
+        added += Self.patience + Self.heavyServices.map { "systemd.mask=\($0)" }
         commandLine.add(added)
         recorder.note("raspi4b: added to the kernel's command line: \(added.joined(separator: " "))")
 
@@ -49,7 +49,7 @@ extension ProofBench {
         try await recorder.run(checks, on: system, console: console)
         let identity = try await row(.machineID(other: nil), on: system, console)
         try await recorder.row(
-            "raspi4b", "power off", expected: "the kernel powers down", lastLines: { console.lastLines(15) }
+            "raspi4b", "power off", expected: "the kernel powers down", console: console
         ) {
             // QEMU's board halts without ending, so the kernel's own last words are waited for.
             console.send("dmesg -n 7; systemctl poweroff\r")
@@ -62,7 +62,7 @@ extension ProofBench {
     /// Makes one check and tells what it saw.
     func row(_ check: Check, on system: BootedSystem, _ console: SerialConsole) async throws -> Observation {
         try await recorder.row(
-            system.machine, check.name, expected: check.expected, lastLines: { console.lastLines(15) }
+            system.machine, check.name, expected: check.expected, console: console
         ) { try await check.observe(system) }
     }
 }

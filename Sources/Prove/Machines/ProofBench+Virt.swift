@@ -12,7 +12,7 @@ extension ProofBench {
             recorder.note("virt: the kernel's command line has \(replacement) in place of \(word)")
             commandLine.words[index] = replacement
         }
-        let added = ["console=ttyAMA0,115200"]
+        let added = ["console=ttyAMA0,115200"] + Self.patience
         commandLine.add(added)
         recorder.note("virt: added to the kernel's command line: \(added.joined(separator: " "))")
 
@@ -55,7 +55,7 @@ extension ProofBench {
         checks.append(.bootFiles)
         try await recorder.run(checks, on: system, console: console)
         try await recorder.row(
-            "virt", "power off", expected: "the machine switches itself off", lastLines: { console.lastLines(15) }
+            "virt", "power off", expected: "the machine switches itself off", console: console
         ) {
             console.send("systemctl poweroff\r")
             try await running.waitForEnd(within: .longCommand)
@@ -89,7 +89,7 @@ extension ProofBench {
             user: login.user, password: session.password, port: try await running.hostPort(forGuest: 22), key: key,
             folder: folder, machine: "virt", tools: tools)
         let entered = try await recorder.row(
-            "virt", "SSH login with a key", expected: login.user, lastLines: { console.lastLines(15) }
+            "virt", "SSH login with a key", expected: login.user, console: console
         ) {
             // The server may still be making its host keys when the console's login is there.
             var result = CommandResult(status: 255, output: "")
@@ -111,7 +111,8 @@ extension ProofBench {
             let offered = result.output.contains("(") && result.output.contains("password")
             let keysOnly = !entered && result.output.contains("Permission denied (publickey)")
             let seen = entered ? "gets in" : keysOnly ? "refused: keys only" : result.output
-            return Observation(seen, passed: allowed.map { $0 ? entered : keysOnly } ?? (entered || keysOnly || !offered))
+            return Observation(
+                seen, passed: allowed.map { $0 ? entered : keysOnly } ?? (entered || keysOnly || !offered))
         }
         return entered.passed ? client : nil
     }

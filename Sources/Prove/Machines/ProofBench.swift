@@ -19,6 +19,10 @@ struct ProofBench: Sendable {
     /// A folder that is removed when the proof ends.
     let work: FilePath
 
+    /// An emulated board is many times slower than a real one: systemd's 90 seconds for a disk to appear and for a
+    /// service to start would pass there.
+    static let patience = ["systemd.default_device_timeout_sec=900", "systemd.default_timeout_start_sec=900"]
+
     var cardSize: UInt64 { CopyOnWriteDisk.cardSize(for: image.size) }
 
     func log(_ machine: ProofMachine) -> FilePath {
@@ -67,11 +71,10 @@ struct ProofBench: Sendable {
     ) async throws -> (shell: SerialShell, session: ConsoleLogin.Session)? {
         let name = machine.rawValue
         let login = ConsoleLogin(console, machine: name)
-        let lastLines: @Sendable () -> [String] = { console.lastLines(15) }
         let limit = options.bootLimit
         let prompt = try await recorder.row(
             name, "boot to the serial login", expected: "a prompt within \(limit.components.seconds) s",
-            lastLines: lastLines
+            console: console
         ) {
             try await login.waitForPrompt(within: limit)
             return Observation("login:", passed: true)
@@ -86,7 +89,7 @@ struct ProofBench: Sendable {
             case nil: "\(self.login.user) gets in"
             }
         var session: ConsoleLogin.Session?
-        try await recorder.row(name, "serial login", expected: words, lastLines: lastLines) {
+        try await recorder.row(name, "serial login", expected: words, console: console) {
             let got = try await login.logIn(as: self.login, newPassword: newPassword, within: .command)
             session = got
             return Observation(
@@ -96,7 +99,7 @@ struct ProofBench: Sendable {
         guard let session else { return nil }
 
         var shell: SerialShell?
-        try await recorder.row(name, "root's shell", expected: "sudo with the password", lastLines: lastLines) {
+        try await recorder.row(name, "root's shell", expected: "sudo with the password", console: console) {
             let root = try await SerialShell.asRoot(
                 on: console, user: self.login.user, password: session.password, machine: name, within: .command)
             let id = try await root.run("id -un", within: .command)

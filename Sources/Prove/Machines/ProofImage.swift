@@ -4,7 +4,6 @@ import Disk
 import Pack
 import Storage
 import SystemPackage
-import Tools
 
 /// The image under proof: the shipped file, its bytes as a raw disk, and what stands beside it.
 public struct ProofImage: Sendable {
@@ -29,7 +28,9 @@ public struct ProofImage: Sendable {
     /// Checks the shipped file, and unpacks it into the cache unless the same bytes are there already.
     ///
     /// - Throws: `Failure` for a file that is no image, is damaged or is not the one its sums and manifest name.
-    public static func open(_ path: FilePath, cache: FilePath, progress: any ProgressReporter) async throws -> ProofImage {
+    public static func open(_ path: FilePath, cache: FilePath, progress: any ProgressReporter) async throws
+        -> ProofImage
+    {
         let file = path.lastComponent?.string ?? path.string
         guard let suffix = [".img.xz", ".img"].first(where: file.hasSuffix), file.count > suffix.count else {
             throw Failure(.usage, at: path.string, "the file is no image", expected: "NAME.img.xz or NAME.img")
@@ -83,16 +84,18 @@ public struct ProofImage: Sendable {
 
     /// Copies the boot partition's files into a folder.
     ///
-    /// - Throws: `Failure` when there is no FAT partition or mtools cannot read it.
-    public func bootFiles(into folder: FilePath, tools: ToolRunner) async throws -> BootFolder {
+    /// - Throws: `Failure` when there is no FAT partition, or it is damaged.
+    public func bootFiles(into folder: FilePath) throws -> BootFolder {
         // 0x0b, 0x0c, 0x06, 0x0e: FAT32 and FAT16, by cylinders or by sectors.
         guard let boot = partitions.partitions.first(where: { [0x0b, 0x0c, 0x06, 0x0e].contains($0.type) }) else {
             throw Failure(at: path.string, "the disk has no FAT partition to boot from")
         }
         try createFolder(folder)
-        let mcopy = Tool("mcopy", package: "mtools", purpose: "read the boot partition")
-        try await tools.run(
-            mcopy, ["-s", "-n", "-i", "\(raw.string)@@\(boot.offset)", "::/*", folder.string], place: path.string)
+        let partition = try FATReader(raw, offset: boot.offset)
+        for entry in try partition.entries() where !entry.isFolder {
+            try writeAtomically(
+                to: folder.pushing(FilePath(String(entry.path.description.dropFirst()))), bytes: try partition.bytes(of: entry, limit: 256 << 20))
+        }
         return BootFolder(folder)
     }
 }

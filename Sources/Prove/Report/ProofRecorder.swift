@@ -24,27 +24,28 @@ final class ProofRecorder: Sendable {
 
     /// Makes one check.
     ///
-    /// - Parameter lastLines: what the machine's console showed last, for a check that got no answer.
+    /// - Parameter console: the machine's; a check that got no answer shows its last lines.
     /// - Returns: what was seen.
     /// - Throws: `ConsoleEnded` when the machine is gone, after its row; `CancellationError`.
     @discardableResult
     func row(
-        _ machine: String, _ check: String, expected: String, lastLines: @Sendable () -> [String] = { [] },
+        _ machine: String, _ check: String, expected: String, console: (any Console)? = nil,
         _ observe: () async throws -> Observation
     ) async throws -> Observation {
         progress.report(.started(step: "prove", detail: "\(machine): \(check)"))
         let start = ContinuousClock.now
         var observation: Observation
         var ended: ConsoleEnded?
+        var lastLines: [String] { console?.lastLines(15) ?? [] }
         do {
             observation = try await observe()
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as ConsoleTimeout {
             let words = error.silent ? "the machine went silent" : "no answer in time"
-            observation = Observation(([words] + lastLines()).joined(separator: "\n"), passed: false)
+            observation = Observation(([words] + lastLines).joined(separator: "\n"), passed: false)
         } catch let error as ConsoleEnded {
-            observation = Observation((["the machine ended"] + lastLines()).joined(separator: "\n"), passed: false)
+            observation = Observation((["the machine ended"] + lastLines).joined(separator: "\n"), passed: false)
             ended = error
         } catch {
             observation = Observation("\(error)", passed: false)
@@ -56,7 +57,8 @@ final class ProofRecorder: Sendable {
         let verdict = row.passed ? "ok" : "FAILED"
         progress.report(
             .finished(
-                step: "prove", detail: "\(machine): \(check): \(row.seen) (\(ProofReport.time(row.seconds))) \(verdict)",
+                step: "prove",
+                detail: "\(machine): \(check): \(row.seen) (\(ProofReport.time(row.seconds))) \(verdict)",
                 cached: false))
         if let ended { throw ended }
         return observation
@@ -66,7 +68,7 @@ final class ProofRecorder: Sendable {
     func run(_ checks: [Check], on system: BootedSystem, console: any Console) async throws {
         for check in checks {
             try await row(
-                system.machine, check.name, expected: check.expected, lastLines: { console.lastLines(15) }
+                system.machine, check.name, expected: check.expected, console: console
             ) { try await check.observe(system) }
         }
     }
