@@ -7,8 +7,12 @@ import Tools
 
 let epoch: Int64 = 1_700_000_000
 
-func attributes(_ mode: UInt16 = 0o644, uid: UInt32 = 0, gid: UInt32 = 0, _ xattrs: [ExtendedAttribute] = []) -> Attributes {
-    Attributes(mode: mode, uid: uid, gid: gid, mtime: Timestamp(seconds: 1_600_000_000, nanoseconds: 123_456_789), xattrs: xattrs)
+func attributes(_ mode: UInt16 = 0o644, uid: UInt32 = 0, gid: UInt32 = 0, _ xattrs: [ExtendedAttribute] = [])
+    -> Attributes
+{
+    Attributes(
+        mode: mode, uid: uid, gid: gid, mtime: Timestamp(seconds: 1_600_000_000, nanoseconds: 123_456_789),
+        xattrs: xattrs)
 }
 
 func file(_ path: EntryPath, _ text: String, _ mode: UInt16 = 0o644) -> Entry {
@@ -21,7 +25,8 @@ let netRaw = ExtendedAttribute(
 
 /// 300 KiB: data, a hole of 200 KiB, data.
 let sparseBytes =
-    [UInt8](repeating: 7, count: 50 << 10) + [UInt8](repeating: 0, count: 200 << 10) + [UInt8](repeating: 9, count: 50 << 10)
+    [UInt8](repeating: 7, count: 50 << 10) + [UInt8](repeating: 0, count: 200 << 10)
+    + [UInt8](repeating: 9, count: 50 << 10)
 
 let longTarget = String(repeating: "component/", count: 20) + "end"
 
@@ -86,5 +91,6 @@ enum Judge {
 /// The names in a folder of the host, sorted.
 func names(in folder: FilePath) async throws -> [String] {
     let list = Tool("ls", package: "coreutils", purpose: "list a folder")
-    return try await ToolRunner().run(list, ["-A", folder.string], place: "ls").text.split(separator: "\n").map(String.init)
+    return try await ToolRunner().run(list, ["-A", folder.string], place: "ls").text.split(separator: "\n").map(
+        String.init)
 }

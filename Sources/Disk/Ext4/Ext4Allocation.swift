@@ -147,7 +147,9 @@ struct ContentPlacement {
             try output.write(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]), at: run.lowerBound)
             offset += length
             let count = UInt64(run.count)
-            if let last = extents.last, last.logical + last.count == logical, last.physical + last.count == run.lowerBound {
+            if let last = extents.last, last.logical + last.count == logical,
+                last.physical + last.count == run.lowerBound
+            {
                 extents[extents.count - 1].count += count
             } else {
                 extents.append(Ext4Extent(logical: logical, physical: run.lowerBound, count: count))

@@ -32,7 +32,9 @@ enum Ext4Directory {
     static func encode(_ names: [Name], inode: UInt32, parent: UInt32) -> [[UInt8]] {
         let directory = InodeType.directory.directoryEntryType
         let dot = UInt8(ascii: ".")
-        let own = [Name(inode: inode, type: directory, name: [dot]), Name(inode: parent, type: directory, name: [dot, dot])]
+        let own = [
+            Name(inode: inode, type: directory, name: [dot]), Name(inode: parent, type: directory, name: [dot, dot]),
+        ]
         let room = Int(ext4BlockSize) - tailLength
         var blocks: [[UInt8]] = []
         var block: [UInt8] = []

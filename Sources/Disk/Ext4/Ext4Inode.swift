@@ -103,7 +103,10 @@ struct Ext4Inode {
 
     var device: (major: UInt32, minor: UInt32) {
         let (old, new) = area.withUnsafeBytes {
-            ($0.loadUnaligned(as: UInt32.self).littleEndian, $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self).littleEndian)
+            (
+                $0.loadUnaligned(as: UInt32.self).littleEndian,
+                $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self).littleEndian
+            )
         }
         if old != 0 { return (old >> 8 & 0xff, old & 0xff) }
         return (new >> 8 & 0xfff, new & 0xff | new >> 12 & 0xfff00)

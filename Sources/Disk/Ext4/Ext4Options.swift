@@ -48,7 +48,8 @@ public struct Ext4Options: Sendable, Equatable {
         guard size % ext4BlockSize == 0, size >= Ext4.smallestSize, size <= Ext4.largestSize else {
             throw refuse(
                 "the size is not one ext4 is written with",
-                "a multiple of \(ext4BlockSize) from \(Ext4.smallestSize) to \(Ext4.largestSize) bytes", "\(size) bytes")
+                "a multiple of \(ext4BlockSize) from \(Ext4.smallestSize) to \(Ext4.largestSize) bytes", "\(size) bytes"
+            )
         }
         guard label.utf8.count <= 16, !label.utf8.contains(0) else {
             throw refuse("the label is too long", "at most 16 bytes", "'\(label)'")

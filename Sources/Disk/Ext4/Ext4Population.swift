@@ -123,7 +123,9 @@ struct Ext4Population {
                     found: "\(written)")
             }
             inode.size = content.size
-            for extent in placement.extents { volume.markUsed(blocks: extent.physical..<extent.physical + extent.count) }
+            for extent in placement.extents {
+                volume.markUsed(blocks: extent.physical..<extent.physical + extent.count)
+            }
             nodes = try map(placement.extents, into: &inode)
         case .symlink(let target):
             guard (1...4095).contains(target.count), !target.contains(0) else {

@@ -46,7 +46,11 @@ final class Ext4Volume {
     // Nothing is written here: a volume that was not closed by `finish` belongs to a failed run.
     deinit { ext2fs_free(handle) }
 
+    /// Registers libext2fs's messages with libcom_err, once.
+    private static let messages: Void = initialize_ext2_error_table()
+
     private static func message(_ code: errcode_t) -> String {
+        _ = messages
         guard code != 0, let text = error_message(code) else { return "unknown error" }
         return String(cString: text)
     }
@@ -195,7 +199,9 @@ final class Ext4Volume {
 
     /// An inode's extended attributes, in the form getxattr(2) gives, ordered by name.
     func readAttributes(of number: UInt32) throws -> [ExtendedAttribute] {
-        try withAttributes(of: number) { attributes in
+        // Without the feature ext_attr (Linux, Documentation/filesystems/ext4/super.rst) there are none.
+        guard superblock.s_feature_compat & 0x8 != 0 else { return [] }
+        return try withAttributes(of: number) { attributes in
             let list = AttributeList()
             let code = ext2fs_xattrs_iterate(
                 attributes,
@@ -219,7 +225,9 @@ final class Ext4Volume {
         piforge_set_block_allocator(
             handle,
             { handle, _, block in
-                guard let context = handle?.pointee.priv_data, let block else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
+                guard let context = handle?.pointee.priv_data, let block else {
+                    return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL)
+                }
                 let volume = Unmanaged<Ext4Volume>.fromOpaque(context).takeUnretainedValue()
                 guard let next = try? volume.allocate?() else { return errcode_t(EXT2_ET_BLOCK_ALLOC_FAIL) }
                 block.pointee = next
