@@ -16,7 +16,7 @@ public struct QEMU: Sendable, Hashable {
     public let version: String
 
     /// Takes a program whose version is known.
-    init(path: FilePath, version: String) {
+    public init(path: FilePath, version: String) {
         self.path = path
         self.version = version
     }
@@ -27,7 +27,7 @@ public struct QEMU: Sendable, Hashable {
     /// - Throws: `Failure` with the command that installs it, when it is missing or older than ``minimumVersion``.
     public static func locate(_ tool: Tool = tool) async throws -> QEMU {
         let result = try await ToolRunner().run(tool, ["--version"], place: tool.name)
-        guard let path = ToolRunner.locate(tool) else {
+        guard let path = ToolRunner.locate(tool)?.lexicallyNormalized() else {
             throw Failure(at: tool.name, "the program went away while it was looked at")
         }
         // "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)"
@@ -36,7 +36,7 @@ public struct QEMU: Sendable, Hashable {
         guard let version, let major = version.split(separator: ".").first.flatMap({ Int($0) }) else {
             throw Failure(
                 at: path.string, "the program does not tell its version", expected: "QEMU emulator version N",
-                found: String(result.text.prefix(80)))
+                found: result.text.split(separator: "\n").first.map(String.init) ?? "nothing")
         }
         guard major >= minimumVersion else {
             throw Failure(

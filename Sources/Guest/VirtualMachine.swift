@@ -47,12 +47,18 @@ public enum VirtualMachine {
                 }
             }
         withExtendedLifetime(folder) {}
-        switch result {
-        case .success(let value): return value
-        case .failure(let error) where error is ConsoleEnded:
-            throw Failure(
+        func endedEarly() -> Failure {
+            let said = left.errors.split(separator: "\n").suffix(8).joined(separator: "\n            ")
+            return Failure(
                 at: place, "the virtual machine ended too early (QEMU's status is \(left.status))",
-                found: left.errors.split(separator: "\n").suffix(8).joined(separator: "\n            "))
+                found: said.isEmpty ? nil : said)
+        }
+        switch result {
+        // 128 and more: ended by a signal, such as ours.
+        case .success(let value):
+            guard left.status == 0 || left.status >= 128 else { throw endedEarly() }
+            return value
+        case .failure(let error) where error is ConsoleEnded: throw endedEarly()
         case .failure(let error): throw error
         }
     }
@@ -100,7 +106,7 @@ public struct RunningMachine: Sendable {
     /// - Throws: `Failure` when the description does not forward that port.
     public func hostPort(forGuest port: UInt16) async throws -> UInt16 {
         // "  TCP[HOST_FORWARD]  13       127.0.0.1 38917       10.0.2.15    22       0     0"
-        for line in try await monitorCommand("info usernet").split(separator: "\n") {
+        for line in try await monitorCommand("info usernet").split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard words.count >= 6, words[0] == "TCP[HOST_FORWARD]", words[5] == "\(port)" else { continue }
             if let found = UInt16(words[3]) { return found }

@@ -2,11 +2,11 @@
 # The first process of the micro-VM: mounts the tree, runs the maintainer scripts in it, and switches the machine off.
 #
 # /job, made by the host: modules (file names in load order), clock (seconds since 1970), preinst (lines of
-# "PACKAGE QUALIFIED-NAME ARCHITECTURE"), unpack (names of .debs in /job/debs), first (packages to configure before
-# the others), bin (commands that stand in for real ones).
+# "PACKAGE QUALIFIED-NAME ARCHITECTURE"), unpack (lines of "FILE PACKAGE" for what is in /job/debs), first (packages to
+# configure before the others), bin (commands that stand in for real ones), dpkg-version.
 # The virtio-serial port piforge.log takes all that the scripts print, piforge.result how things went: a line "ready", then
-#   done | preinst PACKAGE STATUS | unpack - STATUS | configure - STATUS | boot REASON
-# after "space KIB-FREE INODES-FREE" where something failed.
+#   done | preinst PACKAGE STATUS | unpack PACKAGE STATUS | configure - STATUS | boot REASON
+# after "space BLOCKS-FREE BLOCK-SIZE INODES-FREE" where something failed.
 
 /bin/busybox mkdir -p /proc /sys /dev /tree
 /bin/busybox --install -s /bin
@@ -35,7 +35,7 @@ finish() {
     # A daemon that a script has left behind would hold the file system.
     kill -9 -1 2>/dev/null
     cd /
-    for place in dev/shm dev/pts dev sys proc tmp run; do umount "/tree/$place" 2>/dev/null; done
+    for place in run/piforge/debs dev/shm dev/pts dev sys proc tmp run; do umount "/tree/$place" 2>/dev/null; done
     rm -f /tree/usr/sbin/policy-rc.d
     sync
     umount /tree || mount -o remount,ro /tree || set -- boot "the tree could not be unmounted"
@@ -61,7 +61,10 @@ ln -sf fd/2 /tree/dev/stderr
 mkdir -p /tree/run/lock /tree/run/piforge
 chmod 1777 /tree/run/lock
 cp -R /job/bin /tree/run/piforge/bin
-[ -d /job/debs ] && mount -o bind /job/debs /tree/mnt
+if [ -d /job/debs ]; then
+    mkdir /tree/run/piforge/debs
+    mount -o bind /job/debs /tree/run/piforge/debs
+fi
 printf '#!/bin/sh\nexit 101\n' >/tree/usr/sbin/policy-rc.d
 chmod 755 /tree/usr/sbin/policy-rc.d
 ip link set lo up 2>/dev/null
@@ -87,22 +90,20 @@ while read -r package qualified architecture; do
     [ $status -eq 0 ] || finish preinst "$package" $status
 done </job/preinst
 
-if [ -s /job/unpack ]; then
-    # One dpkg a package: a package may need the diversions of the one before it.
-    while read -r name; do
-        inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --force-unsafe-io --unpack "/mnt/$name"
-        status=$?
-        [ $status -eq 0 ] || finish unpack - $status
-    done </job/unpack
-    umount /tree/mnt
-fi
+# One dpkg a package: a package may need the diversions of the one before it.
+while read -r name package; do
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --force-unsafe-io \
+        --unpack "/run/piforge/debs/$name"
+    status=$?
+    [ $status -eq 0 ] || finish unpack "$package" $status
+done </job/unpack
 
 # Packages that the scripts of others need before dpkg's order has come to them.
 while read -r name; do
     set -- "$@" "$name"
 done </job/first
 configure() {
-    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-confold --configure "$@"
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --abort-after=1 --force-confold --configure "$@"
     status=$?
     [ $status -eq 0 ] || finish configure - $status
 }

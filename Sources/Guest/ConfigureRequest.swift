@@ -1,0 +1,93 @@
+import Digests
+import Layers
+import SystemPackage
+
+/// What the micro-VM is to do: a tree of unpacked packages, and which of their scripts to run.
+public struct ConfigureRequest: Sendable {
+    /// A package whose files are in the tree, `install ok unpacked` in its dpkg database.
+    public struct Package: Sendable, Hashable {
+        public var name: String
+        public var version: String
+        public var architecture: String
+
+        public init(name: String, version: String, architecture: String) {
+            self.name = name
+            self.version = version
+            self.architecture = architecture
+        }
+    }
+
+    /// A package that dpkg unpacks in the micro-VM, because ``PreinstScript/divertsWithRename(_:)`` holds for it. Neither
+    /// its files nor its record are in the tree.
+    public struct Archive: Sendable, Hashable {
+        public var package: Package
+        /// The whole .deb.
+        public var content: Content
+
+        public init(package: Package, content: Content) {
+            self.package = package
+            self.content = content
+        }
+    }
+
+    /// What stands unpacked, with dpkg's database.
+    public var tree: Tree
+    /// The unpacked packages, in the order their preinst scripts are to run.
+    public var packages: [Package]
+    /// Packages that dpkg unpacks, in order, after the preinst scripts.
+    public var archives: [Archive] = []
+    public var kernel: GuestKernel
+    /// A static arm64 busybox (package busybox-static).
+    public var busybox: Content
+    /// The recipe's epoch, seconds since 1970: what the layer's new files bear.
+    public var epoch: Int64
+    /// Bytes that scripts may write.
+    public var freeSpace: UInt64 = 1 << 30
+    public var limits = Limits()
+
+    /// How long the micro-VM may take.
+    public struct Limits: Sendable, Hashable {
+        /// From start to end.
+        public var total: Duration = .seconds(3600)
+        /// Between two lines of output.
+        public var silence: Duration = .seconds(600)
+
+        public init() {}
+    }
+
+    public init(tree: Tree, packages: [Package], kernel: GuestKernel, busybox: Content, epoch: Int64) {
+        self.tree = tree
+        self.packages = packages
+        self.kernel = kernel
+        self.busybox = busybox
+        self.epoch = epoch
+    }
+
+    /// The rules' version: it changes when the same scripts would give another layer.
+    static let version = 1
+
+    /// The key of the layer that this request makes.
+    public var key: SHA256Digest {
+        let hasher = KeyHasher(purpose: "configure")
+        hasher.add(Self.version)
+        hasher.add(tree.digest)
+        for package in packages { hasher.add("\(package.name) \(package.version) \(package.architecture)") }
+        for archive in archives { hasher.add(archive.content.digest) }
+        hasher.add(kernel.image.digest)
+        hasher.add(busybox.digest)
+        hasher.add(JobInitramfs.initScript)
+        for standIn in standIns { hasher.add(standIn.command + "\n" + standIn.script) }
+        for rule in NormalisationRule.all { hasher.add(rule.name) }
+        hasher.add(epoch)
+        return hasher.finalize()
+    }
+
+    /// The commands that the host's work replaces for this tree.
+    var standIns: [StandIn] {
+        StandIn.always + (CertificateStore.canBeMade(for: tree) ? [.updateCACertificates] : [])
+    }
+
+    /// What the micro-VM's clock shows at the start: the first hour of the day after the next one, so that every change
+    /// is later than the epoch, and that no run passes midnight (the date is in what some scripts write).
+    var clock: Int64 { (epoch / 86_400 + 2) * 86_400 + 3600 }
+}
