@@ -20,7 +20,7 @@ final class BlockDecoder {
         stream = .allocate(capacity: 1)
         stream.initialize(to: lzma_stream())
         filters = .allocate(capacity: Int(LZMA_FILTERS_MAX) + 1)
-        filters.initialize(repeating: lzma_filter(id: LZMA_VLI_NONE, options: nil), count: Int(LZMA_FILTERS_MAX) + 1)
+        filters.initialize(repeating: lzma_filter(id: unknownSize, options: nil), count: Int(LZMA_FILTERS_MAX) + 1)
         header = .allocate(capacity: 1)
         header.initialize(to: lzma_block())
     }
@@ -115,7 +115,7 @@ final class BlockDecoder {
             throw damaged(block, "another size in its header than in the index")
         }
         let size = header.pointee.uncompressed_size
-        guard size == LZMA_VLI_NONE || size == block.uncompressedSize else {
+        guard size == unknownSize || size == block.uncompressedSize else {
             throw damaged(block, "another unpacked size in its header than in the index")
         }
         header.pointee.uncompressed_size = block.uncompressedSize

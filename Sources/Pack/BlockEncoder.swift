@@ -42,8 +42,8 @@ private final class BlockCoder {
         options = .allocate(capacity: 1)
         options.initialize(to: settings.options)
         filters = .allocate(capacity: 2)
-        filters.initialize(to: lzma_filter(id: LZMA_FILTER_LZMA2_ID, options: options))
-        (filters + 1).initialize(to: lzma_filter(id: LZMA_VLI_NONE, options: nil))
+        filters.initialize(to: lzma_filter(id: lzma2FilterID, options: options))
+        (filters + 1).initialize(to: lzma_filter(id: unknownSize, options: nil))
         block = .allocate(capacity: 1)
         block.initialize(to: lzma_block())
     }

@@ -31,7 +31,7 @@ extension XZFile {
             try await withThrowingTaskGroup(of: UInt64.self) { group in
                 var running = 0
                 for block in blocks {
-                    if running == 2 * workers, let done = try await group.next() {
+                    if running == 2 * max(1, workers), let done = try await group.next() {
                         running -= 1
                         progress.advance(done)
                     }

@@ -55,8 +55,8 @@ public struct XZSettings: Sendable, Hashable {
         var options = options
         let encoder = withUnsafeMutablePointer(to: &options) { options in
             let filters = [
-                lzma_filter(id: lzma_vli(LZMA_FILTER_LZMA2_ID), options: options),
-                lzma_filter(id: LZMA_VLI_NONE, options: nil),
+                lzma_filter(id: lzma_vli(lzma2FilterID), options: options),
+                lzma_filter(id: unknownSize, options: nil),
             ]
             return lzma_raw_encoder_memusage(filters)
         }
@@ -69,10 +69,11 @@ public struct XZSettings: Sendable, Hashable {
     }
 }
 
-/// The ids of LZMA2 and of the end of a filter chain (xz file format 1.2.0, section 5.3.1); the header's macros are casts that
-/// Swift does not import.
-let LZMA_FILTER_LZMA2_ID: UInt64 = 0x21
-let LZMA_VLI_NONE = UInt64.max
+/// LZMA2 in a filter chain (xz file format 1.2.0, section 5.3.1). The header's macro is a cast, which Swift does not import.
+let lzma2FilterID: lzma_vli = 0x21
+
+/// liblzma's LZMA_VLI_UNKNOWN: a size that is not known, and the end of a filter chain.
+let unknownSize = lzma_vli.max
 
 /// The version of liblzma that runs; its encoder's output may change between versions.
 public func liblzmaVersion() -> String { String(cString: lzma_version_string()) }

@@ -1,0 +1,38 @@
+# The two commands that a newcomer needs are `make image` and `make test`; both set the machine up first.
+
+RECIPE ?= recipes/debian-13.yaml
+OUT ?= out
+IMAGE ?= $(OUT)/$(basename $(notdir $(RECIPE))).img.xz
+PIFORGE := .build/release/piforge
+
+# One release build serves the program and its tests: without testable imports both have the same compiler flags.
+SWIFT_TEST := swift test -c release --disable-testable-imports
+
+.PHONY: help setup image prove test bench lint clean
+
+help: ## Show this list.
+	@echo "make TARGET [RECIPE=$(RECIPE)] [OUT=$(OUT)]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@echo "The program itself is $(PIFORGE)."
+
+setup: ## Install the Debian packages that are missing, and build piforge.
+	@scripts/setup.sh
+
+image: setup ## Build the image of RECIPE into OUT.
+	$(PIFORGE) build $(RECIPE) -o $(OUT)
+
+prove: setup ## Boot IMAGE (the one that `make image` made) and check it.
+	$(PIFORGE) prove $(IMAGE)
+
+test: setup ## Run all tests.
+	$(SWIFT_TEST)
+
+bench: ## Measure piforge against the usual tools; BENCH=quick for the small recipe.
+	@scripts/setup.sh --with scripts/packages-bench.txt
+	benchmarks/run.sh
+
+lint: ## Check the code's format.
+	swift format lint --strict -r Sources Tests Package.swift
+
+clean: ## Remove what was built here; caches outside of this folder stay.
+	rm -rf .build $(OUT)
