@@ -94,7 +94,8 @@ public struct ProofImage: Sendable {
         let partition = try FATReader(raw, offset: boot.offset)
         for entry in try partition.entries() where !entry.isFolder {
             try writeAtomically(
-                to: folder.pushing(FilePath(String(entry.path.description.dropFirst()))), bytes: try partition.bytes(of: entry, limit: 256 << 20))
+                to: folder.pushing(FilePath(String(entry.path.description.dropFirst()))),
+                bytes: try partition.bytes(of: entry, limit: 256 << 20))
         }
         return BootFolder(folder)
     }

@@ -51,7 +51,7 @@ final class ProofRecorder: Sendable {
             observation = Observation("\(error)", passed: false)
         }
         let row = ProofRow(
-            machine: machine, check: check, expected: expected, seen: observation.seen,
+            machine: machine, check: check, expected: expected, seen: observation.seen.withoutTerminalControls,
             seconds: (ContinuousClock.now - start) / .seconds(1), passed: observation.passed)
         state.withLock { $0.rows.append(row) }
         let verdict = row.passed ? "ok" : "FAILED"
@@ -70,6 +70,15 @@ final class ProofRecorder: Sendable {
             try await row(
                 system.machine, check.name, expected: check.expected, console: console
             ) { try await check.observe(system) }
+        }
+    }
+}
+
+extension String {
+    /// Without a terminal's control sequences (ECMA-48, section 5.4) and other control characters but line ends.
+    var withoutTerminalControls: String {
+        replacing(/\u{1b}\[[0-?]*[ -\/]*[@-~]/, with: "").filter {
+            $0.isNewline || !($0.asciiValue.map { $0 < 32 } ?? false)
         }
     }
 }
