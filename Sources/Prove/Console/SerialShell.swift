@@ -31,19 +31,17 @@ public final class SerialShell: RootShell {
         let shell = SerialShell(console, machine: machine)
         // dash has no line editor of its own, so the terminal's settings are what they are told to be.
         let plain = "exec env PS1= PS2= TERM=dumb sh"
-        let mark = "stty -echo; printf '%s-%s\\n' shell ready"
-        try await shell.repeatUntilAnswered("shell-ready", ["\(plain)\r", "\(mark)\r"], within: limit)
+        let ready = "stty -echo; printf '%s-%s\\n'"
+        _ = try await shell.answer(["shell-ready"], to: ["\(plain)\r", "\(ready) shell ready\r"], within: limit)
         if user != "root" {
             console.send("exec sudo -k -S -p 'sudo''-asks' env PS1= PS2= TERM=dumb sh\r")
-            let asked = try await console.wait(for: ["sudo-asks", "not found", "shell-ready"], within: limit)
-            guard asked.index != 1 else {
+            let asked = try await console.wait(for: ["sudo-asks", "not found"], within: limit)
+            guard asked.index == 0 else {
                 throw Failure(at: machine, "sudo is not installed; the proof's checks run as root")
             }
             console.send("\(password)\r")
-            console.send("printf '%s-%s\\n' root ready\r")
-            let answer = try await console.wait(
-                for: ["root-ready", "is not in the sudoers", "may not run", "sudo-asks"], within: limit)
-            guard answer.index == 0 else {
+            let answers = ["root-ready", "is not in the sudoers", "may not run", "sudo-asks"]
+            guard try await shell.answer(answers, to: ["\(ready) root ready\r"], within: limit) == 0 else {
                 throw Failure(
                     at: machine, "\(user) may not become root with sudo; the proof's checks run as root",
                     found: console.lastLines(3).joined(separator: "\n"))
@@ -54,14 +52,15 @@ public final class SerialShell: RootShell {
         return shell
     }
 
-    /// The login shell may drop what is typed before it reads: what is not answered is sent again.
-    private func repeatUntilAnswered(_ answer: String, _ lines: [String], within limit: Duration) async throws {
+    /// A shell that starts, and sudo, may drop what is typed before they read: what is not answered is sent again.
+    ///
+    /// - Returns: which of the answers came.
+    private func answer(_ answers: [String], to lines: [String], within limit: Duration) async throws -> Int {
         let deadline = ContinuousClock.now + limit
         while true {
             for line in lines { console.send(line) }
             do {
-                _ = try await console.wait(for: [answer], within: min(limit, .seconds(20)))
-                return
+                return try await console.wait(for: answers, within: min(limit, .seconds(20))).index
             } catch let error as ConsoleTimeout {
                 if ContinuousClock.now >= deadline { throw error }
             }
