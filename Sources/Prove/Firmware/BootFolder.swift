@@ -1,0 +1,35 @@
+import Foundation
+import Storage
+import SystemPackage
+
+/// The boot partition's files, copied into a folder of the host. Names are found whatever their letters' case is, as
+/// on FAT.
+public struct BootFolder: BootFiles {
+    public let path: FilePath
+    /// Real paths by their lower-case path in the partition.
+    private let files: [String: FilePath]
+
+    public init(_ path: FilePath) {
+        self.path = path
+        var files: [String: FilePath] = [:]
+        let names = FileManager.default.enumerator(atPath: path.string)
+        while let name = names?.nextObject() as? String { files[name.lowercased()] = path.appending(name) }
+        self.files = files
+    }
+
+    /// Where a file of the partition is on the host; nil when there is none.
+    public func path(of name: String) -> FilePath? {
+        files[name.split(separator: "/").joined(separator: "/").lowercased()]
+    }
+
+    public func size(_ name: String) throws -> UInt64? { try path(of: name).map { try OpenFile.reading($0).size() } }
+
+    public func contents(_ name: String) throws -> [UInt8]? {
+        try path(of: name).map { try readFile($0, limit: 256 << 20) }
+    }
+}
+
+/// The path as it is from the root folder.
+func absolutePath(_ path: FilePath) -> FilePath {
+    path.isAbsolute ? path : FilePath(FileManager.default.currentDirectoryPath).pushing(path).lexicallyNormalized()
+}

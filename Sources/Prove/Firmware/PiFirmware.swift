@@ -1,0 +1,174 @@
+import Diagnostics
+import Tools
+
+/// Acts as the firmware of a Pi 4 does between power-on and the kernel: reads config.txt from the boot partition,
+/// finds kernel, initramfs, device tree and command line, and refuses what the real firmware could not boot.
+///
+/// Source: Raspberry Pi documentation, "The config.txt file", section "Boot options", and "Boot folder contents".
+public enum PiFirmware {
+    static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
+
+    /// The device tree that the firmware of a Pi 4 Model B looks for.
+    static let deviceTreeName = "bcm2711-rpi-4-b.dtb"
+    /// Linux on arm64 keeps this many bytes of its command line, the closing zero among them
+    /// (arch/arm64/include/uapi/asm/setup.h, COMMAND_LINE_SIZE).
+    static let longestCommandLine = 2047
+
+    /// Finds what the firmware would start.
+    ///
+    /// - Throws: `Failure`, at a file of the boot partition, for what the firmware cannot boot.
+    public static func boot(from files: any BootFiles, tools: ToolRunner = ToolRunner()) async throws -> FirmwareBoot {
+        let config = try FirmwareConfig { try files.text($0) }
+        try requireStartFiles(config, files)
+        guard try config.flag("arm_64bit", default: true) else {
+            throw Failure(
+                at: "config.txt", "the kernel would be started in 32-bit mode", expected: "arm_64bit=1",
+                found: "arm_64bit=0")
+        }
+        var notes = config.notes
+        let prefix = try osPrefix(config, files, &notes)
+
+        let kernelName = prefix + (config.settings["kernel"] ?? "kernel8.img")
+        let kernel = try need(kernelName, "kernel", files)
+        try await check(kernel, kernelName, tools)
+
+        var initramfsName: String?
+        if let line = config.initramfs {
+            initramfsName = prefix + line.file
+            if line.address != "followkernel" {
+                notes.append("initramfs is put right after the kernel, not at \(line.address)")
+            }
+        } else if let file = config.settings["ramfsfile"], !file.isEmpty {
+            initramfsName = prefix + file
+        } else if try config.flag("auto_initramfs", default: false) {
+            initramfsName = prefix + "initramfs8"
+        }
+        let initramfs = try initramfsName.map { try need($0, "initramfs", files) }
+
+        let deviceTreeName = prefix + (config.settings["device_tree"] ?? Self.deviceTreeName)
+        let deviceTree = try need(deviceTreeName, "device tree", files)
+        guard deviceTree.starts(with: [0xd0, 0x0d, 0xfe, 0xed]) else {
+            throw Failure(
+                at: deviceTreeName, "the device tree is no flattened device tree (it does not begin with d00dfeed)")
+        }
+        notes += config.deviceTreeLines.map { "\($0) is not applied: QEMU's board has no such hardware" }
+
+        let commandLineName = prefix + (config.settings["cmdline"] ?? "cmdline.txt")
+        return FirmwareBoot(
+            config: config, kernelName: kernelName, kernel: kernel, initramfsName: initramfsName, initramfs: initramfs,
+            deviceTreeName: deviceTreeName, deviceTree: deviceTree,
+            commandLine: try commandLine(commandLineName, files), totalMemory: try totalMemory(config), notes: notes)
+    }
+
+    /// The second stage's own two files (Pi 4: start4.elf and fixup4.dat, or those that config.txt names).
+    private static func requireStartFiles(_ config: FirmwareConfig, _ files: any BootFiles) throws {
+        let variant =
+            if try config.flag("start_x", default: false) { "x" } else if try config.flag("start_debug", default: false)
+            { "db" } else if config.settings["gpu_mem"] == "16" { "cd" } else { "" }
+        let start = config.settings["start_file"] ?? "start4\(variant).elf"
+        let fixup = config.settings["fixup_file"] ?? "fixup4\(variant).dat"
+        for name in [start, fixup] {
+            guard let size = try files.size(name) else {
+                throw Failure(at: name, "the boot partition has no such file; the board would not start")
+            }
+            guard size > 0 else { throw Failure(at: name, "the file is empty; the board would not start") }
+        }
+    }
+
+    /// The firmware ignores a prefix under which there is no kernel, or no device tree.
+    private static func osPrefix(
+        _ config: FirmwareConfig, _ files: any BootFiles, _ notes: inout [String]
+    ) throws -> String {
+        guard let prefix = config.settings["os_prefix"], !prefix.isEmpty else { return "" }
+        let kernel = config.settings["kernel"] ?? "kernel8.img"
+        let deviceTree = config.settings["device_tree"] ?? deviceTreeName
+        if try files.size(prefix + kernel) != nil, try files.size(prefix + deviceTree) != nil { return prefix }
+        notes.append("os_prefix=\(prefix) is ignored: no kernel and device tree are there")
+        return ""
+    }
+
+    private static func need(_ name: String, _ kind: String, _ files: any BootFiles) throws -> [UInt8] {
+        guard !name.isEmpty, !name.hasSuffix("/") else {
+            throw Failure(at: "config.txt", "the \(kind) has no name")
+        }
+        guard let bytes = try files.contents(name) else {
+            throw Failure(at: name, "the boot partition has no such file; config.txt makes it the \(kind)")
+        }
+        guard !bytes.isEmpty else { throw Failure(at: name, "the \(kind) is an empty file") }
+        return bytes
+    }
+
+    private static func check(_ kernel: [UInt8], _ name: String, _ tools: ToolRunner) async throws {
+        var image = KernelImage(kernel)
+        var wrapping = ""
+        if image == .gzip {
+            let result = try await tools.result(gzip, ["-dc"], input: kernel)
+            guard result.status == 0 else {
+                throw Failure(at: name, "the kernel is a damaged gzip file", found: result.errors.trimmed)
+            }
+            image = KernelImage(result.output)
+            wrapping = " in a gzip file"
+        }
+        guard image == .arm64 else {
+            throw Failure(
+                at: name, "the firmware cannot boot this kernel", expected: "a raw arm64 Image or a gzip of one",
+                found: image.summary + wrapping)
+        }
+    }
+
+    private static func commandLine(_ name: String, _ files: any BootFiles) throws -> String {
+        guard let text = try files.text(name) else {
+            throw Failure(at: name, "the boot partition has no such file; the kernel would have no command line")
+        }
+        let lines = text.split(whereSeparator: \.isNewline).map(\.trimmed).filter { !$0.isEmpty }
+        guard lines.count == 1 else {
+            throw Failure(
+                at: name, "the kernel's command line must be one line", expected: "1 line", found: "\(lines.count)")
+        }
+        guard lines[0].utf8.count <= longestCommandLine else {
+            throw Failure(
+                at: name, "the kernel's command line is too long", expected: "at most \(longestCommandLine) bytes",
+                found: "\(lines[0].utf8.count)")
+        }
+        return lines[0]
+    }
+
+    /// `total_mem`: MiB; the firmware takes nothing below 128.
+    private static func totalMemory(_ config: FirmwareConfig) throws -> Int? {
+        guard let value = try config.integer("total_mem") else { return nil }
+        guard value >= 128, value <= 8192 else {
+            throw Failure(
+                at: "config.txt", "total_mem is out of range", expected: "128 to 8192 (MiB)", found: "\(value)")
+        }
+        return Int(value)
+    }
+}
+
+/// What the firmware hands to the kernel.
+public struct FirmwareBoot: Sendable {
+    public var config: FirmwareConfig
+    public var kernelName: String
+    public var kernel: [UInt8]
+    public var initramfsName: String?
+    public var initramfs: [UInt8]?
+    public var deviceTreeName: String
+    public var deviceTree: [UInt8]
+    public var commandLine: String
+    /// `total_mem`, in MiB; nil leaves all of the board's memory.
+    public var totalMemory: Int?
+    /// What of config.txt was not followed, and why.
+    public var notes: [String]
+}
+
+/// The files of a boot partition, found whatever the case of their names' letters is.
+public protocol BootFiles: Sendable {
+    /// Bytes; nil when there is no such file.
+    func size(_ name: String) throws -> UInt64?
+    /// The whole file; nil when there is none.
+    func contents(_ name: String) throws -> [UInt8]?
+}
+
+extension BootFiles {
+    /// A file's text; nil when there is none.
+    func text(_ name: String) throws -> String? { try contents(name).map { String(decoding: $0, as: UTF8.self) } }
+}

@@ -1,0 +1,36 @@
+import Diagnostics
+import Digests
+import Storage
+import SystemPackage
+import Tools
+
+/// The program of Resources/kvm-probe.c, compiled for arm64.
+enum ProbeProgram {
+    static let compiler = Tool(
+        "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the guest program of the proof")
+    static let flags = [
+        // Without PIE there is no global offset table, and nothing to relocate.
+        "-static", "-nostdlib", "-ffreestanding", "-fno-pie", "-no-pie", "-Os", "-fno-stack-protector", "-Wall",
+        "-Wextra", "-Werror", "-Wl,--build-id=none,-z,noseparate-code,-z,max-page-size=4096", "-s",
+    ]
+    /// What it prints when the guest has run to its end.
+    static let success = "kvm-probe: guest computed 5050, powered off"
+
+    /// The program's bytes; compiled once, then taken from the cache.
+    static func executable(cache: FilePath, tools: ToolRunner) async throws -> [UInt8] {
+        let key = KeyHasher(purpose: "proof probe program")
+        key.add(PackageResources.kvm_probe_c)
+        for flag in flags { key.add(flag) }
+        let path = cache.appending("proof").appending("kvm-probe-\(key.finalize().hex.prefix(16))")
+        if !exists(path) {
+            try createFolder(path.removingLastComponent())
+            let work = try TemporaryFolder(in: path.removingLastComponent(), name: "compile")
+            let source = work.path.appending("kvm-probe.c")
+            let output = work.path.appending("kvm-probe")
+            try writeAtomically(to: source, bytes: PackageResources.kvm_probe_c)
+            try await tools.run(compiler, flags + ["-o", output.string, source.string], place: "kvm-probe.c")
+            try writeAtomically(to: path, bytes: try readFile(output, limit: 1 << 20))
+        }
+        return try readFile(path, limit: 1 << 20)
+    }
+}

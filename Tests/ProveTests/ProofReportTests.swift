@@ -1,0 +1,133 @@
+import Diagnostics
+import Digests
+import Prove
+import Storage
+import SystemPackage
+import Testing
+import Tools
+
+@Suite struct ProofReportTests {
+    let report = ProofReport(
+        image: "debian.img.xz", sha256: "ab12",
+        rows: [
+            ProofRow(
+                machine: "raspi4b", check: "model", expected: "Raspberry Pi 4 Model B", seen: "Raspberry Pi 4 Model B",
+                seconds: 1.25, passed: true),
+            ProofRow(
+                machine: "virt", check: "systemd units", expected: "running, no failed unit",
+                seen: "degraded: a.service and b.service, which have failed\nsince the boot", seconds: 61, passed: false
+            ),
+        ], notes: ["virt: added console=ttyAMA0,115200"], logs: ["out/debian.virt.serial.log"])
+
+    @Test func tableFoldsLongCells() {
+        #expect(
+            report.table == """
+                machine  check          expected                 seen                                        time
+                -------  -------------  -----------------------  ----------------------------------------  ------  ------
+                raspi4b  model          Raspberry Pi 4 Model B   Raspberry Pi 4 Model B                     1.3 s  ok
+                virt     systemd units  running, no failed unit  degraded: a.service and b.service, which  61.0 s  FAILED
+                                                                 have failed
+                                                                 since the boot
+
+                1 of 2 checks FAILED
+                note: virt: added console=ttyAMA0,115200
+                log: out/debian.virt.serial.log
+
+                """)
+        #expect(!report.passed)
+    }
+
+    @Test func jsonHoldsRowsAndVerdict() throws {
+        var short = report
+        short.rows.removeLast()
+        short.notes = []
+        #expect(
+            try short.json() == """
+                {
+                  "image" : "debian.img.xz",
+                  "logs" : [
+                    "out/debian.virt.serial.log"
+                  ],
+                  "notes" : [
+
+                  ],
+                  "passed" : true,
+                  "rows" : [
+                    {
+                      "check" : "model",
+                      "expected" : "Raspberry Pi 4 Model B",
+                      "machine" : "raspi4b",
+                      "passed" : true,
+                      "seconds" : 1.25,
+                      "seen" : "Raspberry Pi 4 Model B"
+                    }
+                  ],
+                  "sha256" : "ab12"
+                }
+
+                """)
+    }
+
+    @Test func reportWithoutRowsHasNotPassed() {
+        #expect(!ProofReport(image: "x", sha256: "", rows: [], notes: [], logs: []).passed)
+    }
+}
+
+@Suite struct CredentialsTests {
+    @Test func passwordMayHoldColonsAndSpaces() throws {
+        let credentials = try Credentials(parsing: "# printed once\npi:a:b c\n\nroot:x\r\n", at: "x.credentials")
+        #expect(credentials == Credentials([.init(user: "pi", password: "a:b c"), .init(user: "root", password: "x")]))
+    }
+
+    @Test(arguments: [
+        ("pi", "x:1: the line is no user name and password\n  expected: user:password"),
+        ("pi:a\n:b", "x:2: the line is no user name and password\n  expected: user:password"),
+        ("pi:", "x:1: the line is no user name and password\n  expected: user:password"),
+        ("\n#a:b\n", "x: the credentials name no user\n  expected: user:password, one a line"),
+    ])
+    func badCredentialsAreRefusedWithoutShowingThem(text: String, message: String) {
+        let failure = #expect(throws: Failure.self) { try Credentials(parsing: text, at: "x") }
+        #expect(failure?.description == message)
+    }
+}
+
+@Suite struct CommandLineTests {
+    @Test func wordsAreAddedBeforeInitsOwn() {
+        var line = CommandLine("root=LABEL=w  quiet dyndbg=\"file a +p\" -- single\n")
+        #expect(line.words == ["root=LABEL=w", "quiet", "dyndbg=\"file a +p\"", "--", "single"])
+        line.add(["mem=1024M"])
+        #expect(line.text == "root=LABEL=w quiet dyndbg=\"file a +p\" mem=1024M -- single")
+        #expect(line.values(of: "mem") == ["1024M"])
+    }
+}
+
+@Suite struct CopyOnWriteDiskTests {
+    @Test(arguments: [(1, 4), (3 << 30, 4), (33 << 27, 8), (7 << 30, 16)] as [(UInt64, UInt64)])
+    func cardIsAPowerOfTwoWithRoomToGrow(image: UInt64, gibibytes: UInt64) {
+        #expect(CopyOnWriteDisk.cardSize(for: image) == gibibytes << 30)
+    }
+
+    /// QEMU itself judges the file: a machine that never starts its processor opens it and describes it.
+    @Test func qemuReadsTheImageThroughIt() async throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-cow")
+        let image = folder.path.appending("disk.img")
+        try writeAtomically(to: image, bytes: [UInt8](repeating: 0x5a, count: 1 << 20))
+        let disk = folder.path.appending("disk.qcow2")
+        try CopyOnWriteDisk.create(disk, over: image, size: 4 << 30)
+        let qemu = Tool("qemu-system-aarch64", package: "qemu-system-arm", purpose: "judge the disk")
+        let result = try await ToolRunner().run(
+            qemu,
+            [
+                "-M", "virt", "-display", "none", "-nodefaults", "-S", "-monitor", "stdio", "-drive",
+                "file=\(disk),format=qcow2,if=none,id=disk",
+            ],
+            input: Array(
+                "info block -v disk\nqemu-io disk \"read -P 0x5a 0 1M\"\nqemu-io disk \"read -P 0 1M 1M\"\nquit\n".utf8),
+            place: "test")
+        #expect(result.text.contains("virtual size: 4 GiB (4294967296 bytes)"))
+        #expect(result.text.contains("backing file: \(image)"))
+        #expect(result.text.contains("read 1048576/1048576 bytes at offset 0"))
+        #expect(result.text.contains("read 1048576/1048576 bytes at offset 1048576"))
+        #expect(!result.text.contains("Pattern verification failed"))
+    }
+}
