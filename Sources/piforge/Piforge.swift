@@ -17,7 +17,7 @@ struct Piforge: AsyncParsableCommand {
             """,
         version: piforgeVersion,
         subcommands: [
-            BuildCommand.self, PlanCommand.self, RecipeCommand.self, CacheCommand.self,
+            BuildCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self, CacheCommand.self,
             DoctorCommand.self, PackCommand.self,
         ])
 

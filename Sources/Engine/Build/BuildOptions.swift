@@ -70,7 +70,9 @@ public struct BuildResult: Sendable, Codable {
     public var text: String {
         var lines = ["\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"]
         lines.append("  sha256 \(sha256)\(upToDate ? "  (nothing has changed)" : "")")
-        for password in generatedPasswords { lines.append("  password  \(password)  (to be changed at the first login)") }
+        for password in generatedPasswords {
+            lines.append("  password  \(password)  (to be changed at the first login)")
+        }
         if let credentials { lines.append("  passwords are kept in \(credentials)") }
         lines.append("next: piforge prove \(image)")
         return lines.map { $0 + "\n" }.joined()

@@ -10,7 +10,9 @@ extension ImageBuilder {
         var plan = Plan()
         plan.add(
             "packages", summary: "\(lock.packages.count) packages",
-            inputs: lock.packages.map { StepInput($0.name, "\($0.version) \($0.architecture) \($0.sha256.hex.prefix(16))") }
+            inputs: lock.packages.map {
+                StepInput($0.name, "\($0.version) \($0.architecture) \($0.sha256.hex.prefix(16))")
+            }
                 + [
                     StepInput("unpack format", String(DebianPackage.formatVersion)),
                     StepInput("database format", String(DpkgDatabase.formatVersion)),

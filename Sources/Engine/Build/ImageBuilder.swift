@@ -86,7 +86,8 @@ public struct ImageBuilder: Sendable {
                 step: "pack",
                 detail: "\(megabytes(summary.size)); blocks: \(summary.newBlocks) new, \(summary.reusedBlocks) reused, "
                     + "\(summary.zeroBlocks) zero", cached: false))
-        try writeCompanions(inputs, packages, disk, system, Manifest.Image(file: imageName, summary: summary, settings: settings))
+        try writeCompanions(
+            inputs, packages, disk, system, Manifest.Image(file: imageName, summary: summary, settings: settings))
         try PlanRecord(plan, image: summary.digest).write(to: recordPath)
         return result(
             size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs, packages,
@@ -103,9 +104,11 @@ public struct ImageBuilder: Sendable {
         let sources = try ArchiveSource.suites(
             recipe.packages.suites, components: recipe.packages.components, keyring: recipe.packages.keyring.path)
         let request = try PackageRequest(
-            sources: sources, packages: recipe.packages.install + recipe.ownPackages.filter {
-                !recipe.packages.installNames.contains($0)
-            }, preferences: recipe.preferencesText, recommends: recipe.packages.recommends)
+            sources: sources,
+            packages: recipe.packages.install
+                + recipe.ownPackages.filter {
+                    !recipe.packages.installNames.contains($0)
+                }, preferences: recipe.preferencesText, recommends: recipe.packages.recommends)
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
         let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
         return Inputs(

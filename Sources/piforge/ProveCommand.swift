@@ -1,0 +1,71 @@
+import ArgumentParser
+import Diagnostics
+import Engine
+import Foundation
+import Prove
+
+/// Which machines a proof runs on.
+enum MachineChoice: String, ExpressibleByArgument, CaseIterable {
+    case raspi4b, virt, both
+
+    var machines: [ProofMachine] {
+        switch self {
+        case .raspi4b: [.raspi4b]
+        case .virt: [.virt]
+        case .both: ProofMachine.allCases
+        }
+    }
+}
+
+struct ProveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prove", abstract: "Boot an image in emulated machines and check what runs.",
+        discussion: """
+            piforge prove out/debian-13.img.xz
+            piforge prove out/debian-13.img.xz --machine virt --json
+
+            Boots exactly the bytes of the image, copy on write: as the SD card of a Raspberry Pi 4, and on QEMU's virt
+            machine with network. Logs in with the passwords in NAME.credentials beside the image. Prints one row per
+            check and ends with 1 when one fails.
+            """)
+
+    @Argument(help: "The image: NAME.img.xz or NAME.img.")
+    var image: String
+
+    @Option(name: .long, help: "Where to boot it.")
+    var machine: MachineChoice = .both
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Who to log in as: user:password lines. NAME.credentials else.", valueName: "file"))
+    var credentials: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A private key the image lets in. One is made for the proof else.", valueName: "file"))
+    var sshKey: String?
+
+    @Option(name: .long, help: ArgumentHelp("Where the serial logs go. The image's folder else.", valueName: "dir"))
+    var log: String?
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() async throws {
+        let path = absolute(image)
+        let cache = try shared.openCache()
+        var options = ProofOptions(
+            image: path, logs: log.map { absolute($0) } ?? path.removingLastComponent(), cache: cache.proofs)
+        options.machines = machine.machines
+        options.credentials = credentials.map { absolute($0) }
+        options.sshKey = sshKey.map { absolute($0) }
+        let progress = shared.progress
+        let chosen = options
+        let report = try await interruptible { try await Prover.run(chosen, progress: progress) }
+        if shared.json {
+            print(jsonLine(report), terminator: "")
+        } else {
+            print(report.table, terminator: "")
+        }
+        if !report.passed { throw ExitCode(1) }
+    }
+}
