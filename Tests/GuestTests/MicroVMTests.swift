@@ -51,7 +51,7 @@ import Tools
 
     private func expectNothingLeft() throws {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path.appending("work").string) == [])
-        #expect(try !EchoGuest.isRunning(folder.path.string))
+        #expect(try !EchoGuest.isRunning("\(folder.path)/"))
     }
 
     @Test func scriptsRunAsUnderDpkgAndTheirEffectComesBackAsALayer() async throws {

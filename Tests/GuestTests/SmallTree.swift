@@ -17,8 +17,6 @@ actor SmallTree {
         let tree: Tree
         let kernel: GuestKernel
         let busybox: Content
-        /// Keeps what the contents lie in.
-        let folder: TemporaryFolder
     }
 
     private var made: Task<Parts, any Error>?
@@ -83,7 +81,7 @@ actor SmallTree {
         try tree.apply(await Depmod.layer(release, in: tree, runner: ToolRunner(), work: folder.path, time: time))
         let kernel = try GuestKernel(KernelRelease.find(in: tree), in: tree)
         let busybox = try #require(tree.content("bin/busybox") ?? tree.content("usr/bin/busybox"))
-        return Parts(tree: try userland(tree, time), kernel: kernel, busybox: busybox, folder: folder)
+        return Parts(tree: try userland(tree, time), kernel: kernel, busybox: busybox)
     }
 
     /// The tree without its kernel, with busybox under the names that scripts and dpkg call.
@@ -120,10 +118,8 @@ actor SmallTree {
             case .typeSymbolicLink?:
                 layer.addSymlink(path, to: try files.destinationOfSymbolicLink(atPath: host.string), attributes)
             default:
-                let bytes = try readFile(host)
-                let content = Content(
-                    size: UInt64(bytes.count), digest: .of(bytes), source: .file(host, offset: 0))
-                layer.entries.append(Entry(path, attributes, .regular(content)))
+                // At hand, since the folder goes away: some 60 MB.
+                layer.entries.append(Entry(path, attributes, .regular(Content(try readFile(host)))))
             }
         }
         return layer

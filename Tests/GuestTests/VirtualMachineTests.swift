@@ -23,7 +23,7 @@ import Testing
     /// Neither a process nor a socket is there any more.
     private func expectNothingLeft() throws {
         #expect(try FileManager.default.contentsOfDirectory(atPath: work.string) == [])
-        #expect(try !EchoGuest.isRunning(folder.path.string))
+        #expect(try !EchoGuest.isRunning("\(folder.path)/"))
     }
 
     @Test func aConsoleTakesInputAndGivesOutput() async throws {
