@@ -147,5 +147,9 @@ let package = Package(
                 "Prove", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
+        // Drives the program itself, as a person would.
+        .testTarget(
+            name: "AcceptanceTests", dependencies: ["piforge", "Diagnostics", "Pack", "Storage", "Tools", system],
+            swiftSettings: settings),
     ]
 )

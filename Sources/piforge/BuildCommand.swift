@@ -89,6 +89,23 @@ struct BuildCommand: AsyncParsableCommand {
     }
 }
 
+struct FetchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fetch", abstract: "Download what a build needs, so that it can run offline.",
+        discussion: """
+            piforge fetch recipes/debian-13.yaml
+            piforge build recipes/debian-13.yaml --offline
+            """)
+
+    @OptionGroup var arguments: BuildArguments
+
+    func run() async throws {
+        let builder = try arguments.builder()
+        let count = try await interruptible { try await builder.fetch() }
+        print("\(count) packages are in the cache")
+    }
+}
+
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what a build would run, what is cached, and why the rest runs.",

@@ -17,7 +17,8 @@ struct Piforge: AsyncParsableCommand {
             """,
         version: piforgeVersion,
         subcommands: [
-            BuildCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self, CacheCommand.self,
+            BuildCommand.self, FetchCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self,
+            CacheCommand.self,
             DoctorCommand.self, PackCommand.self,
         ])
 

@@ -61,6 +61,16 @@ public struct ImageBuilder: Sendable {
         }
     }
 
+    /// Gets everything a build needs into the cache, so that it can run with `--offline`.
+    ///
+    /// - Returns: how many packages the build will use.
+    public func fetch() async throws -> Int {
+        let inputs = try inputs()
+        let packages = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions)
+        try await report(packages)
+        return packages.files.count
+    }
+
     /// Makes the image.
     ///
     /// - Throws: `Failure` with what stopped it; `CancellationError`. Nothing is left then but what the cache may keep.

@@ -1,0 +1,200 @@
+import Digests
+import Foundation
+import Pack
+import Storage
+import Synchronization
+import SystemPackage
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The small recipe, from Debian's archive to a booted board. The tests follow each other: each needs what the one
+/// before it made.
+@Suite(.serialized) final class ImageTests {
+    /// Shared by the tests of this run, and removed with it.
+    private static let folder = Mutex<TemporaryFolder?>(nil)
+    private static let recipe = "recipes/debian-13-small.yaml"
+    private static let name = "debian-13-small"
+
+    private let root: FilePath
+
+    init() throws {
+        root = try Self.folder.withLock { folder in
+            let made = try folder ?? TemporaryFolder(in: "/var/tmp", name: "piforge-acceptance")
+            folder = made
+            // The folder is entered by the user without privileges, too.
+            chmod(made.path.string, 0o755)
+            return made.path
+        }
+    }
+
+    private var image: FilePath { root.appending("out").appending("\(Self.name).img.xz") }
+
+    /// Downloads first; then, as a user with no capabilities and with no network at all, the build.
+    @Test func firstImageNeedsNeitherRootNorNetwork() throws {
+        let fetched = try Program.piforge(["fetch", Self.recipe, "--cache", root.appending("cache").string])
+        #expect(fetched.status == 0, "\(fetched.errors)")
+        try FileManager.default.createDirectory(
+            atPath: root.appending("out").string, withIntermediateDirectories: false)
+        let isRoot = getuid() == 0
+        if isRoot { _ = try Program.run(["chown", "-R", "65534:65534", root.string]) }
+        let lowered =
+            isRoot
+            ? [
+                "unshare", "--net", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+                "--bounding-set=-all", "--no-new-privs",
+            ]
+            : ["unshare", "--user", "--map-current-user", "--net", "setpriv", "--inh-caps=-all", "--no-new-privs"]
+        let command =
+            lowered + [
+                Program.path.string, "build", Self.recipe, "--offline", "--cache", root.appending("cache").string, "-o",
+                root.appending("out").string,
+            ]
+        let built = try Program.run(command, environment: ["HOME": "/nonexistent"])
+        #expect(built.status == 0, "\(built.errors)")
+        let names = files(below: root.appending("out"))
+        #expect(
+            names == [
+                "\(Self.name).SHA256SUMS", "\(Self.name).configure.kernel.log", "\(Self.name).configure.log",
+                "\(Self.name).credentials", "\(Self.name).img.xz", "\(Self.name).manifest.json",
+            ])
+        #expect(files(below: root.appending("cache").appending("work")) == [])
+    }
+
+    @Test func independentToolsFindNothingWrong() throws {
+        let folder = image.removingLastComponent()
+        let sums = try Program.run(["sha256sum", "--check", "--strict", "\(Self.name).SHA256SUMS"], directory: folder)
+        #expect(sums.status == 0, "\(sums.output)")
+        #expect(try Program.run(["xz", "--test", image.string]).status == 0)
+        let raw = root.appending("raw.img")
+        let unpacked = try Program.run(["sh", "-c", "xz -dc \(image) | dd of=\(raw) conv=sparse bs=1M status=none"])
+        #expect(unpacked.status == 0)
+        let manifest = try Manifest.read(folder.appending("\(Self.name).manifest.json"))
+        let size = manifest.image.uncompressedSize
+        #expect(try Program.run(["truncate", "-s", String(size), raw.string]).status == 0)
+        let table = try Program.run(["sfdisk", "--verify", raw.string])
+        #expect(table.status == 0)
+        #expect(table.output.contains("No errors detected") || table.errors.contains("No errors detected"))
+        for (partition, check) in zip(manifest.partitionTable.partitions, [["fsck.fat", "-n"], ["e2fsck", "-fn"]]) {
+            let part = root.appending("part\(partition.number)")
+            let cut = try Program.run([
+                "dd", "if=\(raw)", "of=\(part)", "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none",
+                "skip=\(partition.start)", "count=\(partition.size)",
+            ])
+            #expect(cut.status == 0)
+            _ = try Program.run(["truncate", "-s", String(partition.size), part.string])
+            let judged = try Program.run(check + [part.string], environment: ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"])
+            #expect(judged.status == 0, "\(judged.output)")
+            removeTree(part)
+        }
+        removeTree(raw)
+        let packages = try Program.run([
+            "python3", "-c", "import json,sys;print(len(json.load(sys.stdin)['packages']))",
+        ])
+        #expect(packages.status != 0 || manifest.packages.count > 100)
+    }
+
+    @Test func generatedPasswordIsTheOwnersAlone() throws {
+        var status = stat()
+        #expect(stat(root.appending("out").appending("\(Self.name).credentials").string, &status) == 0)
+        #expect(status.st_mode & 0o777 == 0o600)
+        let manifest = String(
+            decoding: try readFile(root.appending("out").appending("\(Self.name).manifest.json")), as: UTF8.self)
+        let line = String(
+            decoding: try readFile(root.appending("out").appending("\(Self.name).credentials")), as: UTF8.self)
+        let password = line.split(separator: ":").last.map { $0.trimmingCharacters(in: .newlines) } ?? ""
+        #expect(password.count == 19)
+        #expect(!manifest.contains(password))
+    }
+
+    @Test func nothingChangedMeansNothingRuns() throws {
+        let again = try Program.piforge([
+            "build", Self.recipe, "--offline", "--cache", root.appending("cache").string, "-o",
+            root.appending("out").string,
+        ])
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(again.output.contains("(nothing has changed)"))
+        let plan = try Program.piforge([
+            "plan", Self.recipe, "--offline", "--cache", root.appending("cache").string, "-o",
+            root.appending("out").string,
+        ])
+        #expect(plan.status == 0)
+        #expect(!plan.output.contains("  run "), "\(plan.output)")
+        let renamed = try Program.piforge([
+            "plan", Self.recipe, "--offline", "--cache", root.appending("cache").string, "-o",
+            root.appending("out").string, "--set", "system.hostname=other",
+        ])
+        #expect(renamed.output.contains("system.hostname: rpi4 → other"), "\(renamed.output)")
+    }
+
+    /// Another folder, time zone, language, umask, number of jobs, and an empty cache but for the downloads.
+    @Test func secondBuildElsewhereGivesTheSameBytes() throws {
+        let other = root.appending("another folder")
+        let store = other.appending("cache").appending("store")
+        try createFolder(other.appending("out"))
+        try createFolder(other.appending("cache"))
+        _ = try Program.run(["cp", "-a", root.appending("cache").appending("store").string, store.string])
+        let credentials = "\(Self.name).credentials"
+        _ = try Program.run([
+            "cp", root.appending("out").appending(credentials).string,
+            other.appending("out").appending(credentials).string,
+        ])
+        let built = try Program.run(
+            [
+                "sh", "-c",
+                "umask 077; exec \"$0\" build \"$1\" --offline --locked --jobs 1 --cache \"$2\" -o \"$3\"",
+                Program.path.string, Program.repository.appending(Self.recipe).string,
+                other.appending("cache").string, other.appending("out").string,
+            ], environment: ["TZ": "Pacific/Kiritimati", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"],
+            directory: "/")
+        #expect(built.status == 0, "\(built.errors)")
+        let compared = try Program.run([
+            "cmp", image.string, other.appending("out").appending("\(Self.name).img.xz").string,
+        ])
+        #expect(compared.status == 0, "\(compared.output)\(compared.errors)")
+        removeTree(other)
+    }
+
+    /// At each step: the program ends with 130, no process stays, and nothing is left but the cache.
+    @Test(arguments: ["unpack", "configure", "system", "file systems", "pack"])
+    func interruptLeavesNothingBehind(step: String) throws {
+        let out = root.appending("interrupted")
+        let cache = root.appending("interrupted-cache")
+        try createFolder(cache)
+        _ = try Program.run([
+            "cp", "-a", root.appending("cache").appending("store").string, cache.appending("store").string,
+        ])
+        if step != "unpack", step != "configure" {
+            _ = try Program.run([
+                "cp", "-a", root.appending("cache").appending("layers").string, cache.appending("layers").string,
+            ])
+        }
+        let outcome = try Program.piforge([
+            "build", Self.recipe, "--offline", "--cache", cache.string, "-o", out.string,
+        ]) { line, process in
+            if line.hasPrefix("\(step):") { kill(process.processIdentifier, SIGINT) }
+        }
+        #expect(outcome.status == 130, "\(outcome.errors)")
+        #expect(outcome.errors.hasSuffix("piforge: interrupted; nothing was left behind but the cache\n"))
+        #expect(files(below: cache.appending("work")) == [])
+        #expect(files(below: out).allSatisfy { $0.hasSuffix(".log") }, "\(files(below: out))")
+        #expect(!files(below: cache).contains { $0.hasSuffix(".partial") })
+        let left = try Program.run(["pgrep", "-f", cache.string])
+        #expect(left.status == 1, "\(left.output)")
+        removeTree(out)
+        removeTree(cache)
+    }
+
+    @Test(arguments: ["raspi4b", "virt"])
+    func bootedImagePassesEveryCheck(machine: String) throws {
+        let proof = try Program.piforge([
+            "prove", image.string, "--machine", machine, "--cache", root.appending("cache").string, "--log",
+            root.string,
+        ])
+        print(proof.output)
+        #expect(proof.status == 0, "\(proof.output)")
+        #expect(!proof.output.contains("FAILED"))
+    }
+}
