@@ -36,6 +36,11 @@ public enum Doctor {
             tool: Tool("fsck.fat", package: "dosfstools", purpose: "check the boot file system"), arguments: ["--help"]),
         Check(tool: Tool("mcopy", package: "mtools", purpose: "read and write FAT"), arguments: ["--version"]),
         Check(tool: Tool("sfdisk", package: "fdisk", purpose: "check the partition table"), arguments: ["--version"]),
+        Check(
+            tool: Tool("openssl", package: "openssl", purpose: "name the certificates' links"), arguments: ["version"]),
+        Check(
+            tool: Tool("setpriv", package: "util-linux", purpose: "end the emulator with its parent"),
+            arguments: ["--version"]),
         Check(tool: Tool("depmod", package: "kmod", purpose: "index kernel modules"), arguments: ["--version"]),
         Check(
             tool: Tool("fdtput", package: "device-tree-compiler", purpose: "fit the device tree to the emulator"),
