@@ -52,7 +52,7 @@ func answers(_ outputs: @escaping @Sendable (String) -> (String, Int)) -> @Senda
     { line in
         if line.hasPrefix("exec sudo") { return "sudo-asks" }
         if line.contains("shell ready") { return "pi@board:~$ shell-ready\r\n" }
-        if line.contains("root ready") { return "\r\nroot-ready\r\n" }
+        if line == "secret\r" { return "\r\nroot-ready\r\n" }
         guard line.hasPrefix("printf '<%s-%d>' proof "), let open = line.range(of: "; { "),
             let close = line.range(of: "\r} </dev/null")
         else { return "" }

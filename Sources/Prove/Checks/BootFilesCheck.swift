@@ -21,7 +21,13 @@ extension Check {
     /// What must not change, by a name for it.
     private static func settings(_ system: BootedSystem) async throws -> [String: String] {
         func text(_ name: String) async throws -> String {
-            try await system.shell.run("cat /boot/firmware/\(name)", within: .command).output
+            let result = try await system.shell.run("cat /boot/firmware/\(name)", within: .command)
+            guard result.status == 0 else {
+                throw Failure(
+                    at: "/boot/firmware/\(name)", "the file cannot be read; is the boot partition mounted there?",
+                    found: result.output)
+            }
+            return result.output
         }
         let configText = try await text("config.txt")
         let config = try FirmwareConfig { $0 == "config.txt" ? configText : nil }

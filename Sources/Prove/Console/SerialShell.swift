@@ -29,41 +29,47 @@ public final class SerialShell: RootShell {
         on console: any Console, user: String, password: String, machine: String, within limit: Duration
     ) async throws -> SerialShell {
         let shell = SerialShell(console, machine: machine)
-        // dash has no line editor of its own, so the terminal's settings are what they are told to be.
-        let plain = "exec env PS1= PS2= TERM=dumb sh"
-        let ready = "stty -echo; printf '%s-%s\\n'"
-        _ = try await shell.answer(["shell-ready"], to: ["\(plain)\r", "\(ready) shell ready\r"], within: limit)
-        if user != "root" {
-            console.send("exec sudo -k -S -p 'sudo''-asks' env PS1= PS2= TERM=dumb sh\r")
-            let asked = try await console.wait(for: ["sudo-asks", "not found"], within: limit)
-            guard asked.index == 0 else {
-                throw Failure(at: machine, "sudo is not installed; the proof's checks run as root")
-            }
-            console.send("\(password)\r")
-            let answers = ["root-ready", "is not in the sudoers", "may not run", "sudo-asks"]
-            guard try await shell.answer(answers, to: ["\(ready) root ready\r"], within: limit) == 0 else {
-                throw Failure(
-                    at: machine, "\(user) may not become root with sudo; the proof's checks run as root",
-                    found: console.lastLines(3).joined(separator: "\n"))
-            }
-        }
-        // Kernel and systemd keep to their logs from here on (proc(5), printk; systemd(1), SIGRTMIN+21).
-        _ = try await shell.run("dmesg -n 1; kill -s RTMIN+21 1", within: limit)
+        try await shell.replaceLoginShell(within: limit)
+        if user != "root" { try await shell.becomeRoot(user, password, within: limit) }
+        // Kernel and systemd keep to their logs from here on (proc(5), printk; systemd(1), SIGRTMIN+21; dash knows
+        // it only by its number).
+        _ = try await shell.run("dmesg -n 1; kill -55 1", within: limit)
         return shell
     }
 
-    /// A shell that starts, and sudo, may drop what is typed before they read: what is not answered is sent again.
-    ///
-    /// - Returns: which of the answers came.
-    private func answer(_ answers: [String], to lines: [String], within limit: Duration) async throws -> Int {
+    /// A shell without a line editor, prompts and echo, which says when it is there. One line: what is typed while
+    /// programs take the terminal over may be dropped.
+    private static func plainShell(_ name: String) -> String {
+        "env PS1= PS2= TERM=dumb sh -c 'stty -echo; printf \"%s-%s\\n\" \(name) ready; exec sh'\r"
+    }
+
+    private func replaceLoginShell(within limit: Duration) async throws {
         let deadline = ContinuousClock.now + limit
         while true {
-            for line in lines { console.send(line) }
+            console.send("exec " + Self.plainShell("shell"))
             do {
-                return try await console.wait(for: answers, within: min(limit, .seconds(20))).index
+                _ = try await console.wait(for: ["shell-ready"], within: min(limit, .seconds(30)))
+                return
             } catch let error as ConsoleTimeout {
+                // The prompt that was seen was none, and nobody read the line.
                 if ContinuousClock.now >= deadline { throw error }
             }
+        }
+    }
+
+    private func becomeRoot(_ user: String, _ password: String, within limit: Duration) async throws {
+        console.send("exec sudo -k -S -p 'sudo''-asks' " + Self.plainShell("root"))
+        let asked = try await console.wait(for: ["sudo-asks", "root-ready", "not found"], within: limit)
+        if asked.index == 1 { return }
+        guard asked.index == 0 else {
+            throw Failure(at: machine, "sudo is not installed; the proof's checks run as root")
+        }
+        console.send("\(password)\r")
+        let answers = ["root-ready", "is not in the sudoers", "may not run", "sudo-asks"]
+        guard try await console.wait(for: answers, within: limit).index == 0 else {
+            throw Failure(
+                at: machine, "\(user) may not become root with sudo; the proof's checks run as root",
+                found: console.lastLines(3).joined(separator: "\n"))
         }
     }
 

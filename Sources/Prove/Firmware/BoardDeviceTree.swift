@@ -51,6 +51,16 @@ enum BoardDeviceTree {
         return notes
     }
 
+    /// The kernel's name for the PL011 as a terminal: `ttyAMA` and the number of its alias (Linux,
+    /// drivers/tty/serial/amba-pl011.c), 0 where it has none.
+    static func console(_ path: FilePath, tools: ToolRunner) async throws -> String {
+        for number in 0..<8 {
+            let alias = try await tools.result(fdtget, [path.string, "/aliases", "serial\(number)"])
+            if alias.status == 0, alias.text.trimmed == "/soc/serial@7e201000" { return "ttyAMA\(number)" }
+        }
+        return "ttyAMA0"
+    }
+
     private static func has(
         _ node: String, _ property: String?, _ path: FilePath, _ tools: ToolRunner
     ) async throws -> Bool {

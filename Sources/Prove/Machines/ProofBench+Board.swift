@@ -17,8 +17,8 @@ extension ProofBench {
         try writeAtomically(to: deviceTree, bytes: boot.deviceTree)
         for note in try await BoardDeviceTree.fit(deviceTree, tools: tools) { recorder.note("raspi4b: \(note)") }
         var commandLine = CommandLine(boot.commandLine)
-        // The PL011 is ttyAMA0 or ttyAMA1, depending on the kernel's version; the other name is passed over.
-        var added = ["earlycon=pl011,mmio32,0xfe201000", "console=ttyAMA1,115200", "console=ttyAMA0,115200"]
+        let console = try await BoardDeviceTree.console(deviceTree, tools: tools)
+        var added = ["earlycon=pl011,mmio32,0xfe201000", "console=\(console),115200"]
         // The firmware sets the device tree's memory node; in QEMU's direct boot QEMU does, so mem= stands in.
         if let total = boot.totalMemory, commandLine.values(of: "mem").isEmpty { added.append("mem=\(total)M") }
         added += Self.patience + Self.heavyServices.map { "systemd.mask=\($0)" }
