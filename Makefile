@@ -24,8 +24,9 @@ image: setup ## Build the image of RECIPE into OUT.
 prove: setup ## Boot IMAGE (the one that `make image` made) and check it.
 	$(PIFORGE) prove $(IMAGE)
 
-test: setup ## Run all tests.
-	$(SWIFT_TEST)
+test: setup ## Run all tests: the modules', then those that build and boot whole images.
+	$(SWIFT_TEST) --skip AcceptanceTests
+	$(SWIFT_TEST) --filter AcceptanceTests
 
 bench: ## Measure piforge against the usual tools; BENCH=quick for the small recipe.
 	@scripts/setup.sh --with scripts/packages-bench.txt

@@ -40,7 +40,15 @@ struct SSHClient: RootShell {
         common + [
             "-i", key.string, "-o", "IdentitiesOnly=yes", "-o", "PreferredAuthentications=publickey", "-o",
             "BatchMode=yes",
-        ]
+        ] + sharing
+    }
+
+    /// Commands share one connection: under emulation the key exchange costs more than most commands. A socket's path
+    /// has room for about a hundred bytes (unix(7)); where the folder's is longer, each command connects anew.
+    private var sharing: [String] {
+        let socket = folder.appending("ssh")
+        guard socket.string.utf8.count < 80 else { return [] }
+        return ["-o", "ControlMaster=auto", "-o", "ControlPath=\(socket)", "-o", "ControlPersist=120"]
     }
 
     /// Runs a command as the user, with the key.
