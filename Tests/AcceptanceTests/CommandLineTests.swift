@@ -83,6 +83,19 @@ import Testing
         #expect(!exists(folder.path.appending("out").appending("debian-13-small.img.xz")))
     }
 
+    @Test func withoutANetworkTheMirrorIsNamed() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-no-network")
+        let outcome = try Program.run([
+            "unshare", "--user", "--map-root-user", "--net", Program.path.string, "fetch",
+            "recipes/debian-13-small.yaml", "--cache", folder.path.string, "--mirror", "http://mirror.invalid/debian",
+            "--security-mirror", "http://mirror.invalid/debian-security",
+        ])
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("mirror.invalid"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("next:"), "\(outcome.errors)")
+        #expect(!files(below: folder.path).contains { $0.hasSuffix(".partial") })
+    }
+
     @Test func smallDiskIsNoticedBeforeAnythingIsDownloaded() throws {
         let outcome = try Program.run([
             "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",

@@ -42,8 +42,12 @@ public final class TerminalProgress: ProgressReporter {
             var lines: [String] = []
             switch event {
             case .started(let step, let detail):
-                state.running.removeAll { $0.step == step }
-                state.running.append(Running(step: step, started: now, text: detail))
+                // A step that says more than once what it is at keeps its clock.
+                if let index = state.running.firstIndex(where: { $0.step == step }) {
+                    state.running[index].text = detail
+                } else {
+                    state.running.append(Running(step: step, started: now, text: detail))
+                }
             case .advanced(let step, let completed, let total, let unit, let detail):
                 guard let index = state.running.firstIndex(where: { $0.step == step }) else { return }
                 state.running[index].text = Self.measure(completed, total, unit, detail)

@@ -16,7 +16,9 @@ extension ProofBench {
         commandLine.add(added)
         recorder.note("virt: added to the kernel's command line: \(added.joined(separator: " "))")
 
-        let memory = image.manifest?.expectations.memoryLimit.map { Int($0 >> 20) } ?? boot.totalMemory ?? 1024
+        // Twice the limit where there is one: else the machine would hold it, not the image.
+        let limit = image.manifest?.expectations.memoryLimit.map { Int($0 >> 20) } ?? boot.totalMemory
+        let memory = limit.map { min(2 * $0, 4096) } ?? 1024
         var machine = MachineDescription(
             machine: "virt,virtualization=on,gic-version=2", cpu: "cortex-a72", processors: 2,
             memory: max(512, memory), serialPorts: [.init("serial0", log: log(.virt))])
