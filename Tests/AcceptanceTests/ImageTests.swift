@@ -38,6 +38,14 @@ import Testing
         #expect(fetched.status == 0, "\(fetched.errors)")
         try FileManager.default.createDirectory(
             atPath: root.appending("out").string, withIntermediateDirectories: false)
+        // The clone may lie where that user may not look.
+        try createFolder(root.appending("recipes"))
+        for (file, place) in [
+            (Program.path, "piforge"), (Program.repository.pushing(FilePath(Self.recipe)), Self.recipe),
+            (Program.repository.appending("recipes").appending("\(Self.name).lock"), "recipes/\(Self.name).lock"),
+        ] {
+            try FileManager.default.copyItem(atPath: file.string, toPath: root.pushing(FilePath(place)).string)
+        }
         let isRoot = getuid() == 0
         if isRoot { _ = try Program.run(["chown", "-R", "65534:65534", root.string]) }
         let lowered =
@@ -49,10 +57,10 @@ import Testing
             : ["unshare", "--user", "--map-current-user", "--net", "setpriv", "--inh-caps=-all", "--no-new-privs"]
         let command =
             lowered + [
-                Program.path.string, "build", Self.recipe, "--offline", "--cache", root.appending("cache").string, "-o",
-                root.appending("out").string,
+                root.appending("piforge").string, "build", Self.recipe, "--offline", "--locked", "--cache",
+                root.appending("cache").string, "-o", root.appending("out").string,
             ]
-        let built = try Program.run(command, environment: ["HOME": "/nonexistent"])
+        let built = try Program.run(command, environment: ["HOME": "/nonexistent"], directory: root)
         #expect(built.status == 0, "\(built.errors)")
         let names = files(below: root.appending("out"))
         #expect(
@@ -145,7 +153,7 @@ import Testing
             [
                 "sh", "-c",
                 "umask 077; exec \"$0\" build \"$1\" --offline --locked --jobs 1 --cache \"$2\" -o \"$3\"",
-                Program.path.string, Program.repository.appending(Self.recipe).string,
+                Program.path.string, Program.repository.pushing(FilePath(Self.recipe)).string,
                 other.appending("cache").string, other.appending("out").string,
             ], environment: ["TZ": "Pacific/Kiritimati", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"],
             directory: "/")
