@@ -117,7 +117,9 @@ import Testing
         let scratch = try Scratch()
         let requests = (0..<50).map { request("http://127.0.0.1:1/\($0)", bytes: [UInt8($0)]) }
         let failure = await failure { _ = try await scratch.downloader(parallel: 1).fetch(requests) }
-        #expect(failure?.place == "http://127.0.0.1:1/0")
+        // Which of them is the first to have used up its attempts is the scheduler's affair.
+        #expect(failure?.place.hasPrefix("http://127.0.0.1:1/") == true)
+        #expect(failure?.message == "the connection to 127.0.0.1, port 1, was refused")
     }
 
     @Test func aFullDiskIsSeenBeforeTheFirstByte() async throws {
