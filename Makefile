@@ -6,7 +6,8 @@ IMAGE ?= $(OUT)/$(basename $(notdir $(RECIPE))).img.xz
 PIFORGE := .build/release/piforge
 
 # One release build serves the program and its tests: without testable imports both have the same compiler flags.
-SWIFT_TEST := swift test -c release --disable-testable-imports
+# One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
+SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
 .PHONY: help setup image prove test bench lint clean
 

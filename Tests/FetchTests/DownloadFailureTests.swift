@@ -64,7 +64,7 @@ import Testing
         let scratch = try Scratch()
         let server = try await LoopbackServer(["/a": answer])
         let failure = await failure {
-            _ = try await scratch.downloader(rounds: 1, stallTimeout: .seconds(1)).fetch([request("\(server.base)/a")])
+            _ = try await scratch.downloader(rounds: 1, stallTimeout: .seconds(3)).fetch([request("\(server.base)/a")])
         }
         #expect(failure?.description == "\(server.base)/a: \(message)")
         #expect(scratch.files.isEmpty)
