@@ -27,7 +27,7 @@ mapfile -t wanted < <(sed 's/#.*//' "${lists[@]}" | awk 'NF { print $1 }')
 declare -A version=()
 while read -r name state number; do
     [ "$state" = installed ] && version[$name]=$number
-done < <(dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\n' "${wanted[@]}" qemu-system-arm qemu-utils 2>/dev/null || true)
+done < <(dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\n' "${wanted[@]}" qemu-system-arm 2>/dev/null || true)
 
 missing=()
 for name in "${wanted[@]}"; do
@@ -35,7 +35,7 @@ for name in "${wanted[@]}"; do
 done
 new_qemu() { dpkg --compare-versions "${1:-0}" ge "$least_qemu"; }
 qemu=yes
-new_qemu "${version[qemu-system-arm]:-0}" && [ -n "${version[qemu-utils]:-}" ] || qemu=no
+new_qemu "${version[qemu-system-arm]:-0}" || qemu=no
 
 # Runs a command as root.
 as_root() {
@@ -104,9 +104,9 @@ install_qemu() {
     qemu_offered || fail "no QEMU 9 or newer is offered for this system; install qemu-system-arm by hand"
     candidate=$(apt-cache policy qemu-system-arm | awk '$1 == "Candidate:" { print $2 }')
     if new_qemu "$candidate"; then
-        apt_get install -y --no-install-recommends qemu-system-arm qemu-utils
+        apt_get install -y --no-install-recommends qemu-system-arm
     else
-        apt_get install -y --no-install-recommends -t "$codename-backports" qemu-system-arm qemu-utils
+        apt_get install -y --no-install-recommends -t "$codename-backports" qemu-system-arm
     fi
 }
 
@@ -115,7 +115,7 @@ if [ ${#missing[@]} -gt 0 ] || [ $qemu = no ]; then
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     say "installing:"
     for name in "${missing[@]}"; do sed -n "s/^\($name \)/    \1/p" "${lists[@]}"; done
-    [ $qemu = yes ] || echo "    qemu-system-arm, qemu-utils  9 or newer: the machines that images are built and booted on"
+    [ $qemu = yes ] || echo "    qemu-system-arm         9 or newer: the machines that images are built and booted on"
     update_lists
     [ ${#missing[@]} = 0 ] || apt_get install -y --no-install-recommends "${missing[@]}"
     [ $qemu = yes ] || install_qemu
@@ -126,7 +126,7 @@ fi
 [ $build = yes ] || exit 0
 stamp=.build/setup.stamp
 if [ -x .build/release/piforge ] && [ -e $stamp ] \
-    && [ -z "$(find Sources Package.swift -newer $stamp -print -quit)" ]; then
+    && [ -z "$(find -L Sources Package.swift -newer $stamp -print -quit)" ]; then
     exit 0
 fi
 if ! command -v swift >/dev/null; then

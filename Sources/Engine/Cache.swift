@@ -35,7 +35,10 @@ public struct Cache: Sendable {
         self.root = root
         try createFolder(root)
         layers = try LayerStore(folder: root.appending("layers"))
+        // Images in the cache hold password hashes and keys: it is its owner's alone.
+        restrictToOwner(root)
         TemporaryFolder.removeAbandoned(in: root.appending("work"))
+        for folder in ["layers", "blocks", "plans"] { removeAbandonedPartials(in: root.appending(folder)) }
     }
 
     /// One part of the cache and the room it takes.

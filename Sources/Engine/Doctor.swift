@@ -10,109 +10,102 @@ public enum Doctor {
         public let package: String
         public let purpose: String
         /// Nil when it is not installed.
-        public let path: String?
-        public let version: String?
+        public internal(set) var path: String?
+        public internal(set) var version: String?
         /// What is wrong; nil when nothing is.
-        public let problem: String?
+        public internal(set) var problem: String?
         /// The command that mends it.
-        public let next: String?
+        public internal(set) var next: String?
     }
 
-    /// A program and how it tells its version.
+    /// What needs a program.
+    public enum Need: Sendable { case build, proof }
+
     private struct Check {
-        let tool: Tool
-        let arguments: [String]
-        var minimum: Int?
+        let name: String
+        let package: String
+        let purpose: String
+        let needs: Set<Need>
+
+        init(_ name: String, _ package: String, _ purpose: String, _ needs: Set<Need> = [.build]) {
+            self.name = name
+            self.package = package
+            self.purpose = purpose
+            self.needs = needs
+        }
     }
 
     private static let checks = [
-        Check(tool: Tool("apt-get", package: "apt", purpose: "resolve packages"), arguments: ["--version"]),
-        Check(tool: Tool("apt-cache", package: "apt", purpose: "read package indices"), arguments: ["--version"]),
-        Check(tool: Tool("gpgv", package: "gpgv", purpose: "verify signatures"), arguments: ["--version"]),
-        Check(tool: Tool("mke2fs", package: "e2fsprogs", purpose: "make an empty ext4"), arguments: ["-V"]),
-        Check(tool: Tool("e2fsck", package: "e2fsprogs", purpose: "check the root file system"), arguments: ["-V"]),
-        Check(tool: Tool("mkfs.fat", package: "dosfstools", purpose: "make an empty FAT"), arguments: ["--help"]),
-        Check(
-            tool: Tool("fsck.fat", package: "dosfstools", purpose: "check the boot file system"), arguments: ["--help"]),
-        Check(tool: Tool("mcopy", package: "mtools", purpose: "read and write FAT"), arguments: ["--version"]),
-        Check(tool: Tool("sfdisk", package: "fdisk", purpose: "check the partition table"), arguments: ["--version"]),
-        Check(
-            tool: Tool("openssl", package: "openssl", purpose: "name the certificates' links"), arguments: ["version"]),
-        Check(
-            tool: Tool("setpriv", package: "util-linux", purpose: "end the emulator with its parent"),
-            arguments: ["--version"]),
-        Check(tool: Tool("depmod", package: "kmod", purpose: "index kernel modules"), arguments: ["--version"]),
-        Check(
-            tool: Tool("fdtput", package: "device-tree-compiler", purpose: "fit the device tree to the emulator"),
-            arguments: ["--version"]),
-        Check(
-            tool: Tool("qemu-system-aarch64", package: "qemu-system-arm", purpose: "run the micro-VM and the proof"),
-            arguments: ["--version"], minimum: 9),
-        Check(
-            tool: Tool("qemu-img", package: "qemu-utils", purpose: "lay a writable disk over the image"),
-            arguments: ["--version"]),
-        Check(
-            tool: Tool(
-                "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the proof's KVM guest"),
-            arguments: ["--version"]),
-        Check(tool: Tool("ssh", package: "openssh-client", purpose: "log in during the proof"), arguments: ["-V"]),
-        Check(
-            tool: Tool("ssh-keygen", package: "openssh-client", purpose: "make the proof's throw-away key"),
-            arguments: ["-?"]),
+        Check("apt-get", "apt", "resolve packages and verify their archive"),
+        Check("gpgv", "gpgv", "verify signatures"),
+        Check("mke2fs", "e2fsprogs", "make an empty ext4"),
+        Check("e2fsck", "e2fsprogs", "check the root file system"),
+        Check("mkfs.fat", "dosfstools", "make an empty FAT"),
+        Check("fsck.fat", "dosfstools", "check the boot file system"),
+        Check("mmd", "mtools", "make folders on FAT"),
+        Check("mcopy", "mtools", "copy files to FAT"),
+        Check("depmod", "kmod", "index kernel modules"),
+        Check("openssl", "openssl", "name the certificates' links"),
+        Check("setpriv", "util-linux", "end the emulator with its parent", [.build, .proof]),
+        Check("qemu-system-aarch64", "qemu-system-arm", "run the micro-VM and the proof", [.build, .proof]),
+        Check("fdtget", "device-tree-compiler", "read the device tree", [.proof]),
+        Check("fdtput", "device-tree-compiler", "fit the device tree to the emulator", [.proof]),
+        Check("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "compile the proof's KVM guest", [.proof]),
+        Check("ssh", "openssh-client", "log in during the proof", [.proof]),
+        Check("ssh-keygen", "openssh-client", "make the proof's throw-away key", [.proof]),
     ]
 
-    /// Looks for every program.
-    public static func examine(runner: ToolRunner = ToolRunner()) async throws -> [Finding] {
+    /// Looks for the programs that a need has; for all of them when none is given.
+    public static func examine(
+        for need: Need? = nil, runner: ToolRunner = ToolRunner()
+    ) async throws -> [Finding] {
+        let wanted = checks.filter { check in need.map(check.needs.contains) ?? true }
+        let versions = try await packageVersions(Set(wanted.map(\.package)), runner)
         var findings: [Finding] = []
-        for check in checks { findings.append(try await examine(check, runner)) }
+        for check in wanted { findings.append(try await examine(check, versions[check.package])) }
         return findings
     }
 
-    private static func examine(_ check: Check, _ runner: ToolRunner) async throws -> Finding {
-        let tool = check.tool
-        func finding(path: String?, version: String?, problem: String?, next: String?) -> Finding {
-            Finding(
-                name: tool.name, package: tool.package, purpose: tool.purpose, path: path, version: version,
-                problem: problem, next: next)
-        }
-        guard let path = ToolRunner.locate(tool) else {
-            return finding(
-                path: nil, version: nil, problem: "missing",
-                next: "make setup (or: sudo apt-get install \(tool.package))")
-        }
-        let result = try await runner.result(tool, check.arguments)
-        let version = (result.text + "\n" + result.errors).split(separator: "\n").lazy.compactMap(versionNumber).first
-        if let minimum = check.minimum {
-            let major = version.flatMap { Int($0.prefix { $0 != "." }) } ?? 0
-            if major < minimum {
-                return finding(
-                    path: path.string, version: version, problem: "too old: at least \(minimum) is needed",
-                    next: "make setup (it adds the backports suite and installs \(tool.package) from it)")
+    private static func examine(_ check: Check, _ version: String?) async throws -> Finding {
+        let tool = Tool(check.name, package: check.package, purpose: check.purpose)
+        var finding = Finding(
+            name: tool.name, package: tool.package, purpose: tool.purpose, path: ToolRunner.locate(tool)?.string,
+            version: version, problem: nil, next: nil)
+        if finding.path == nil {
+            finding.problem = "missing"
+            finding.next = "make setup (or: sudo apt-get install \(tool.package))"
+        } else if tool.name == QEMU.tool.name {
+            do { finding.version = try await QEMU.locate().version } catch let failure as Failure {
+                finding.problem = "not usable: \(failure.message)"
+                finding.next = failure.next
             }
         }
-        return finding(path: path.string, version: version, problem: nil, next: nil)
+        return finding
     }
 
-    /// The first word of a line that looks like a version: digits with a dot in them.
-    private static func versionNumber(_ line: Substring) -> String? {
-        for word in line.split(whereSeparator: { " ,()_".contains($0) }) {
-            let digits = word.drop { !$0.isNumber }
-            guard digits.count == word.count || word.count - digits.count <= 1 || word.hasPrefix("OpenSSH") else {
-                continue
-            }
-            let version = digits.prefix { $0.isNumber || $0 == "." || $0 == "p" }
-            if version.contains("."), version.last?.isNumber == true { return String(version) }
+    /// The installed versions of Debian packages; empty on a system without dpkg.
+    private static func packageVersions(
+        _ packages: Set<String>, _ runner: ToolRunner
+    ) async throws -> [String: String] {
+        let query = Tool("dpkg-query", package: "dpkg", purpose: "tell the versions of programs")
+        guard ToolRunner.locate(query) != nil else { return [:] }
+        let result = try await runner.result(query, ["-W", "-f", "${Package} ${Version}\n"] + packages.sorted())
+        var versions: [String: String] = [:]
+        for line in result.text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2 { versions[String(words[0])] = String(words[1]) }
         }
-        return nil
+        return versions
     }
 
     /// The findings as lines for a person: a mark, the program, its version or what is wrong, and why it is needed.
     public static func table(_ findings: [Finding]) -> String {
         let nameWidth = findings.map(\.name.count).max() ?? 0
+        let stateWidth = findings.map { ($0.problem ?? $0.version ?? "").count }.max() ?? 0
         return findings.map { finding in
             let mark = finding.problem == nil ? "✓" : "✗"
             let name = finding.name.padding(to: nameWidth)
-            let state = (finding.problem ?? finding.version ?? "found").padding(to: 12)
+            let state = (finding.problem ?? finding.version ?? "found").padding(to: stateWidth)
             var line = "\(mark) \(name)  \(state)  to \(finding.purpose)\n"
             if let next = finding.next { line += "    next: \(next)\n" }
             return line

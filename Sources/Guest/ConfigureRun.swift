@@ -103,6 +103,7 @@ struct ConfigureRun {
         let end = ContinuousClock.now
         log.finish(at: end, cpu: cpu)
         let outcome = Outcome(lines: await rest(of: machine.channels[1]).split(separator: "\n"))
+        try Task.checkCancellation()
         guard outcome.words.first == "done", log.error == nil else { throw failure(outcome, log, machine) }
         return MicroVM.Report(
             timings: log.timings, wallSeconds: (end - start) / .seconds(1),
@@ -137,7 +138,7 @@ struct ConfigureRun {
                 at: place, "the micro-VM's disk is full",
                 expected: "room for the \(request.freeSpace >> 20) MiB that maintainer scripts may write",
                 found: outcome.free.map { "\($0.bytes >> 10) KiB and \($0.inodes) inodes free" },
-                next: "more free space on the root file system (disk.root.size), or fewer packages")
+                next: "raise disk.free_space, or install fewer packages")
         }
         switch outcome.words.first {
         case "preinst", "unpack", "configure", "done":

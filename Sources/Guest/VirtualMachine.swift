@@ -47,6 +47,7 @@ public enum VirtualMachine {
                 }
             }
         withExtendedLifetime(folder) {}
+        try Task.checkCancellation()
         func endedEarly() -> Failure {
             let said = left.errors.split(separator: "\n").suffix(8).joined(separator: "\n            ")
             return Failure(

@@ -40,8 +40,11 @@ public enum Depmod {
             throw Failure(at: place, "could not make a link in \(scratch.path)")
         }
         let inputs = try extract(release, from: tree, to: folder, place)
+        // In place of the host's own /etc/depmod.d, whose rules must not reach the image.
+        let rules = scratch.path.appending("depmod.conf")
+        try writeAtomically(to: rules, bytes: [])
         let result = try await runner.run(
-            tool, ["-b", scratch.path.string, release.name], place: place)
+            tool, ["-C", rules.string, "-b", scratch.path.string, release.name], place: place)
         // depmod ends with 0 after an unreadable module.
         if let line = result.errors.split(separator: "\n").first(where: { !$0.isEmpty }) {
             throw Failure(at: place, "depmod complained", expected: "no message", found: String(line))

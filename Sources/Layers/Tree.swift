@@ -153,7 +153,13 @@ public struct Tree: Sendable {
 
     /// Folders that no layer names get mode 0755, root, and the time of the entry that needs them.
     private mutating func makeParents(of path: EntryPath, attributes: Attributes) throws {
-        guard let parent = path.parent, names[parent] == nil else { return }
+        guard let parent = path.parent else { return }
+        if let known = names[parent] {
+            guard nodes[known].kind == .directory else {
+                throw Failure(at: "\(path)", "\(parent) stands in the way: it is not a folder")
+            }
+            return
+        }
         try makeParents(of: parent, attributes: attributes)
         name(parent, add(TreeNode(attributes: Attributes(mode: 0o755, mtime: attributes.mtime), kind: .directory)))
     }

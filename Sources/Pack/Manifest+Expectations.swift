@@ -71,8 +71,11 @@ extension Manifest {
         public var passwordLogin: Bool
         /// Whether root may log in, with a key.
         public var rootLogin: Bool
+        /// 1 to 65535.
+        public var port: Int
 
-        public init(passwordLogin: Bool, rootLogin: Bool) {
+        public init(passwordLogin: Bool, rootLogin: Bool, port: Int = 22) {
+            self.port = port
             self.passwordLogin = passwordLogin
             self.rootLogin = rootLogin
         }

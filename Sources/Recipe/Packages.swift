@@ -6,6 +6,9 @@ extension Recipe {
         /// The suites apt may take packages from. After loading never empty.
         public var suites: [String] = []
         public var components = ["main", "non-free-firmware"]
+        /// Base URIs for the board's own apt; nil for those that the packages came from.
+        public var mirror: String?
+        public var securityMirror: String?
         /// Packages as apt names them: `name`, `name=version` or `name/suite`.
         public var install: [String] = []
         /// Whether recommended packages are installed too.
@@ -43,6 +46,9 @@ extension Recipe {
 }
 
 extension Recipe.Packages {
+    private static let uri = Shape<String>.text(
+        "a mirror", pattern: "https?://[!-~]+", expected: "an http: or https: URI without blanks", limit: 1024)
+
     static let name = Shape<String>.text(
         "a package name", pattern: "[a-z0-9][a-z0-9+.-]+",
         expected: "a-z, 0-9, '+', '-' and '.', at least two characters",
@@ -87,6 +93,15 @@ extension Recipe.Packages {
             Key(
                 "keyring", \.keyring, .existing(.file),
                 "The OpenPGP keys that the archive's signatures are checked against."),
+            Key(
+                optional: "mirror", \.mirror, uri, fallback: "the mirror that the packages came from",
+                example: .string("https://mirror.example.org/debian"),
+                "Where the board's own apt finds Debian. Set it when images that are built on different machines must be identical."
+            ),
+            Key(
+                optional: "security_mirror", \.securityMirror, uri, fallback: "the one that the packages came from",
+                example: .string("https://mirror.example.org/debian-security"),
+                "Where the board's own apt finds Debian's security updates."),
         ])
 }
 

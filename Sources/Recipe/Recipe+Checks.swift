@@ -44,7 +44,10 @@ extension Recipe {
         let sudoer = accounts.users.firstIndex { $0.sudo != .no }
         let needs: [(key: String, applies: Bool, packages: [String], otherwise: String)] = [
             ("system.ssh.enable", system.ssh.enable, ["openssh-server"], "write system.ssh.enable: false"),
-            ("system.wifi", system.wifi != nil, ["wpasupplicant", "wireless-regdb"], "leave system.wifi out"),
+            (
+                "system.wifi", system.wifi != nil, ["wpasupplicant", "wireless-regdb", "firmware-brcm80211"],
+                "leave system.wifi out"
+            ),
             ("system.locale", system.locale != "C.UTF-8", ["locales-all"], "write locale: C.UTF-8"),
             ("system.timezone", system.timezone != "UTC", ["tzdata"], "write timezone: UTC"),
             ("accounts.users[\(sudoer ?? 0)].sudo", sudoer != nil, ["sudo"], "write sudo: false"),

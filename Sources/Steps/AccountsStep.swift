@@ -102,7 +102,7 @@ public struct AccountsStep: Step {
             throw Failure(at: "accounts.root", "the tree's /etc/shadow has no root")
         }
         database.shadow.rows[index] = Self.shadowRow(
-            "root", root, lastChange: rootExpires && root != .locked ? 0 : Self.day(epoch),
+            "root", root, hasKeys: !rootKeys.isEmpty, lastChange: rootExpires && root != .locked ? 0 : Self.day(epoch),
             like: database.shadow.rows[index])
         addKeys(rootKeys, home: "root", uid: 0, gid: 0, &layer, epoch: epoch)
     }
@@ -126,7 +126,8 @@ public struct AccountsStep: Step {
         if !database.gshadow.rows.isEmpty { database.gshadow.put([user.name, "!", "", ""]) }
         let row = [user.name, "", "", "0", "99999", "7", "", "", ""]
         let lastChange = user.expires && user.password != .locked ? 0 : Self.day(epoch)
-        database.shadow.put(Self.shadowRow(user.name, user.password, lastChange: lastChange, like: row))
+        database.shadow.put(
+            Self.shadowRow(user.name, user.password, hasKeys: !user.sshKeys.isEmpty, lastChange: lastChange, like: row))
         for group in user.groups + (user.sudo == .none ? [] : ["sudo"]) {
             try database.add(user: user.name, toGroup: group)
         }
@@ -169,12 +170,13 @@ public struct AccountsStep: Step {
 
     /// A shadow(5) row with another password and day of its last change; the rest stays.
     private static func shadowRow(
-        _ name: String, _ password: UserAccount.Password, lastChange: Int64, like row: [String]
+        _ name: String, _ password: UserAccount.Password, hasKeys: Bool, lastChange: Int64, like row: [String]
     ) -> [String] {
         var row = row
         while row.count < 9 { row.append("") }
         switch password {
-        case .locked: row[1] = "!*"
+        // A "!" locks the account for keys too, where sshd does not use PAM (sshd_config(5), UsePAM).
+        case .locked: row[1] = hasKeys ? "*" : "!*"
         case .hash(let hash): row[1] = hash
         }
         row[2] = String(lastChange)

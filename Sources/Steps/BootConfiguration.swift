@@ -38,6 +38,9 @@ public struct BootConfiguration: Sendable, Equatable {
     /// Settings that Debian's hook does not write by itself.
     var customConfig: [String] {
         var lines = ["enable_gic=1", "disable_overscan=1"]
+        // The mini UART on the header's pins takes its clock from the GPU, which must not change then
+        // (Raspberry Pi documentation, "Mini-UART and CPU core frequency"; 360 is the Pi 4's one steady choice).
+        if consoles.contains(where: { $0.hasPrefix("ttyS") }) { lines.append("core_freq=360") }
         if let memoryLimit { lines.append("total_mem=\(memoryLimit)") }
         return lines + extraConfig
     }

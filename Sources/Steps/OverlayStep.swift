@@ -10,7 +10,9 @@ import SystemPackage
 /// Of the host's modes only "may be run" counts, so that a umask or a checkout does not matter: 0755 where the owner
 /// may run it, else 0644; folders 0755.
 public struct OverlayStep: Step {
-    public var name: String { "overlay \(folder.lastComponent?.string ?? "")" }
+    public var name: String { "overlay \(number) \(folder.lastComponent?.string ?? "")" }
+    /// Which of the recipe's overlays it is, from 1.
+    public let number: Int
     public let folder: FilePath
     public let target: EntryPath
     private let entries: [Entry]
@@ -20,8 +22,10 @@ public struct OverlayStep: Step {
     /// - Parameter modes: modes of single paths, relative to the folder, in place of the rule.
     /// - Throws: `Failure` naming what cannot be read, or what no overlay may hold (devices, sockets, fifos).
     public init(
-        folder: FilePath, target: EntryPath, uid: UInt32 = 0, gid: UInt32 = 0, modes: [EntryPath: UInt16] = [:]
+        number: Int = 1, folder: FilePath, target: EntryPath, uid: UInt32 = 0, gid: UInt32 = 0,
+        modes: [EntryPath: UInt16] = [:]
     ) throws {
+        self.number = number
         self.folder = folder
         self.target = target
         var entries = try Self.read(folder, as: target, uid: uid, gid: gid)

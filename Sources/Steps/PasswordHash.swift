@@ -18,8 +18,9 @@ public enum PasswordHash {
 
     /// The `/etc/shadow` form of a password.
     ///
-    /// The salt is derived from the password, the user and the image's seed, so that the same inputs give the same
-    /// image, while two users or two images never share a salt, and nobody who lacks the password can know it.
+    /// The salt must be the same in every build of the same inputs, differ between users and images, and tell nothing of
+    /// the password that costs less to guess than the hash itself. So it is a digest of a first hash, which has a salt
+    /// made of the image's seed and the user's name: each guess costs two hashes.
     ///
     /// - Throws: `Failure` when libcrypt cannot hash it (an empty password, or one longer than 512 bytes).
     public static func make(
@@ -30,11 +31,19 @@ public enum PasswordHash {
                 .usage, at: "accounts: \(user)", "the password cannot be hashed", expected: "1 to 512 bytes",
                 found: "\(password.utf8.count) bytes")
         }
-        let hasher = KeyHasher(purpose: "password salt")
-        hasher.add(seed)
-        hasher.add(user)
-        hasher.add(password)
-        let salt = Array(hasher.finalize().bytes.prefix(16)).map { CChar(bitPattern: $0) }
+        let first = KeyHasher(purpose: "password salt of user and image")
+        first.add(seed)
+        first.add(user)
+        let inner = try hash(password, salt: first.finalize(), user, method)
+        let second = KeyHasher(purpose: "password salt")
+        second.add(inner)
+        return try hash(password, salt: second.finalize(), user, method)
+    }
+
+    private static func hash(
+        _ password: String, salt: SHA256Digest, _ user: String, _ method: Method
+    ) throws -> String {
+        let salt = Array(salt.bytes.prefix(16)).map { CChar(bitPattern: $0) }
         var setting = [CChar](repeating: 0, count: Int(CRYPT_GENSALT_OUTPUT_SIZE))
         guard crypt_gensalt_rn(method.rawValue, 0, salt, CInt(salt.count), &setting, CInt(setting.count)) != nil else {
             throw Failure(at: "accounts: \(user)", "libcrypt does not know the method \(method.rawValue)")

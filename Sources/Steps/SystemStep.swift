@@ -27,7 +27,7 @@ public struct SystemStep: Step {
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let zone = try EntryPath(validating: "usr/share/zoneinfo/\(timezone)")
-        if tree.lookup(zone) != nil {
+        if tree.content(zone) != nil {
             layer.addSymlink("etc/localtime", to: zone.description, .root(0o777, epoch: epoch))
         } else if timezone != "UTC" {
             throw Failure(

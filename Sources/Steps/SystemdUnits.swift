@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import Layers
 
 /// Enables and disables systemd units in a tree, as `systemctl --root=… enable` does (systemd.unit(5), [Install]
@@ -19,7 +20,7 @@ struct SystemdUnits {
         var seen: Set<String> = []
         while let name = pending.popLast() {
             guard seen.insert(name).inserted else { continue }
-            let path = try file(of: name, place: place)
+            let (path, name) = try real(file(of: name, place: place), name)
             let install = try installSection(path)
             guard !install.isEmpty else {
                 throw Failure(.usage, at: place, "the unit \(name) has no [Install] section, so it cannot be enabled")
@@ -28,10 +29,11 @@ struct SystemdUnits {
                 let words = value.split(separator: " ").map(String.init)
                 switch key {
                 case "WantedBy":
-                    for target in words { link(name, to: path, from: "\(target).wants/\(name)", epoch, &layer) }
+                    for target in words { try link(name, to: path, from: "\(target).wants/\(name)", epoch, &layer) }
                 case "RequiredBy":
-                    for target in words { link(name, to: path, from: "\(target).requires/\(name)", epoch, &layer) }
-                case "Alias": for alias in words { link(name, to: path, from: alias, epoch, &layer) }
+                    for target in words { try link(name, to: path, from: "\(target).requires/\(name)", epoch, &layer) }
+                case "Alias":
+                    for alias in words { try link(name, to: path, from: alias, epoch, &layer) }
                 case "Also": pending += words
                 default: break
                 }
@@ -42,8 +44,8 @@ struct SystemdUnits {
     /// Takes away the links that enable a unit.
     ///
     /// - Throws: `Failure` when the tree has no such unit.
-    func disable(_ unit: String, for place: String, in layer: inout Layer) throws {
-        _ = try file(of: unit, place: place)
+    func disable(_ alias: String, for place: String, in layer: inout Layer) throws {
+        let (_, unit) = real(try file(of: alias, place: place), alias)
         let root: EntryPath = "etc/systemd/system"
         for folder in [root] + tree.children(of: root) where tree[folder]?.kind == .directory {
             for path in tree.children(of: folder) {
@@ -56,10 +58,17 @@ struct SystemdUnits {
         }
     }
 
-    private func link(_ unit: String, to path: EntryPath, from name: String, _ epoch: Int64, _ layer: inout Layer) {
-        layer.addSymlink(
-            EntryPath(stringLiteral: "etc/systemd/system/\(name)"), to: path.description,
-            .root(0o777, epoch: epoch))
+    private func link(
+        _ unit: String, to path: EntryPath, from name: String, _ epoch: Int64, _ layer: inout Layer
+    ) throws {
+        let place = try EntryPath(validating: "etc/systemd/system/\(name)")
+        if place != path { layer.addSymlink(place, to: path.description, .root(0o777, epoch: epoch)) }
+    }
+
+    /// The unit behind an alias: its file and its own name. An instance keeps its name.
+    private func real(_ path: EntryPath, _ name: String) -> (path: EntryPath, name: String) {
+        guard case .symlink = tree[path]?.kind, let target = tree.resolve(path) else { return (path, name) }
+        return (target, String(decoding: target.name, as: UTF8.self))
     }
 
     /// The unit's file; an instance's is its template's.
@@ -84,10 +93,12 @@ struct SystemdUnits {
         var pairs: [(String, String)] = []
         var inside = false
         for line in try ContentReader().text(of: content, limit: 1 << 20).split(separator: "\n") {
+            let line = line.trimmingCharacters(in: .whitespaces)
             if line.hasPrefix("[") {
                 inside = line == "[Install]"
             } else if inside, let equals = line.firstIndex(of: "="), !line.hasPrefix("#") {
-                pairs.append((String(line[..<equals]), String(line[line.index(after: equals)...])))
+                let value = line[line.index(after: equals)...].trimmingCharacters(in: .whitespaces)
+                pairs.append((line[..<equals].trimmingCharacters(in: .whitespaces), value))
             }
         }
         return pairs

@@ -34,18 +34,34 @@ public final class TemporaryFolder: Sendable {
 
     /// Removes the folders that processes which no longer live have left in `root`.
     public static func removeAbandoned(in root: FilePath) {
+        removeDead(in: root) { $0 }
+    }
+
+    /// Removes what bears the id of a process that no longer lives: `NAME.PID.N`, once `strip` has cut a name to that.
+    fileprivate static func removeDead(in root: FilePath, _ strip: (Substring) -> Substring?) {
         guard let folder = opendir(root.string) else { return }
         defer { closedir(folder) }
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            let parts = name.split(separator: ".")
+            guard let stripped = strip(name[...]) else { continue }
+            let parts = stripped.split(separator: ".")
             guard parts.count >= 3, let pid = Int32(parts[parts.count - 2]), pid > 0 else { continue }
             if kill(pid, 0) != 0, errno == ESRCH { removeTree(root.appending(name)) }
         }
     }
 }
+
+/// Removes the partial files (``writeAtomically(to:mode:_:)``) that processes which no longer live have left in a folder.
+public func removeAbandonedPartials(in folder: FilePath) {
+    TemporaryFolder.removeDead(in: folder) { name in
+        name.hasPrefix(".") && name.hasSuffix(".partial") ? name.dropLast(".partial".count) : nil
+    }
+}
+
+/// Makes a folder its owner's alone (mode 0700); one that belongs to somebody else stays as it is.
+public func restrictToOwner(_ folder: FilePath) { chmod(folder.string, 0o700) }
 
 /// Removes a file or a folder with all in it; what is not there is no error. Symbolic links are not followed.
 public func removeTree(_ path: FilePath) {

@@ -40,6 +40,8 @@ extension ToolRunner {
         }
         let teardown = [TeardownStep.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
         var options = PlatformOptions()
+        // A group of its own: a Ctrl-C at the terminal reaches this process alone, which ends the program in order.
+        options.processGroupID = 0
         options.teardownSequence = teardown
         let variables = Dictionary(
             uniqueKeysWithValues: fullEnvironment.map { (Environment.Key(stringLiteral: $0), $1) })

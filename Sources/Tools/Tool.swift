@@ -72,6 +72,8 @@ public struct ToolRunner: Sendable {
                 next: "make setup (or: sudo apt-get install \(tool.package))")
         }
         var options = PlatformOptions()
+        // A group of its own: a Ctrl-C at the terminal reaches this process alone, which ends the program in order.
+        options.processGroupID = 0
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
         let variables = Dictionary(
             uniqueKeysWithValues: fullEnvironment.map { (Environment.Key(stringLiteral: $0), $1) })

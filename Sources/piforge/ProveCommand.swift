@@ -62,7 +62,7 @@ struct ProveCommand: AsyncParsableCommand {
         let chosen = options
         let report = try await interruptible { try await Prover.run(chosen, progress: progress) }
         if shared.json {
-            print(jsonLine(report), terminator: "")
+            print(jsonLine(report.rendered), terminator: "")
         } else {
             print(report.table, terminator: "")
         }

@@ -30,7 +30,8 @@ import Testing
         #expect(
             config == [
                 "arm_64bit=1", "enable_uart=1", "upstream_kernel=1", "kernel=vmlinuz-6.12.1-arm64",
-                "initramfs initrd.img-6.12.1-arm64", "enable_gic=1", "disable_overscan=1", "total_mem=1024",
+                "initramfs initrd.img-6.12.1-arm64", "enable_gic=1", "disable_overscan=1", "core_freq=360",
+                "total_mem=1024",
                 "dtparam=audio=off",
             ])
     }
@@ -40,7 +41,7 @@ import Testing
         let result = try tree.with(step.apply(to: tree, epoch: epoch))
         #expect(
             try result.text("etc/default/raspi-firmware-custom")
-                == "enable_gic=1\ndisable_overscan=1\ntotal_mem=1024\ndtparam=audio=off\n")
+                == "enable_gic=1\ndisable_overscan=1\ncore_freq=360\ntotal_mem=1024\ndtparam=audio=off\n")
         #expect(
             try result.text("etc/default/raspi-extra-cmdline")
                 == "mem=1024M quiet\n")

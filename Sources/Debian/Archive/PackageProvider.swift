@@ -176,7 +176,11 @@ public struct PackageProvider: Sendable {
     private func fetchLocked(_ packages: [LockedPackage], _ options: PackageOptions) async throws -> [LockedPackage] {
         let absent = try await absent(packages)
         if absent.isEmpty { return [] }
-        if options.offline { throw notStored(absent) }
+        if options.offline {
+            // Packages that an earlier run chose in the place of lost ones may be there, with the indices they came from.
+            if options.lock == .require { throw notStored(absent) }
+            return absent
+        }
         let gone = try await fetch(absent, from: try mirrors(), offline: false)
         if gone.isEmpty { return [] }
         return try await fetchFromSnapshot(gone)

@@ -27,7 +27,7 @@ public struct Ext4Options: Sendable, Equatable {
 
     public init(
         size: UInt64, label: String, uuid: String, hashSeed: String, epoch: Int64, inodeCount: UInt64? = nil,
-        reservedPercent: Int = 1, journalSize: UInt64? = nil, sizeKey: String = "disk.root.size"
+        reservedPercent: Int = 1, journalSize: UInt64? = nil, sizeKey: String = "disk.root_size"
     ) {
         self.size = size
         self.label = label

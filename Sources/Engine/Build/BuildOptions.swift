@@ -71,7 +71,7 @@ public struct BuildResult: Sendable, Codable {
         var lines = ["\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"]
         lines.append("  sha256 \(sha256)\(upToDate ? "  (nothing has changed)" : "")")
         for password in generatedPasswords {
-            lines.append("  password  \(password)  (to be changed at the first login)")
+            lines.append("  password  \(password)")
         }
         if let credentials { lines.append("  passwords are kept in \(credentials)") }
         lines.append("next: piforge prove \(image)")

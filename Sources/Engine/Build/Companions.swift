@@ -2,6 +2,7 @@ import Debian
 import Digests
 import Pack
 import Recipe
+import Steps
 import Storage
 import SystemPackage
 
@@ -27,14 +28,16 @@ extension ImageBuilder {
             ChecksumList.Entry(name: image.file, digest: image.sha256),
             ChecksumList.Entry(name: manifestName, digest: .of(bytes)),
         ]).write(to: options.output.appending("\(recipe.name).SHA256SUMS"))
-        if !inputs.secrets.credentials.passwords.isEmpty { try inputs.secrets.credentials.write(to: credentialsPath) }
     }
 
     /// What went in besides the packages. Secrets stand for themselves in the accounts' step; their digests do not
     /// belong in a file that is published.
     private func inputRecords(_ inputs: Inputs, _ packages: ProvidedPackages) -> [Manifest.Input] {
         var records = [Manifest.Input(name: "package lock", kind: "lock", sha256: .of(packages.lock.text))]
-        for step in inputs.overlaySteps {
+        if let bytes = try? readFile(recipe.packages.keyring.path) {
+            records.append(Manifest.Input(name: recipe.packages.keyring.written, kind: "keyring", sha256: .of(bytes)))
+        }
+        for step in inputs.systemSteps + inputs.overlaySteps where step is OverlayStep || step is FirstBootStep {
             for input in step.inputs {
                 guard let digest = SHA256Digest(hex: input.value) else { continue }
                 records.append(Manifest.Input(name: input.name, kind: "overlay", sha256: digest))
@@ -93,7 +96,8 @@ extension ImageBuilder {
             docker: packages.lock.packages.contains { $0.name == "docker.io" },
             ssh: ssh.enable
                 ? Manifest.SSH(
-                    passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty) : nil,
+                    passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty, port: ssh.port)
+                : nil,
             serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow)
     }
 }

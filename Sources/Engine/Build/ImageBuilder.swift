@@ -34,6 +34,10 @@ public struct ImageBuilder: Sendable {
         var systemSteps: [any Step]
         var overlaySteps: [any Step]
         var secrets: Secrets
+        /// Base URIs of the archives, for the board's own apt.
+        var mirrors: DebianMirrors
+        /// The host's programs whose versions shape bytes.
+        var tools: [StepInput]
     }
 
     var imagePath: FilePath { options.output.appending("\(recipe.name).img.xz") }
@@ -44,7 +48,7 @@ public struct ImageBuilder: Sendable {
 
     /// What a build would run, what is cached, and why the rest runs. Resolves packages where there is no lock.
     public func plan() async throws -> [PlanRow] {
-        let inputs = try inputs()
+        let inputs = try await inputs()
         let lock: PackageLock
         if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
             lock = known
@@ -65,7 +69,7 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Returns: how many packages the build will use.
     public func fetch() async throws -> Int {
-        let inputs = try inputs()
+        let inputs = try await inputs()
         let packages = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions)
         try await report(packages)
         return packages.files.count
@@ -75,14 +79,16 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Throws: `Failure` with what stopped it; `CancellationError`. Nothing is left then but what the cache may keep.
     public func build() async throws -> BuildResult {
-        let inputs = try inputs()
-        try checkSpace(needed: 2 << 30, at: cache.root)
+        let inputs = try await inputs()
+        if inputs.lock == nil || !exists(imagePath) { try checkSpace(needed: 2 << 30, at: cache.root) }
         let packages = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions)
         try await report(packages)
         let plan = plan(inputs, packages.lock)
         if let result = try upToDate(plan, inputs, packages) { return result }
 
+        try await checkTools()
         try checkSpace(needed: estimatedSpace(packages), at: cache.root)
+        try checkSpace(needed: estimatedSpace(packages) / 6, at: options.output)
         let work = try TemporaryFolder(in: cache.work, name: recipe.name)
         let system = try await systemTree(inputs, packages, plan, work: work.path)
         let disk = try await disk(system.tree, work: work.path)
@@ -90,7 +96,16 @@ public struct ImageBuilder: Sendable {
             preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes))
         progress.report(.started(step: "pack", detail: "\(megabytes(disk.image.size))"))
         let writer = XZWriter(settings: settings, workers: options.jobs, cache: try BlockCache(folder: cache.blocks))
-        let summary = try await writer.write(disk.image, to: imagePath, progress: progress, step: "pack")
+        // Before the image: an image whose password nobody knows must never be.
+        let isNew = !exists(credentialsPath)
+        if !inputs.secrets.credentials.passwords.isEmpty { try inputs.secrets.credentials.write(to: credentialsPath) }
+        let summary: XZSummary
+        do {
+            summary = try await writer.write(disk.image, to: imagePath, progress: progress, step: "pack")
+        } catch {
+            if isNew { removeTree(credentialsPath) }
+            throw error
+        }
         progress.report(
             .finished(
                 step: "pack",
@@ -99,6 +114,7 @@ public struct ImageBuilder: Sendable {
         try writeCompanions(
             inputs, packages, disk, system, Manifest.Image(file: imageName, summary: summary, settings: settings))
         try PlanRecord(plan, image: summary.digest).write(to: recordPath)
+        withExtendedLifetime(work) {}
         return result(
             size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs, packages,
             upToDate: false, slowest: system.slowest)
@@ -108,7 +124,7 @@ public struct ImageBuilder: Sendable {
 
     // MARK: Inputs
 
-    private func inputs() throws -> Inputs {
+    private func inputs() async throws -> Inputs {
         var secrets = Secrets(
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let sources = try ArchiveSource.suites(
@@ -123,7 +139,20 @@ public struct ImageBuilder: Sendable {
         let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
-            secrets: secrets)
+            secrets: secrets, mirrors: try boardMirrors(), tools: try await toolInputs())
+    }
+
+    /// The recipe's mirrors, else those that the packages come from.
+    private func boardMirrors() throws -> DebianMirrors {
+        let debian = recipe.packages.mirror ?? options.mirror
+        let security = recipe.packages.securityMirror ?? options.securityMirror
+        return try HostMirror.find(debian: debian, security: security)
+    }
+
+    private func toolInputs() async throws -> [StepInput] {
+        let shaping: Set = ["apt-get", "mke2fs", "mkfs.fat", "mcopy", "depmod", "openssl"]
+        return try await Doctor.examine(for: .build).filter { shaping.contains($0.name) }
+            .map { StepInput("tool \($0.name)", $0.version ?? "unknown") }
     }
 
     private var packageOptions: PackageOptions {
@@ -169,6 +198,8 @@ public struct ImageBuilder: Sendable {
         let manifestPath = options.output.appending("\(recipe.name).manifest.json")
         guard plan.steps.allSatisfy({ record.reason(for: $0, in: plan) == nil }), exists(imagePath),
             let manifest = try? Manifest.read(manifestPath), manifest.image.sha256 == record.image,
+            let sums = try? ChecksumList.read(options.output.appending("\(recipe.name).SHA256SUMS")),
+            sums[imageName] == record.image, sums["\(recipe.name).manifest.json"] != nil,
             try DownloadStore.digest(of: imagePath) == record.image
         else { return nil }
         return result(
@@ -183,8 +214,26 @@ public struct ImageBuilder: Sendable {
         BuildResult(
             image: imagePath.string, size: size, sha256: digest.hex, uncompressedSize: uncompressed,
             packages: packages.lock.packages.count, upToDate: upToDate, slowestPackages: slowest,
-            generatedPasswords: inputs.secrets.generated.map { "\($0.user): \($0.password)" },
+            generatedPasswords: inputs.secrets.generated.map { made in
+                let expires =
+                    recipe.accounts.users.first { $0.name == made.user }?.expire ?? recipe.accounts.root.expire
+                return "\(made.user): \(made.password)\(expires ? "  (to be changed at the first login)" : "")"
+            },
             credentials: inputs.secrets.credentials.passwords.isEmpty ? nil : credentialsPath.string)
+    }
+
+    // MARK: Tools
+
+    /// Names every program that is missing or too old, before any of them is needed.
+    private func checkTools() async throws {
+        let problems = try await Doctor.examine(for: .build).filter { $0.problem != nil }
+        guard !problems.isEmpty else { return }
+        throw FailureList(
+            problems.map {
+                Failure(
+                    at: $0.name, "the program is \($0.problem ?? "missing"); it is needed to \($0.purpose)",
+                    next: $0.next)
+            })
     }
 
     // MARK: Room

@@ -8,7 +8,7 @@ extension Recipe {
     var ownPackages: [String] {
         var names = [
             "systemd-sysv", "udev", "dbus", "kmod", "passwd", "login", "netbase", "busybox-static", "e2fsprogs",
-            "dosfstools", firmware.package,
+            "dosfstools", "systemd-resolved", firmware.package,
         ]
         if case .package(let name) = kernel { names.append(name) }
         if disk.grow { names.append("fdisk") }
@@ -21,7 +21,8 @@ extension Recipe {
     /// - Throws: `Failure` for a secret that is missing.
     func systemSteps(secrets: inout Secrets) throws -> [any Step] {
         [
-            FirstBootStep(grows: disk.grow, makesHostKeys: system.ssh.enable), FileSystemTableStep(),
+            FirstBootStep(grows: disk.grow, makesHostKeys: packages.installNames.contains("openssh-server")),
+            FileSystemTableStep(),
             SystemStep(hostname: system.hostname, timezone: system.timezone, locale: system.locale),
             NetworkStep(wireless: try secrets.wireless()),
             SSHStep(
@@ -44,11 +45,12 @@ extension Recipe {
     ///
     /// - Throws: `Failure` for one that cannot be read.
     func overlaySteps() throws -> [any Step] {
-        try overlays.map { overlay in
+        try overlays.enumerated().map { index, overlay in
             var modes: [EntryPath: UInt16] = [:]
             for mode in overlay.modes { modes[try EntryPath(validating: mode.path)] = mode.mode }
             return try OverlayStep(
-                folder: overlay.folder.path, target: EntryPath(validating: overlay.to), uid: overlay.owner.uid,
+                number: index + 1, folder: overlay.folder.path, target: EntryPath(validating: overlay.to),
+                uid: overlay.owner.uid,
                 gid: overlay.owner.gid, modes: modes)
         }
     }

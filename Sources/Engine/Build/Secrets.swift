@@ -19,7 +19,11 @@ struct Secrets {
     init(_ recipe: Recipe, environment: [String: String], credentials: Credentials) {
         self.recipe = recipe
         self.environment = environment
-        self.credentials = credentials
+        // A password that is no longer made up here must not be taken for the account's.
+        let made =
+            recipe.accounts.users.filter { $0.password == .generate }.map(\.name)
+            + (recipe.accounts.root.password == .generate ? ["root"] : [])
+        self.credentials = Credentials(passwords: credentials.passwords.filter { made.contains($0.key) })
     }
 
     /// The form a password has in the image; a password that is to be made up and is not yet is made up now.
@@ -71,7 +75,11 @@ struct Secrets {
     }
 
     private static func firstLine(of path: FilePath, for place: String) throws -> String {
-        let text = String(decoding: try readFile(path, limit: 1 << 16), as: UTF8.self)
+        guard let text = String(validating: try readFile(path, limit: 1 << 16), as: UTF8.self), !text.contains("\0")
+        else {
+            throw Failure(
+                .usage, at: place, "the file \(path) is not UTF-8 text", expected: "the secret on its first line")
+        }
         guard let line = text.split(whereSeparator: \.isNewline).first else {
             throw Failure(.usage, at: place, "the file \(path) is empty", expected: "the secret on its first line")
         }

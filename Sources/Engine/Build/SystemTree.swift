@@ -46,14 +46,14 @@ extension ImageBuilder {
         try Task.checkCancellation()
 
         let release = try KernelRelease.find(in: tree)
-        try tree.apply(try await moduleIndex(release, tree, work: work))
+        try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
         let (configured, report) = try await configure(placed, diverting, packages, tree, release, work: work)
         try tree.apply(configured)
         try tree.apply(try initramfs(release, tree))
 
         let step = "system"
         progress.report(.started(step: step, detail: recipe.system.hostname))
-        for part in inputs.systemSteps + [recipe.bootStep(release: release.name)] + inputs.overlaySteps {
+        for part in steps(inputs, packages.lock, release: release.name) {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             try tree.apply(part.apply(to: tree, epoch: recipe.epoch))
         }
@@ -65,9 +65,12 @@ extension ImageBuilder {
     }
 
     /// depmod's indexes, by the modules they index.
-    private func moduleIndex(_ release: KernelRelease, _ tree: Tree, work: FilePath) async throws -> Layer {
+    private func moduleIndex(
+        _ release: KernelRelease, _ tree: Tree, _ versions: [StepInput], work: FilePath
+    ) async throws -> Layer {
         let hasher = KeyHasher(purpose: "module index")
         hasher.add(Plan.formatVersion)
+        for version in versions { hasher.add(version.value) }
         hasher.add(release.name)
         hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
         let key = hasher.finalize()
@@ -84,6 +87,8 @@ extension ImageBuilder {
         let hasher = KeyHasher(purpose: "initramfs")
         hasher.add(Plan.formatVersion)
         hasher.add(BootInitramfs.rulesDigest)
+        hasher.add(release.name)
+        hasher.add(release.config.flatMap { tree.content($0) }?.digest ?? .of(""))
         hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
         hasher.add(tree.content("usr/bin/busybox")?.digest ?? .of(""))
         hasher.add(recipe.epoch)
@@ -115,6 +120,7 @@ extension ImageBuilder {
         var request = ConfigureRequest(
             tree: tree, packages: placed.map { named($0.package) }, kernel: try GuestKernel(release, in: tree),
             busybox: busybox, epoch: recipe.epoch)
+        request.freeSpace = max(1 << 30, recipe.disk.freeSpace.bytes)
         request.archives = diverting.compactMap { package in
             guard let file = packages.files.first(where: { $0.package.name == package.name }) else { return nil }
             return ConfigureRequest.Archive(
@@ -127,7 +133,7 @@ extension ImageBuilder {
         let (layer, report) = try await MicroVM.configure(
             request, store: cache.layers, work: work, log: log, progress: progress)
         if let report {
-            let slowest = report.packages.prefix(3).map { "\($0.package) \(($0.seconds * 10).rounded() / 10) s" }
+            let slowest = report.packages.prefix(10).map { "\($0.package) \(($0.seconds * 10).rounded() / 10) s" }
             progress.report(
                 .note(step: "configure", text: "slowest: \(slowest.joined(separator: ", ")); console in \(log)"))
         }

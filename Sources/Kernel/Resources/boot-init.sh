@@ -50,7 +50,8 @@ for word in $(cat /proc/cmdline); do
         root=*) root=$value ;;
         rootfstype=*) types=$(echo "$value" | tr , ' ') ;;
         rootflags=*) flags=,$value ;;
-        ro | rw) access=$word ;;
+        # rw is what systemd makes of it, once the file system is checked.
+        ro | rw) ;;
         init=*) init=$value ;;
         quiet) quiet=yes ;;
         panic=*) panic=$value ;;

@@ -27,12 +27,15 @@ extension ProofBench {
         machine.commandLine = commandLine.text
         machine.drives = [.init(try disk(.virt), format: .qcow2, bus: .virtio)]
         let expectsSSH = image.manifest.map { $0.expectations.ssh != nil } ?? true
-        machine.network = .user(guestPorts: [22], restricted: true)
+        machine.network = .user(guestPorts: [sshPort], restricted: true)
         _ = try await start(.virt, machine) { running, console -> Bool? in
             try await checkVirt(running, console, expectsSSH, memory << 20, otherMachineID)
             return true
         }
     }
+
+    /// The port that the image's SSH server listens on.
+    private var sshPort: UInt16 { UInt16(clamping: image.manifest?.expectations.ssh?.port ?? 22) }
 
     private func checkVirt(
         _ running: RunningMachine, _ console: SerialConsole, _ expectsSSH: Bool, _ memory: Int,
@@ -88,7 +91,7 @@ extension ProofBench {
         }
         guard let key else { return nil }
         let client = SSHClient(
-            user: login.user, password: session.password, port: try await running.hostPort(forGuest: 22), key: key,
+            user: login.user, password: session.password, port: try await running.hostPort(forGuest: sshPort), key: key,
             folder: folder, machine: "virt", tools: tools)
         let entered = try await recorder.row(
             "virt", "SSH login with a key", expected: login.user, console: console

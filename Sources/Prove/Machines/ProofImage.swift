@@ -69,7 +69,12 @@ public struct ProofImage: Sendable {
         _ progress: any ProgressReporter
     ) async throws -> FilePath {
         let raw = cache.appending("proof").appending("\(digest.hex).img")
-        if !exists(raw) {
+        // What an earlier proof unpacked is used again only when it is what the manifest promises.
+        let promised = manifest?.image.uncompressedSHA256
+        var isWhole = false
+        if let promised, exists(raw) { isWhole = try await fileDigest(raw) == promised }
+        if !isWhole {
+            removeTree(raw)
             let file = try XZFile(path)
             // What it unpacks to is checked block by block as it is unpacked.
             try await file.unpack(to: raw, limit: largestDisk, workers: 2, progress: progress, step: "prove")

@@ -54,7 +54,9 @@ public struct ProofReport: Codable, Sendable, Equatable {
         }
     }
 
-    /// The report with its verdict beside it.
+    /// The report with its verdict, as it is written for programs.
+    public var rendered: some Encodable { Rendered(report: self) }
+
     private struct Rendered: Encodable {
         let report: ProofReport
         private enum Key: String, CodingKey { case passed }
