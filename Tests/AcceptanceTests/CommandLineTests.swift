@@ -14,9 +14,9 @@ import Testing
     @Test(arguments: [
         (
             "kernal: {package: x}\n", 2,
-            "bad.yaml:4: kernal: unknown key. Did you mean 'kernel'?"
+            "bad.yaml:4: kernal: unknown key 'kernal'. Did you mean 'kernel'?"
         ),
-        ("system: [\n", 2, "bad.yaml:"), ("base: {debian: trixie}\n", 2, "bad.yaml:4: base: "),
+        ("system: [\n", 2, "bad.yaml:"), ("base: {debian: trixie}\n", 2, "bad.yaml:4: the key 'base' is there twice"),
         (
             "system: {ssh: {enable: false}}\naccounts: {users: [{name: pi, password: raspberry}]}\n", 2,
             "bad.yaml:5: accounts.users[0].password: "
@@ -27,7 +27,7 @@ import Testing
         try writeAtomically(to: folder.path.appending("bad.yaml"), bytes: Array((Self.recipe + text).utf8))
         let outcome = try Program.piforge(["recipe", "check", "bad.yaml"], directory: folder.path)
         #expect(outcome.status == status)
-        #expect(outcome.errors.hasPrefix("piforge: \(message)"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("piforge: \(message)"), "\(outcome.errors)")
         let build = try Program.piforge(["build", "bad.yaml", "--cache", "cache"], directory: folder.path)
         #expect(build.status == status)
         #expect(files(below: folder.path) == ["bad.yaml"])

@@ -165,7 +165,7 @@ import Tools
                 \(image.string): the tree does not fit into the file system
                   expected: at least 52 MiB
                   found:    32 MiB
-                  next:     set disk.root.size to 52M or more
+                  next:     set disk.root_size to 52M or more
                 """)
         #expect(try await names(in: folder.path) == [])
         try await Ext4.write(tree, to: image, ext4Options(size: 52 << 20), tools: ToolRunner())

@@ -38,7 +38,7 @@ private let depmodTime = Timestamp(seconds: 86_400)
         guard case .file(let image, 0) = kernel.source else { return #expect(Bool(false), "the kernel is no file") }
         let console = try await boot(image, initrd, disk, "root=PARTUUID=1A2B3C4D-02 rw panic=-1")
         #expect(console.contains("initramfs: /dev/vda2 is the root, starting /sbin/init"))
-        #expect(console.contains("THE ROOT'S INIT RUNS: /dev/vda2 / ext4 rw,relatime"))
+        #expect(console.contains("THE ROOT'S INIT RUNS: /dev/vda2 / ext4 ro,relatime"))
     }
 
     /// An MBR disk whose second partition is an ext4 with a static busybox and an init that says so and powers off.

@@ -98,7 +98,7 @@ import Testing
                 [
                     "accounts.users=[{name: pi, password: {hash: '\(hash)'}}]",
                     "system.wifi={country: DE, ssid: home, passphrase: {psk: '\(key)'}}",
-                    "packages.install=[openssh-server, wpasupplicant, wireless-regdb]",
+                    "packages.install=[openssh-server, wpasupplicant, wireless-regdb, firmware-brcm80211]",
                 ]
             ).canonical
         }

@@ -120,8 +120,12 @@ public struct PackageProvider: Sendable {
                 expected: "each of them in the store, on the mirror or in the snapshot archive", found: list(missing),
                 next: "renew the lock: piforge build --update-lock")
         }
-        return try await replace(
-            lock, request, options, why: "\(count(missing)) of the lock file can no longer be had: \(list(missing))")
+        let why = "\(count(missing)) of the lock file can no longer be had: \(list(missing))"
+        guard options.offline else { return try await replace(lock, request, options, why: why) }
+        do { return try await replace(lock, request, options, why: why) } catch is Failure {
+            // Without indices there is nothing to choose from, and what is missing is the better news.
+            throw notStored(missing)
+        }
     }
 
     private func replace(_ lock: PackageLock, _ request: PackageRequest, _ options: PackageOptions, why: String)
