@@ -22,8 +22,14 @@ final class CurlMulti: @unchecked Sendable {
     }
 
     deinit {
-        for transfer in transfers.values { curl_multi_remove_handle(handle, transfer.handle) }
+        abandon()
         curl_multi_cleanup(handle)
+    }
+
+    /// Drops the transfers that are still under way, and with them their partial files.
+    func abandon() {
+        for transfer in transfers.values { curl_multi_remove_handle(handle, transfer.handle) }
+        transfers.removeAll()
     }
 
     /// How many transfers are under way.

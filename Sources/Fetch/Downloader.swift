@@ -121,15 +121,17 @@ public struct Downloader: Sendable {
                 Thread.detachNewThread {
                     let batch = DownloadBatch(
                         requests, store: store, options: options, multi: multi, memoryLimit: memoryLimit)
-                    continuation.resume(
-                        with: Result {
-                            try batch.run(isCancelled: { cancelled.isSet }) { bytes in
-                                progress.report(
-                                    .advanced(
-                                        step: step, completed: bytes, total: total, unit: .bytes,
-                                        detail: "\(requests.count) files"))
-                            }
-                        })
+                    let result = Result {
+                        try batch.run(isCancelled: { cancelled.isSet }) { bytes in
+                            progress.report(
+                                .advanced(
+                                    step: step, completed: bytes, total: total, unit: .bytes,
+                                    detail: "\(requests.count) files"))
+                        }
+                    }
+                    // Before the caller goes on: it must find nothing left of what was broken off.
+                    multi.abandon()
+                    continuation.resume(with: result)
                 }
             }
         } onCancel: {
