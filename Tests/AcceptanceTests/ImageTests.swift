@@ -22,8 +22,11 @@ import Testing
 
     init() throws {
         root = try Self.folder.withLock { folder in
-            let made = try folder ?? TemporaryFolder(in: "/var/tmp", name: "piforge-acceptance")
+            if let folder { return folder.path }
+            let made = try TemporaryFolder(in: "/var/tmp", name: "piforge-acceptance")
             folder = made
+            // What a static holds is not released when a process ends.
+            atexit { ImageTests.folder.withLock { $0 = nil } }
             // The folder is entered by the user without privileges, too.
             chmod(made.path.string, 0o755)
             return made.path
