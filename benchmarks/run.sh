@@ -61,6 +61,10 @@ if "$piforge" verify --help >/dev/null 2>&1; then
 fi
 
 if [ "${BASELINE:-yes}" = yes ]; then
+    if [ "$(id -u)" = 0 ] && [ ! -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
+        [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || true
+        update-binfmts --enable qemu-aarch64 || true
+    fi
     if [ "$(id -u)" != 0 ]; then
         say "the baseline needs root (mmdebstrap keeps owners only then); passing it over: sudo -E benchmarks/run.sh"
     elif [ ! -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
