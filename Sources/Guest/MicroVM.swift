@@ -64,11 +64,8 @@ public enum MicroVM {
         if request.standIns.contains(.updateCACertificates) {
             try await CertificateStore.add(to: &layer, over: request.tree, epoch: request.epoch, work: folder.path)
         }
-        let result = layer
-        let stored = try store.layer(key, name: layerName) { writer in
-            for path in result.whiteouts { writer.addWhiteout(path) }
-            for entry in result.entries { try writer.add(entry) }
-        }
+        layer.name = layerName
+        let stored = try store.store(layer, as: key)
         withExtendedLifetime(folder) {}
         progress.report(.finished(step: step, detail: "\(stored.entries.count) changes", cached: false))
         return (stored, report)
