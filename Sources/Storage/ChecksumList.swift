@@ -1,6 +1,5 @@
 import Diagnostics
 import Digests
-import Storage
 import SystemPackage
 
 /// A `NAME.SHA256SUMS` file: the digests of files in its own folder, as `sha256sum -c` reads them (coreutils manual, section 6.5).
@@ -87,7 +86,7 @@ public struct ChecksumList: Sendable, Equatable {
 }
 
 /// Whether a name stays in its folder and needs no escapes: no slash, no backslash, no control character, not `.` or `..`.
-func isPlainFileName(_ name: String) -> Bool {
+public func isPlainFileName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".."
         && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "/" && $0 != "\\" }
 }
