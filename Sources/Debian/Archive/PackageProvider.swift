@@ -47,16 +47,14 @@ public struct ProvidedPackages: Sendable {
     /// Each package with its .deb in the store, in the lock's order (by name).
     public let files: [(package: LockedPackage, path: FilePath)]
     /// The lock that was used; to be written by the caller unless ``origin`` is `locked`.
-    public let lock: PackageLock
+    public var lock: PackageLock
     public let origin: Origin
-    /// The names of installed packages that the solution removes; only with a dpkg status in the request.
-    public let removed: [String]
 }
 
 /// Decides which packages go in, proves where they come from, and gets them.
 public struct PackageProvider: Sendable {
     private let downloader: Downloader
-    private let mirrors: @Sendable () throws -> DebianMirrors
+    private let mirrors: @Sendable () throws -> ArchiveMirrors
     private let snapshot: SnapshotArchive
     private let folder: FilePath
     private let tools: ToolRunner
@@ -71,7 +69,7 @@ public struct PackageProvider: Sendable {
     public init(
         downloader: Downloader, folder: FilePath, snapshot: SnapshotArchive = SnapshotArchive(),
         tools: ToolRunner = ToolRunner(), progress: any ProgressReporter = SilentProgress(),
-        mirrors: @escaping @Sendable () throws -> DebianMirrors
+        mirrors: @escaping @Sendable () throws -> ArchiveMirrors
     ) {
         self.downloader = downloader
         self.folder = folder
@@ -112,7 +110,7 @@ public struct PackageProvider: Sendable {
 
         let missing = try await fetchLocked(lock.packages, options)
         if missing.isEmpty {
-            return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: .locked, removed: [])
+            return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: .locked)
         }
         if options.lock == .require {
             throw Failure(
@@ -161,9 +159,8 @@ public struct PackageProvider: Sendable {
         guard outcome.isEmpty else {
             throw options.offline ? notStored(outcome) : dropped(outcome)
         }
-        let lock = PackageLock(request: request.digest, packages: solution.packages)
-        return ProvidedPackages(
-            files: try storedFiles(lock.packages), lock: lock, origin: origin(lock), removed: solution.removed)
+        let lock = PackageLock(request: request.digest, packages: solution.packages, removed: solution.removed)
+        return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: origin(lock))
     }
 
     private func dropped(_ packages: [LockedPackage]) -> Failure {
@@ -191,7 +188,7 @@ public struct PackageProvider: Sendable {
     }
 
     /// - Returns: the packages that no mirror has (offline: that the store lacks).
-    private func fetch(_ packages: [LockedPackage], from mirrors: DebianMirrors, offline: Bool) async throws
+    private func fetch(_ packages: [LockedPackage], from mirrors: ArchiveMirrors, offline: Bool) async throws
         -> [LockedPackage]
     {
         let absent = try await absent(packages)

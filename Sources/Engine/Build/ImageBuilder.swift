@@ -35,7 +35,7 @@ public struct ImageBuilder: Sendable {
         var overlaySteps: [any Step]
         var secrets: Secrets
         /// Base URIs of the archives, for the board's own apt.
-        var mirrors: DebianMirrors
+        var mirrors: ArchiveMirrors
         /// The host's programs whose versions shape bytes.
         var tools: [StepInput]
     }
@@ -143,7 +143,7 @@ public struct ImageBuilder: Sendable {
     }
 
     /// The recipe's mirrors, else those that the packages come from.
-    private func boardMirrors() throws -> DebianMirrors {
+    private func boardMirrors() throws -> ArchiveMirrors {
         let debian = recipe.packages.mirror ?? options.mirror
         let security = recipe.packages.securityMirror ?? options.securityMirror
         return try HostMirror.find(debian: debian, security: security)

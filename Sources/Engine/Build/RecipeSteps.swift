@@ -8,9 +8,11 @@ extension Recipe {
     var ownPackages: [String] {
         var names = [
             "systemd-sysv", "udev", "dbus", "kmod", "passwd", "login", "netbase", "busybox-static", "e2fsprogs",
-            "dosfstools", "systemd-resolved", firmware.package,
+            "dosfstools", firmware.package,
         ]
-        if case .package(let name) = kernel { names.append(name) }
+        // Before Debian 12 it is a part of the package systemd.
+        if base != .debian(suite: "bullseye") { names.append("systemd-resolved") }
+        names.append(kernel.package)
         if disk.grow { names.append("fdisk") }
         return names
     }

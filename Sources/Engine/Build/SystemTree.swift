@@ -90,7 +90,7 @@ extension ImageBuilder {
         hasher.add(release.name)
         hasher.add(release.config.flatMap { tree.content($0) }?.digest ?? .of(""))
         hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
-        hasher.add(tree.content("usr/bin/busybox")?.digest ?? .of(""))
+        hasher.add(try BootInitramfs.busybox(in: tree).digest)
         hasher.add(recipe.epoch)
         let key = hasher.finalize()
         if let stored = try cache.layers.layer(key, name: "initramfs") { return stored }
@@ -110,9 +110,7 @@ extension ImageBuilder {
         _ placed: [PlacedPackage], _ diverting: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
         _ release: KernelRelease, work: FilePath
     ) async throws -> (Layer, MicroVM.Report?) {
-        guard let busybox = tree.content("usr/bin/busybox") else {
-            throw Failure(at: "configure", "no package brings /usr/bin/busybox", next: "add busybox-static")
-        }
+        let busybox = try BootInitramfs.busybox(in: tree)
         func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
             ConfigureRequest.Package(
                 name: package.name, version: package.version.text, architecture: package.architecture)
