@@ -14,7 +14,7 @@ public struct KeyFingerprint: Hashable, Sendable {
 
     /// Parses 40 hex digits, of either case, in groups or not.
     public init?(_ text: some StringProtocol) {
-        guard let bytes = decodeHex(text.filter { $0 != " " }) else { return nil }
+        guard let bytes = decodeHex(String(text).filter { $0 != " " }) else { return nil }
         self.init(bytes: bytes)
     }
 
