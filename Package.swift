@@ -68,6 +68,10 @@ let package = Package(
             name: "Pack",
             dependencies: ["CLZMA", "Diagnostics", "Digests", "Disk", "Storage", system],
             swiftSettings: settings),
+        .target(
+            name: "Stock",
+            dependencies: ["Diagnostics", "Digests", "Disk", "Layers", "Pack", "Storage", "Tools", system],
+            swiftSettings: settings),
         .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .target(
             name: "Steps",
@@ -96,7 +100,8 @@ let package = Package(
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Engine", "Guest", "Pack", "Prove", "Recipe", "Steps", "Storage", "Tools",
+                "Diagnostics", "Digests", "Engine", "Guest", "Layers", "Pack", "Prove", "Recipe", "Steps", "Stock",
+                "Storage", "Tools",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
@@ -131,6 +136,10 @@ let package = Package(
         .testTarget(
             name: "PackTests", dependencies: ["Pack", "Disk", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
+        .testTarget(
+            name: "StockTests",
+            dependencies: ["Stock", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system],
+            resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
         .testTarget(
             name: "StepsTests",
             dependencies: ["Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
