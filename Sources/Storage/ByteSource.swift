@@ -29,3 +29,9 @@ public struct FileSource: ByteSource {
 
     public func nextData(from offset: UInt64) throws -> Range<UInt64>? { try file.nextData(from: offset) }
 }
+
+/// Takes bytes at any offset, from several threads at once and in no order.
+public protocol ByteSink: Sendable {
+    /// Takes all of `bytes`, which stand at `offset` (bytes) of the whole.
+    func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws
+}
