@@ -10,6 +10,22 @@ public func nearestName(to name: String, in candidates: some Sequence<String>) -
         .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0
 }
 
+/// The names closest to a name, the closest first; those of equal distance by their letters.
+///
+/// - Parameter count: the most that are wanted.
+/// - Returns: those that are no further than a third of the name's length, or one edit.
+public func nearestNames(to name: String, in candidates: some Sequence<String>, count: Int) -> [String] {
+    let limit = max(1, name.count / 3)
+    return
+        candidates
+        // As many insertions are needed as the lengths differ by.
+        .filter { abs($0.count - name.count) <= limit }
+        .map { (editDistance(name.lowercased(), $0.lowercased()), $0) }
+        .filter { $0.0 <= limit }
+        .sorted { $0 < $1 }
+        .prefix(max(0, count)).map(\.1)
+}
+
 /// The Levenshtein distance with adjacent transpositions (optimal string alignment).
 func editDistance(_ a: String, _ b: String) -> Int {
     let a = Array(a.unicodeScalars)

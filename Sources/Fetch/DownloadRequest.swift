@@ -11,12 +11,17 @@ public struct DownloadRequest: Sendable, Equatable {
     public var sha256: SHA256Digest?
     /// The size in bytes the file must have; nil takes any.
     public var size: UInt64?
+    /// Further sums the file must have, for publishers that give no SHA-256.
+    public var checksums: [Checksum]
 
-    public init(urls: [String], sha256: SHA256Digest?, size: UInt64?, name: String) {
+    public init(
+        urls: [String], sha256: SHA256Digest?, size: UInt64?, name: String, checksums: [Checksum] = []
+    ) {
         self.name = name
         self.urls = urls
         self.sha256 = sha256
         self.size = size
+        self.checksums = checksums
     }
 }
 
