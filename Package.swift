@@ -68,6 +68,10 @@ let package = Package(
             name: "Pack",
             dependencies: ["CLZMA", "Diagnostics", "Digests", "Disk", "Storage", system],
             swiftSettings: settings),
+        .target(
+            name: "Stock",
+            dependencies: ["Diagnostics", "Digests", "Disk", "Layers", "Pack", "Storage", "Tools", system],
+            swiftSettings: settings),
         .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .target(
             name: "Steps",
@@ -104,7 +108,8 @@ let package = Package(
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Engine", "Guest", "Pack", "Prove", "Recipe", "Steps", "Storage", "Tools", "Verify",
+                "Diagnostics", "Digests", "Engine", "Guest", "Layers", "Pack", "Prove", "Recipe", "Steps", "Stock",
+                "Storage", "Tools", "Verify",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
@@ -139,6 +144,10 @@ let package = Package(
         .testTarget(
             name: "PackTests", dependencies: ["Pack", "Disk", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
+        .testTarget(
+            name: "StockTests",
+            dependencies: ["Stock", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system],
+            resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
         .testTarget(
             name: "StepsTests",
             dependencies: ["Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],

@@ -11,6 +11,9 @@ public struct Partition: Sendable, Equatable {
         case linux = 0x83
     }
 
+    /// The type bytes of FAT12, FAT16 and FAT32, with CHS or LBA addresses, and of an EFI system partition.
+    public static let fatTypes: Set<UInt8> = [0x01, 0x04, 0x06, 0x0b, 0x0c, 0x0e, 0xef]
+
     /// The type byte; see ``Kind``.
     public var type: UInt8
     public var isActive: Bool
@@ -126,8 +129,8 @@ public struct PartitionTable: Sendable, Equatable {
     /// Reads a disk's table and checks it against the disk.
     ///
     /// - Parameter place: the disk, for errors.
-    /// - Throws: `Failure` when there is no table, it is a GPT, or a partition is empty, overlaps another or goes
-    ///   beyond the disk's end.
+    /// - Throws: `Failure` when there is no table, it is a GPT (a hybrid one too), or a partition is extended, empty,
+    ///   overlaps another or goes beyond the disk's end.
     public init(reading disk: some ByteSource, place: String) throws {
         guard disk.size >= Self.sectorSize else {
             throw Failure(
@@ -157,6 +160,12 @@ public struct PartitionTable: Sendable, Equatable {
             guard type != 0xee else {
                 throw Failure(
                     at: place, "the disk has a GPT partition table", expected: "an MBR with primary partitions")
+            }
+            // Extended partitions, with CHS or LBA addresses, and Linux's: a chain of further tables.
+            guard ![0x05, 0x0f, 0x85].contains(type) else {
+                throw Failure(
+                    at: place, "partition \(number) is an extended partition",
+                    expected: "an MBR with primary partitions", found: "type 0x\(String(type, radix: 16))")
             }
             let active = sector[position]
             guard active == 0 || active == 0x80 else {

@@ -71,6 +71,26 @@ final class BlockDecoder {
         }
     }
 
+    /// Unpacks a block piece by piece into a writer's memory.
+    func decode(_ block: XZBlock, through writer: WriteBehind) throws {
+        try withDecoder(of: block) { decoder in
+            var done: UInt64 = 0
+            while done < block.uncompressedSize {
+                let count = Int(min(1 << 20, block.uncompressedSize - done))
+                try writer.write(at: block.uncompressedOffset + done, count: count) { try decoder.read(into: $0) }
+                done += UInt64(count)
+            }
+            try decoder.finish()
+        }
+    }
+
+    /// The first bytes of a block, at most `count`; its check is not made.
+    func start(of block: XZBlock, count: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Int(min(UInt64(count), block.uncompressedSize)))
+        try withDecoder(of: block) { decoder in try bytes.withUnsafeMutableBytes { try decoder.read(into: $0) } }
+        return bytes
+    }
+
     /// What unpacking the block takes, in bytes.
     ///
     /// - Throws: `Failure` that names the block when its header is damaged or asks for more than 128 MiB.

@@ -26,24 +26,54 @@ extension XZFile {
         }
         try await writeAtomically(to: path) { file in
             try file.truncate(to: uncompressedSize)
-            let pool = try decoders(workers)
-            let progress = PackProgress(reporter: progress, step: step, total: uncompressedSize)
-            try await withThrowingTaskGroup(of: UInt64.self) { group in
-                var running = 0
-                for block in blocks {
-                    if running == 2 * max(1, workers), let done = try await group.next() {
-                        running -= 1
-                        progress.advance(done)
-                    }
-                    running += 1
-                    group.addTask {
-                        try await pool.withMember { try await $0.unpack(block, into: file) }
-                        return block.uncompressedSize
+            try await unpack(into: SparseFile(file), workers: workers, progress: progress, step: step)
+        }
+    }
+
+    /// Unpacks piece by piece, several blocks at once, and checks every block. Memory does not grow with the file.
+    ///
+    /// - Parameters:
+    ///   - sink: gets every byte once, in pieces of at most 1 MiB; those of one block in order. What it got counts for
+    ///     nothing until this returns: a block's check comes last.
+    ///   - step: the name under which progress is reported, in unpacked bytes.
+    /// - Throws: `Failure` that names the block when one is damaged; what `sink` throws; `CancellationError`.
+    public func unpack(
+        into sink: some ByteSink, workers: Int, progress: any ProgressReporter = SilentProgress(),
+        step: String = "unpack"
+    ) async throws {
+        let pool = try decoders(workers)
+        let progress = PackProgress(reporter: progress, step: step, total: uncompressedSize)
+        // A single block, as in files that `xz` wrote with one thread, is unpacked by one thread: another writes.
+        let isSingle = blocks.count == 1
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            var running = 0
+            for block in blocks {
+                if running == 2 * max(1, workers) {
+                    try await group.next()
+                    running -= 1
+                }
+                running += 1
+                group.addTask {
+                    try await pool.withMember {
+                        try await $0.unpack(block, into: sink, behind: isSingle, progress: progress)
                     }
                 }
-                for try await done in group { progress.advance(done) }
             }
+            try await group.waitForAll()
         }
+    }
+
+    /// The first bytes of what the file unpacks to; fewer where it is shorter. The check of their block comes after them
+    /// and has not been made.
+    ///
+    /// - Throws: `Failure` that names the block when it is damaged.
+    public func unpackStart(_ count: Int) throws -> [UInt8] {
+        let decoder = BlockDecoder(self)
+        var start: [UInt8] = []
+        for block in blocks where start.count < count {
+            start += try decoder.start(of: block, count: count - start.count)
+        }
+        return start
     }
 
     /// Unpacks in memory, checks every block, and hashes what it unpacks to.
@@ -104,33 +134,26 @@ private actor DecodingThread {
 
     init(_ file: XZFile) { decoder = BlockDecoder(file) }
 
-    func unpack(_ block: XZBlock, into file: OpenFile) throws {
-        try buffer.withUnsafeMutableBytes { buffer in
-            try decoder.decode(block, through: buffer) { try writeSparse($1, at: $0, into: file) }
+    /// - Parameter behind: whether the sink works on a thread of its own.
+    func unpack(_ block: XZBlock, into sink: any ByteSink, behind: Bool, progress: PackProgress) throws {
+        guard behind else {
+            try buffer.withUnsafeMutableBytes { buffer in
+                try decoder.decode(block, through: buffer) {
+                    try sink.write(at: $0, $1)
+                    progress.advance(UInt64($1.count))
+                }
+            }
+            return
         }
+        let writer = WriteBehind(sink, progress)
+        do { try decoder.decode(block, through: writer) } catch {
+            writer.stop()
+            throw error
+        }
+        try writer.finish()
     }
 
     func bytes(of block: XZBlock) throws -> [UInt8] { try decoder.bytes(of: block) }
-
-    /// Writes what is not zero, in units of 64 KiB, into a file that reads as zeros so far.
-    private func writeSparse(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, into file: OpenFile) throws {
-        let unit = 64 << 10
-        var start = 0
-        while start < bytes.count {
-            var end = start
-            while end < bytes.count, isZero(bytes, end, unit) { end = min(end + unit, bytes.count) }
-            start = end
-            while end < bytes.count, !isZero(bytes, end, unit) { end = min(end + unit, bytes.count) }
-            if start < end {
-                try file.write(at: offset + UInt64(start), UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-            }
-            start = end
-        }
-    }
-
-    private func isZero(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ length: Int) -> Bool {
-        Pack.isZero(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + length, bytes.count)]))
-    }
 }
 
 /// Hashes a file's unpacked bytes in order, on a thread of its own.

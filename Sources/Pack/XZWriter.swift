@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Storage
+import Synchronization
 import SystemPackage
 
 /// What a written .xz file holds.
@@ -151,12 +152,12 @@ extension BlockEncoder {
 }
 
 /// Counts bytes and reports them at every percent.
-final class PackProgress {
+final class PackProgress: Sendable {
     private let reporter: any ProgressReporter
     private let step: String
     private let total: UInt64
-    private var completed: UInt64 = 0
-    private var reported: UInt64 = 0
+    /// Bytes done, and of these the bytes that were reported.
+    private let state = Mutex((completed: UInt64(0), reported: UInt64(0)))
 
     init(reporter: any ProgressReporter, step: String, total: UInt64) {
         self.reporter = reporter
@@ -165,9 +166,12 @@ final class PackProgress {
     }
 
     func advance(_ bytes: UInt64) {
-        completed += bytes
-        guard completed == total || completed - reported >= max(1, total / 100) else { return }
-        reported = completed
-        reporter.report(.advanced(step: step, completed: completed, total: total, unit: .bytes, detail: ""))
+        state.withLock { state in
+            state.completed += bytes
+            guard state.completed == total || state.completed - state.reported >= max(1, total / 100) else { return }
+            state.reported = state.completed
+            reporter.report(
+                .advanced(step: step, completed: state.completed, total: total, unit: .bytes, detail: ""))
+        }
     }
 }

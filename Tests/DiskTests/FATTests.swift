@@ -145,6 +145,6 @@ private func bootTree() throws -> Tree {
         #expect(beyond?.message == "the FAT file system is damaged: cluster 134217712 is not on the disk")
         try file.write(at: 510, [0, 0])
         let none = #expect(throws: Failure.self) { try FATReader(image) }
-        #expect(none?.message == "no FAT32 file system at byte 0: the boot sector has no signature")
+        #expect(none?.message == "no FAT file system at byte 0: the boot sector has no signature")
     }
 }

@@ -27,10 +27,13 @@ enum InodeType: UInt16 {
 
 /// One inode's fields, in the host's byte order (Linux, Documentation/filesystems/ext4/inodes.rst).
 struct Ext4Inode {
-    /// `i_flags` (same document): the block area is an extent tree, holds a directory index, or holds the content.
+    /// `i_flags` (same document): the block area is an extent tree, or holds the content; or the
+    /// inode is more than can be read here.
     static let extentsFlag: UInt32 = 0x80000
     static let encryptedFlag: UInt32 = 0x800
+    static let verityFlag: UInt32 = 0x10_0000
     static let inlineDataFlag: UInt32 = 0x1000_0000
+    static let casefoldFlag: UInt32 = 0x4000_0000
 
     /// Type and permission bits.
     var mode: UInt16 = 0

@@ -41,24 +41,26 @@ public final class Ext4Reader {
     private let offset: UInt64
     private var place: String { volume.place }
 
-    /// - Parameter offset: where the file system begins, in bytes.
+    /// - Parameters:
+    ///   - offset: where the file system begins, in bytes.
+    ///   - place: for errors; the image's path where it is nil.
     /// - Throws: `Failure` when there is no file system that can be read, or it is longer than the file.
-    public init(_ image: FilePath, offset: UInt64 = 0) throws {
+    public init(_ image: FilePath, offset: UInt64 = 0, place: String? = nil) throws {
         file = try OpenFile.reading(image)
         self.offset = offset
-        volume = try Ext4Volume(image, offset: offset)
+        volume = try Ext4Volume(image, offset: offset, place: place)
         // Linux, Documentation/filesystems/ext4/super.rst: INCOMPAT_RECOVER, and what content here cannot be read through.
         let incompatible = volume.superblock.s_feature_incompat
         if incompatible & 0x4 != 0 {
             throw Failure(
-                at: place, "the file system was not unmounted cleanly: its journal has not been replayed",
-                next: "e2fsck -fy \(image.string)")
+                at: self.place, "the file system was not unmounted cleanly: its journal has not been replayed",
+                next: place == nil ? "e2fsck -fy \(image.string)" : nil)
         }
-        if incompatible & 0x8 != 0 { throw Failure(at: place, "this is a journal device, not a file system") }
+        if incompatible & 0x8 != 0 { throw Failure(at: self.place, "this is a journal device, not a file system") }
         let size = try file.size()
         guard offset <= size, volume.blockCount <= (size - offset) / volume.blockSize else {
             throw Failure(
-                at: place, "the file system is longer than the file it is in",
+                at: self.place, "the file system is longer than the file it is in",
                 expected: "\(volume.blockCount) blocks of \(volume.blockSize) bytes from byte \(offset) on",
                 found: "\(size) bytes in the file")
         }
@@ -75,6 +77,15 @@ public final class Ext4Reader {
             (byte < 16 ? "0" : "") + String(byte, radix: 16)
         }
         return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { hex[$0].joined() }.joined(separator: "-")
+    }
+
+    /// What Linux calls it: ext4, ext3 when it has a journal and nothing of ext4's, else ext2 (as blkid tells them apart).
+    public var kind: String {
+        let superblock = volume.superblock
+        // Linux, Documentation/filesystems/ext4/super.rst: what ext3 has of the incompatible features (filetype,
+        // recover, meta_bg) and of the read-only compatible ones (sparse_super, large_file, btree_dir).
+        if superblock.s_feature_incompat & ~0x16 != 0 || superblock.s_feature_ro_compat & ~0x7 != 0 { return "ext4" }
+        return superblock.s_feature_compat & 0x4 != 0 ? "ext3" : "ext2"
     }
 
     /// Bytes of the file system.
@@ -115,12 +126,43 @@ public final class Ext4Reader {
         }
     }
 
+    /// The entry of this name, links not followed; nil where there is none.
+    ///
+    /// - Throws: `Failure` naming the inode where the file system is damaged on the way.
+    public func entry(at path: EntryPath) throws -> Ext4Entry? {
+        var number = Ext4Layout.rootInode
+        for component in path.components {
+            let inode = try volume.readInode(number)
+            guard inode.type == .directory else { return nil }
+            guard let name = try names(in: number, inode).first(where: { $0.name.elementsEqual(component) }) else {
+                return nil
+            }
+            guard name.inode <= volume.inodeCount else {
+                throw damaged(
+                    number, "its name '\(String(decoding: name.name, as: UTF8.self))' leads to inode \(name.inode)")
+            }
+            number = name.inode
+        }
+        return try entry(path, number, try volume.readInode(number))
+    }
+
     private func names(in number: UInt32, _ inode: Ext4Inode) throws -> [Ext4Directory.Name] {
         try refuseUnreadable(number, inode)
+        var names: [Ext4Directory.Name] = []
+        if inode.flags & Ext4Inode.inlineDataFlag != 0 {
+            let content = try inlineContent(number, inode)
+            // The block area (after the parent's number) and the attribute are two blocks to the names in them.
+            for part in [Array(content.prefix(60).dropFirst(4)), Array(content.dropFirst(60))] {
+                guard let found = Ext4Directory.decode(part) else {
+                    throw damaged(number, "the folder's inode holds no names")
+                }
+                names += found
+            }
+            return try sorted(names, number)
+        }
         guard inode.size % volume.blockSize == 0, inode.size <= size else {
             throw damaged(number, "the folder has \(inode.size) bytes")
         }
-        var names: [Ext4Directory.Name] = []
         for extent in try volume.extents(of: number, inode) where !extent.isUnwritten {
             guard extent.logical < inode.size / volume.blockSize else { continue }
             let count = min(extent.count, inode.size / volume.blockSize - extent.logical)
@@ -132,7 +174,11 @@ public final class Ext4Reader {
                 names += found
             }
         }
-        names.sort { $0.name.lexicographicallyPrecedes($1.name) }
+        return try sorted(names, number)
+    }
+
+    private func sorted(_ names: [Ext4Directory.Name], _ number: UInt32) throws -> [Ext4Directory.Name] {
+        let names = names.sorted { $0.name.lexicographicallyPrecedes($1.name) }
         for (a, b) in zip(names, names.dropFirst()) where a.name == b.name {
             throw damaged(number, "the name '\(String(decoding: a.name, as: UTF8.self))' is there twice")
         }
@@ -187,7 +233,7 @@ public final class Ext4Reader {
 
     /// Hands a regular file's content on in pieces of at most 1 MiB, holes as zeros.
     ///
-    /// - Throws: `Failure` naming the inode where it is damaged, encrypted or compressed; what `body` throws.
+    /// - Throws: `Failure` naming the inode where it is damaged, encrypted or sealed; what `body` throws.
     public func forEachChunk(of entry: Ext4Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         try forEachPiece(entry.inode, try volume.readInode(entry.inode), body)
     }
@@ -196,6 +242,9 @@ public final class Ext4Reader {
         _ number: UInt32, _ inode: Ext4Inode, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         try refuseUnreadable(number, inode)
+        if inode.flags & Ext4Inode.inlineDataFlag != 0 {
+            return try inlineContent(number, inode).withUnsafeBytes { if !$0.isEmpty { try body($0) } }
+        }
         // A sparse file may well be longer than the disk; none in a root file system has cause to be.
         guard inode.size <= size else {
             throw Failure(
@@ -236,14 +285,25 @@ public final class Ext4Reader {
 
     // MARK: Refusals
 
+    /// Refuses an inode that says more than a layer can hold, by the feature's name (Linux,
+    /// Documentation/filesystems/ext4/inodes.rst, `i_flags`).
     private func refuseUnreadable(_ number: UInt32, _ inode: Ext4Inode) throws {
-        if inode.flags & Ext4Inode.inlineDataFlag != 0 {
-            throw Failure(
-                at: place, "inode \(number) keeps its content in the inode (inline_data), which is not read here")
+        let features: [(flag: UInt32, name: String)] = [
+            (Ext4Inode.encryptedFlag, "encrypted (encrypt)"),
+            (Ext4Inode.verityFlag, "sealed with a tree of digests (verity)"),
+            (Ext4Inode.casefoldFlag, "a folder whose names' case does not count (casefold)"),
+        ]
+        for feature in features where inode.flags & feature.flag != 0 {
+            throw Failure(at: place, "inode \(number) is \(feature.name), which is not read here")
         }
-        if inode.flags & Ext4Inode.encryptedFlag != 0 {
-            throw Failure(at: place, "inode \(number) is encrypted")
+    }
+
+    private func inlineContent(_ number: UInt32, _ inode: Ext4Inode) throws -> [UInt8] {
+        let content = try volume.inlineContent(of: number)
+        guard inode.size <= UInt64(content.count) else {
+            throw damaged(number, "it has \(inode.size) bytes, of which it holds \(content.count) in itself")
         }
+        return Array(content.prefix(Int(inode.size)))
     }
 
     private func damaged(_ number: UInt32, _ reason: String) -> Failure {

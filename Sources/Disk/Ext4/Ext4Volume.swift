@@ -28,16 +28,17 @@ final class Ext4Volume {
 
     /// Opens the file system that begins `offset` bytes into the file.
     ///
+    /// - Parameter place: for errors; the file's path where it is nil.
     /// - Throws: `Failure` naming the file when it holds none, or one with features this libext2fs does not know.
-    init(_ path: FilePath, offset: UInt64 = 0, writable: Bool = false) throws {
-        place = path.string
+    init(_ path: FilePath, offset: UInt64 = 0, writable: Bool = false, place: String? = nil) throws {
+        self.place = place ?? path.string
         var opened: ext2_filsys?
         let flags = EXT2_FLAG_64BITS | (writable ? EXT2_FLAG_RW : 0)
         let code = ext2fs_open2(path.string, "offset=\(offset)", flags, 0, 0, piforge_unix_io_manager(), &opened)
         guard code == 0, let opened else {
             throw Failure(
-                at: path.string, "could not open the ext4 file system at byte \(offset): \(Self.message(code))",
-                next: "e2fsck -fn \(path.string)")
+                at: self.place, "could not open the ext4 file system at byte \(offset): \(Self.message(code))",
+                next: place == nil ? "e2fsck -fn \(path.string)" : nil)
         }
         handle = opened
         if writable { try check(ext2fs_read_bitmaps(handle), "read the bitmaps") }
@@ -195,6 +196,23 @@ final class Ext4Volume {
         if code != 0, !ends.contains(code) { try check(code, "read the extents of inode \(number)") }
     }
 
+    /// The content that an inode with the flag inline_data keeps in itself and its attributes (Linux,
+    /// Documentation/filesystems/ext4/inlinedata.rst): of a folder 4 bytes of its parent's inode number and names, of
+    /// anything else the bytes.
+    func inlineContent(of number: UInt32) throws -> [UInt8] {
+        var length = 0
+        try check(ext2fs_inline_data_size(handle, number, &length), "read the content in inode \(number)")
+        guard length >= 0, length <= Int(blockSize) else {
+            throw Failure(at: place, "inode \(number) is damaged: it holds \(length) bytes of content in itself")
+        }
+        // libext2fs copies the 60 bytes of the block area at least.
+        var bytes = [UInt8](repeating: 0, count: max(length, 60))
+        var got = bytes.count
+        let code = bytes.withUnsafeMutableBytes { ext2fs_inline_data_get(handle, number, nil, $0.baseAddress, &got) }
+        try check(code, "read the content in inode \(number)")
+        return Array(bytes.prefix(min(got, length)))
+    }
+
     // MARK: Extended attributes
 
     /// An inode's extended attributes, in the form getxattr(2) gives, ordered by name.
@@ -209,11 +227,19 @@ final class Ext4Volume {
                     guard let name, let context else { return 0 }
                     let list = Unmanaged<AttributeList>.fromOpaque(context).takeUnretainedValue()
                     let bytes = Array(UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : length))
-                    list.attributes.append(ExtendedAttribute(name: String(cString: name), value: bytes))
+                    guard let name = String(validatingCString: name) else {
+                        list.oddName = String(cString: name)
+                        return XATTR_ABORT
+                    }
+                    list.attributes.append(ExtendedAttribute(name: name, value: bytes))
                     return 0
                 }, Unmanaged.passUnretained(list).toOpaque())
+            if let name = list.oddName {
+                throw Failure(at: place, "inode \(number) has an attribute whose name is not UTF-8", found: name)
+            }
             try check(code, "read the attributes of inode \(number)")
-            return try list.attributes.map { attribute in
+            // system.data is content (inline_data), not an attribute.
+            return try list.attributes.filter { $0.name != "system.data" }.map { attribute in
                 // The iteration gives an access list as the disk has it, unlike all else.
                 guard attribute.name.hasPrefix("system.posix_acl_") else { return attribute }
                 return try value(of: attribute.name, in: attributes, number)
@@ -343,4 +369,7 @@ private final class BlockMap {
     }
 }
 
-private final class AttributeList { var attributes: [ExtendedAttribute] = [] }
+private final class AttributeList {
+    var attributes: [ExtendedAttribute] = []
+    var oddName: String?
+}

@@ -12,6 +12,7 @@ enum FATDirectory {
     struct Item {
         var name: [UInt8]
         var isFolder: Bool
+        var isReadOnly: Bool
         var size: UInt32
         var mtime: Timestamp
         var cluster: UInt32
@@ -45,11 +46,27 @@ enum FATDirectory {
                 | UInt32(littleEndian(entry, at: 26, as: UInt16.self))
             items.append(
                 Item(
-                    name: Array(name.utf8), isFolder: entry[11] & 0x10 != 0, size: littleEndian(entry, at: 28),
+                    name: Array(name.utf8), isFolder: entry[11] & 0x10 != 0, isReadOnly: entry[11] & 0x01 != 0,
+                    size: littleEndian(entry, at: 28),
                     mtime: time(date: littleEndian(entry, at: 24), time: littleEndian(entry, at: 22)),
                     cluster: cluster & 0x0fff_ffff))
         }
         return items
+    }
+
+    /// The volume's label, an entry of the root folder with the attribute 08; nil where there is none.
+    static func label(in bytes: [UInt8]) -> String? {
+        for start in stride(from: 0, to: bytes.count - bytes.count % 32, by: 32) {
+            let entry = bytes[start..<start + 32]
+            if bytes[start] == 0 { break }
+            guard bytes[start] != 0xe5, bytes[start + 11] & 0x3f != 0x0f, bytes[start + 11] & 0x18 == 0x08 else {
+                continue
+            }
+            var name = String(decoding: entry.prefix(11), as: UTF8.self)
+            while name.last == " " { name.removeLast() }
+            return name
+        }
+        return nil
     }
 
     /// `NAME.EXT`, in the case the entry's case byte says; bytes above 127 by their place in code page 437 do not

@@ -3,7 +3,7 @@ import Layers
 import Storage
 import SystemPackage
 
-/// Reads a FAT32 file system, from any byte source: a file, a partition of a disk image, a disk stream.
+/// Reads a FAT32, FAT16 or FAT12 file system, from any byte source: a file, a partition of a disk image, a disk stream.
 ///
 /// Source: Microsoft, FAT: General Overview of On-Disk Format 1.03 (boot sector and BPB; FAT; directory entries). It is
 /// read here, not through mtools, so that hostile names and cluster chains are refused before anything is unpacked.
@@ -14,6 +14,8 @@ public struct FATReader {
         public var isFolder: Bool
         /// Bytes; 0 for a folder.
         public var size: UInt64
+        /// The attribute of that name; of a folder it means nothing.
+        public var isReadOnly = false
         /// FAT's local time, taken as UTC; even seconds.
         public var mtime: Timestamp
         fileprivate var firstCluster: UInt32
@@ -22,19 +24,24 @@ public struct FATReader {
     private let source: any ByteSource
     private let place: String
     private let offset: UInt64
-    private let sectorSize: UInt64
+    private let table: FATTable
     private let clusterSize: UInt64
-    private let clusterCount: UInt64
     private let dataStart: UInt64
-    private let table: [UInt8]
-    private let rootCluster: UInt32
+    private let root: Root
     /// The volume's serial number.
     public let volumeID: UInt32
     /// The label in the boot sector, without the spaces that fill it.
     public let label: String
 
+    /// Where the root folder lies: FAT32 has it in clusters, FAT12 and FAT16 before the first cluster.
+    private enum Root {
+        case cluster(UInt32)
+        /// In bytes from the source's beginning.
+        case stretch(Range<UInt64>)
+    }
+
     /// - Parameter offset: where the file system begins in the file, in bytes.
-    /// - Throws: `Failure` naming the file when there is no FAT32 there.
+    /// - Throws: `Failure` naming the file when there is no FAT there.
     public init(_ image: FilePath, offset: UInt64 = 0) throws {
         try self.init(try FileSource(image), offset: offset, place: image.string)
     }
@@ -42,13 +49,13 @@ public struct FATReader {
     /// - Parameters:
     ///   - offset: where the file system begins in the source, in bytes.
     ///   - place: the source, for errors.
-    /// - Throws: `Failure` when there is no FAT32 there, or it is longer than the source.
+    /// - Throws: `Failure` when there is no FAT there, or it is longer than the source.
     public init(_ source: any ByteSource, offset: UInt64 = 0, place: String) throws {
         self.source = source
         self.offset = offset
         self.place = place
         func refuse(_ reason: String) -> Failure {
-            Failure(at: place, "no FAT32 file system at byte \(offset): \(reason)")
+            Failure(at: place, "no FAT file system at byte \(offset): \(reason)")
         }
         guard offset <= source.size, source.size - offset >= 512 else { throw refuse("the source is too short") }
         var boot = [UInt8](repeating: 0, count: 512)
@@ -57,7 +64,7 @@ public struct FATReader {
         func field<Value: FixedWidthInteger>(_ at: Int, _: Value.Type) -> UInt64 {
             UInt64(truncatingIfNeeded: littleEndian(boot, at: at, as: Value.self))
         }
-        sectorSize = field(11, UInt16.self)
+        let sectorSize = field(11, UInt16.self)
         let perCluster = UInt64(boot[13])
         guard [512, 1024, 2048, 4096].contains(sectorSize), perCluster.nonzeroBitCount == 1 else {
             throw refuse("impossible sector or cluster size")
@@ -65,13 +72,15 @@ public struct FATReader {
         clusterSize = sectorSize * perCluster
         let reserved = field(14, UInt16.self)
         let tables = UInt64(boot[16])
-        let tableSectors = field(36, UInt32.self)
-        let sectors = field(32, UInt32.self)
-        guard field(17, UInt16.self) == 0, field(22, UInt16.self) == 0, field(19, UInt16.self) == 0 else {
-            throw refuse("it is FAT12 or FAT16")
-        }
-        let meta = reserved + tables * tableSectors
-        guard reserved > 0, (1...2).contains(tables), tableSectors > 0, sectors > meta else {
+        let rootEntries = field(17, UInt16.self)
+        // A FAT32 has no length of a table where FAT12 and FAT16 have it (as Linux, fs/fat/inode.c, tells them apart).
+        let isFAT32 = field(22, UInt16.self) == 0
+        let tableSectors = isFAT32 ? field(36, UInt32.self) : field(22, UInt16.self)
+        let sectors = field(19, UInt16.self) == 0 ? field(32, UInt32.self) : field(19, UInt16.self)
+        let rootSectors = (rootEntries * 32 + sectorSize - 1) / sectorSize
+        let meta = reserved + tables * tableSectors + rootSectors
+        guard reserved > 0, (1...2).contains(tables), tableSectors > 0, sectors > meta, isFAT32 == (rootEntries == 0)
+        else {
             throw refuse("impossible layout")
         }
         guard sectors * sectorSize <= source.size - offset else {
@@ -80,20 +89,36 @@ public struct FATReader {
                 expected: "\(sectors * sectorSize) bytes",
                 found: "\(source.size - offset)")
         }
-        clusterCount = min((sectors - meta) / perCluster, tableSectors * sectorSize / 4 - 2)
         dataStart = offset + meta * sectorSize
-        // 0x0ffffff5 clusters of 4 bytes are the most there can be: 1 GiB. A boot partition's tables are a few 100 KiB.
-        let tableBytes = (clusterCount + 2) * 4
-        guard tableBytes <= 256 << 20 else { throw refuse("its table has \(tableBytes) bytes") }
-        var tableContent = [UInt8](repeating: 0, count: Int(tableBytes))
-        let tableStart = offset + reserved * sectorSize
-        try tableContent.withUnsafeMutableBytes { try source.read(at: tableStart, into: $0) }
-        table = tableContent
-        rootCluster = littleEndian(boot, at: 44)
-        volumeID = littleEndian(boot, at: 67)
-        var name = String(decoding: boot[71..<82], as: UTF8.self)
+        let clusters = (sectors - meta) / perCluster
+        // FAT has 12 bits up to 4,084 clusters, 16 up to 65,524 ("FAT Type Determination").
+        table = try FATTable(
+            source, at: offset + reserved * sectorSize, size: tableSectors * sectorSize, clusterCount: clusters,
+            width: isFAT32 ? .bits32 : clusters < 4085 ? .bits12 : .bits16, refuse: refuse)
+        root =
+            isFAT32
+            ? .cluster(littleEndian(boot, at: 44))
+            : .stretch(dataStart - rootSectors * sectorSize..<dataStart - rootSectors * sectorSize + rootEntries * 32)
+        volumeID = littleEndian(boot, at: isFAT32 ? 67 : 39)
+        var name = String(decoding: isFAT32 ? boot[71..<82] : boot[43..<54], as: UTF8.self)
         while name.last == " " { name.removeLast() }
         label = name
+    }
+
+    /// The label as Linux and udev see it: that of the root folder's label entry, else the boot sector's, unless it is
+    /// `NO NAME`; nil for none.
+    ///
+    /// - Throws: `Failure` where the root folder is damaged.
+    public func volumeLabel() throws -> String? {
+        if let name = FATDirectory.label(in: try rootBytes()) { return name }
+        return label.isEmpty || label == "NO NAME" ? nil : label
+    }
+
+    /// The serial number as Linux and udev give it for a UUID: `C0FF-EE01`.
+    public var uuid: String {
+        let digits = String(volumeID, radix: 16, uppercase: true)
+        let hex = String(repeating: "0", count: 8 - digits.count) + digits
+        return hex.prefix(4) + "-" + hex.suffix(4)
     }
 
     /// Every name, a folder before what is in it, the names of a folder sorted by their bytes.
@@ -101,24 +126,19 @@ public struct FATReader {
     /// - Throws: `Failure` naming the path where the file system is damaged.
     public func entries() throws -> [Entry] {
         var result: [Entry] = []
-        var visited: Set<UInt32> = [rootCluster]
-        var pending = [
-            Entry(path: .root, isFolder: true, size: 0, mtime: Timestamp(seconds: 0), firstCluster: rootCluster)
-        ]
+        var visited: Set<UInt32> = []
+        if case .cluster(let first) = root { visited.insert(first) }
+        var pending = [Entry(path: .root, isFolder: true, size: 0, mtime: Timestamp(seconds: 0), firstCluster: 0)]
         while let folder = pending.popLast() {
+            try Task.checkCancellation()
             if !folder.path.isRoot { result.append(folder) }
             guard folder.isFolder else { continue }
-            let chain = try clusters(from: folder.firstCluster, of: folder.path)
-            // 65,536 entries of 32 bytes are the most a folder may have.
-            guard UInt64(chain.count) * clusterSize <= 2 << 20 + clusterSize else {
-                throw damaged(folder.path, "the folder is too long")
-            }
-            var bytes: [UInt8] = []
-            for cluster in chain { bytes += try read(cluster) }
+            let bytes = folder.path.isRoot ? try rootBytes() : try bytes(ofFolder: folder.path, folder.firstCluster)
             var children = try FATDirectory.names(in: bytes, at: "\(place): \(folder.path)").map { item in
                 Entry(
                     path: try EntryPath(validating: folder.path.appending(item.name).bytes), isFolder: item.isFolder,
-                    size: item.isFolder ? 0 : UInt64(item.size), mtime: item.mtime, firstCluster: item.cluster)
+                    size: item.isFolder ? 0 : UInt64(item.size), isReadOnly: item.isReadOnly, mtime: item.mtime,
+                    firstCluster: item.cluster)
             }
             children.sort { $0.path < $1.path }
             for child in children where child.isFolder {
@@ -129,6 +149,29 @@ public struct FATReader {
             pending += children.reversed()
         }
         return result
+    }
+
+    private func rootBytes() throws -> [UInt8] {
+        switch root {
+        case .cluster(let first): return try bytes(ofFolder: .root, first)
+        case .stretch(let range):
+            var bytes = [UInt8](repeating: 0, count: range.count)
+            try bytes.withUnsafeMutableBytes { try source.read(at: range.lowerBound, into: $0) }
+            return bytes
+        }
+    }
+
+    private func bytes(ofFolder path: EntryPath, _ first: UInt32) throws -> [UInt8] {
+        let runs = try runs(from: first, of: path)
+        // 65,536 entries of 32 bytes are the most a folder may have.
+        guard runs.reduce(0, { $0 + UInt64($1.count) }) * clusterSize <= 2 << 20 + clusterSize else {
+            throw damaged(path, "the folder is too long")
+        }
+        var bytes: [UInt8] = []
+        for run in runs {
+            try forEachPiece(of: run, size: UInt64(run.count) * clusterSize) { bytes += $0 }
+        }
+        return bytes
     }
 
     /// A file's whole content.
@@ -155,30 +198,37 @@ public struct FATReader {
         return try bytes(of: entry, limit: limit)
     }
 
-    /// Hands a file's content on, cluster by cluster.
+    /// Hands a file's content on, in pieces of at most 1 MiB.
     public func forEachChunk(of entry: Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         if entry.size == 0 { return }
-        let chain = try clusters(from: entry.firstCluster, of: entry.path)
-        guard UInt64(chain.count) * clusterSize >= entry.size else {
-            throw damaged(entry.path, "it has \(entry.size) bytes in \(chain.count) clusters")
+        let runs = try runs(from: entry.firstCluster, of: entry.path)
+        let count = runs.reduce(0) { $0 + UInt64($1.count) }
+        guard count * clusterSize >= entry.size else {
+            throw damaged(entry.path, "it has \(entry.size) bytes in \(count) clusters")
         }
         var rest = entry.size
-        for cluster in chain where rest > 0 {
-            let count = min(rest, clusterSize)
-            try read(cluster).withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<Int(count)])) }
-            rest -= count
+        for run in runs where rest > 0 {
+            let size = min(rest, UInt64(run.count) * clusterSize)
+            try forEachPiece(of: run, size: size, body)
+            rest -= size
         }
     }
 
-    /// Reads all of it as a layer: folders with mode 0755, files with 0644, all of root's.
-    public func readLayer(into writer: LayerWriter) throws {
+    /// Reads all of it as a layer: folders with mode 0755, files with 0644, or 0444 when they are read-only, as Linux
+    /// shows them (fs/fat/fat.h, fat_make_mode); all of root's. The attributes hidden, system and archive are not kept,
+    /// nor are times but the last change's.
+    ///
+    /// - Parameter folder: what all paths are put below; it is not made itself.
+    public func readLayer(into writer: LayerWriter, below folder: EntryPath = .root) throws {
         for entry in try entries() {
             try Task.checkCancellation()
-            let attributes = Attributes(mode: entry.isFolder ? 0o755 : 0o644, mtime: entry.mtime)
+            let path = try EntryPath(validating: folder.bytes + [UInt8(ascii: "/")] + entry.path.bytes)
+            let mode: UInt16 = entry.isFolder ? 0o755 : entry.isReadOnly ? 0o444 : 0o644
+            let attributes = Attributes(mode: mode, mtime: entry.mtime)
             if entry.isFolder {
-                try writer.add(Layers.Entry(entry.path, attributes, .directory))
+                try writer.add(Layers.Entry(path, attributes, .directory))
             } else {
-                try writer.addFile(entry.path, attributes) { sink in
+                try writer.addFile(path, attributes) { sink in
                     try forEachChunk(of: entry) { try sink.write($0) }
                 }
             }
@@ -187,27 +237,26 @@ public struct FATReader {
 
     // MARK: Clusters
 
-    private func read(_ cluster: UInt32) throws -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: Int(clusterSize))
-        try bytes.withUnsafeMutableBytes {
-            try source.read(at: dataStart + UInt64(cluster - 2) * clusterSize, into: $0)
+    private func forEachPiece(
+        of run: Range<UInt32>, size: UInt64, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        var buffer = [UInt8](repeating: 0, count: Int(min(size, 1 << 20)))
+        let start = dataStart + UInt64(run.lowerBound - 2) * clusterSize
+        var done: UInt64 = 0
+        while done < size {
+            try Task.checkCancellation()
+            let count = Int(min(UInt64(buffer.count), size - done))
+            try buffer.withUnsafeMutableBytes {
+                let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<count])
+                try source.read(at: start + done, into: piece)
+                try body(UnsafeRawBufferPointer(piece))
+            }
+            done += UInt64(count)
         }
-        return bytes
     }
 
-    private func clusters(from first: UInt32, of path: EntryPath) throws -> [UInt32] {
-        var chain: [UInt32] = []
-        var next = first
-        // 0x0ffffff8 and above ends a chain; the upper four bits are not the number's.
-        while next < 0x0fff_fff8 {
-            guard next >= 2, UInt64(next) < clusterCount + 2 else {
-                throw damaged(path, "cluster \(next) is not on the disk")
-            }
-            guard UInt64(chain.count) < clusterCount else { throw damaged(path, "its clusters go round in a circle") }
-            chain.append(next)
-            next = littleEndian(table, at: Int(next) * 4, as: UInt32.self) & 0x0fff_ffff
-        }
-        return chain
+    private func runs(from first: UInt32, of path: EntryPath) throws -> [Range<UInt32>] {
+        try table.runs(from: first) { damaged(path, $0) }
     }
 
     private func damaged(_ path: EntryPath, _ reason: String) -> Failure {

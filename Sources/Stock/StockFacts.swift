@@ -1,0 +1,75 @@
+import Digests
+import Disk
+import Foundation
+
+/// What is known about a stock image's disk, besides the files on it.
+public struct StockFacts: Codable, Sendable, Equatable {
+    /// SHA-256 of the image as it was published.
+    public var image: SHA256Digest
+    /// Bytes of the unpacked disk.
+    public var diskSize: UInt64
+    /// The disk signature; a partition's PARTUUID begins with it.
+    public var diskSignature: UInt32
+    public var partitions: [StockPartition]
+    /// The number of the partition that the root file system was read from.
+    public var rootPartition: Int
+    /// The number of the partition that the boot files were read from.
+    public var bootPartition: Int
+    /// Where the boot partition is mounted: an absolute path.
+    public var bootMountPoint: String
+
+    public var root: StockPartition? { partitions.first { $0.number == rootPartition } }
+    public var boot: StockPartition? { partitions.first { $0.number == bootPartition } }
+}
+
+/// One partition of a stock image.
+public struct StockPartition: Codable, Sendable, Equatable {
+    /// From 1.
+    public var number: Int
+    /// The type byte of the partition table.
+    public var type: UInt8
+    public var isActive: Bool
+    /// First sector, of 512 bytes.
+    public var start: UInt32
+    /// Sectors.
+    public var count: UInt32
+    /// `vfat`, `ext4`, `ext3` or `ext2`; nil for anything else.
+    public var fileSystem: String?
+    /// As Linux sees it; nil for none.
+    public var label: String?
+    /// As Linux gives it: `C0FF-EE01` of a FAT, 36 characters of an ext4.
+    public var uuid: String?
+
+    init(_ number: Int, _ partition: Partition) {
+        self.number = number
+        type = partition.type
+        isActive = partition.isActive
+        start = partition.start
+        count = partition.count
+    }
+
+    /// Bytes.
+    public var size: UInt64 { UInt64(count) * PartitionTable.sectorSize }
+    var offset: UInt64 { UInt64(start) * PartitionTable.sectorSize }
+    var isFAT: Bool { Partition.fatTypes.contains(type) }
+    var isLinux: Bool { type == Partition.Kind.linux.rawValue }
+
+    /// For errors: `partition 2 ('writable', 2048 MiB)`.
+    var description: String {
+        "partition \(number) (" + (label.map { "'\($0)', " } ?? "") + "\(size >> 20) MiB)"
+    }
+}
+
+extension StockFacts {
+    func json() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
+    }
+
+    /// nil for anything but what ``json()`` wrote.
+    init?(json: [UInt8]) {
+        guard let facts = try? JSONDecoder().decode(StockFacts.self, from: Data(json)) else { return nil }
+        self = facts
+    }
+}

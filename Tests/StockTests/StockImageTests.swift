@@ -1,0 +1,2 @@
+import Stock
+import Testing
