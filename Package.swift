@@ -91,17 +91,25 @@ let package = Package(
                 "Steps", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
+        // What stands between an image and who judges it: a Pi's boot partition as its firmware reads it.
+        .target(name: "Firmware", dependencies: ["Diagnostics", "Storage", "Tools", system], swiftSettings: settings),
+        .target(
+            name: "Verify",
+            dependencies: [
+                "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Kernel", "Layers", "Pack", "Storage", "Tools",
+                system,
+            ], swiftSettings: settings),
         .target(
             name: "Prove",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Guest", "Layers", "Pack", "Storage", "Tools", system,
+                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Layers", "Pack", "Storage", "Tools", system,
             ],
             resources: [.embedInCode("Resources/kvm-probe.c")], swiftSettings: settings),
         .executableTarget(
             name: "piforge",
             dependencies: [
                 "Diagnostics", "Digests", "Engine", "Guest", "Layers", "Pack", "Prove", "Recipe", "Steps", "Stock",
-                "Storage", "Tools",
+                "Storage", "Tools", "Verify",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
@@ -153,7 +161,14 @@ let package = Package(
         .testTarget(
             name: "ProveTests",
             dependencies: [
-                "Prove", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system,
+                "Prove", "Firmware", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools",
+                system,
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VerifyTests",
+            dependencies: [
+                "Verify", "Disk", "Fetch", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
         // Drives the program itself, as a person would.

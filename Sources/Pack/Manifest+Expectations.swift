@@ -50,11 +50,13 @@ extension Manifest {
         public var serialConsole: String?
         /// Whether the root file system grows to the card on the first boot.
         public var growsRoot: Bool
+        /// What the kernel's configuration must have: the lines of the recipe's fragments that apply to this kernel's version, as
+        /// a fragment has them (`CONFIG_KVM=y`, `CONFIG_TUN=y|m`, `# CONFIG_X is not set`); empty when nothing is asked.
+        public var kernelConfig: [String]
 
         public init(
             hostname: String, memoryLimit: UInt64?, kernelRelease: String, docker: Bool, ssh: SSH?,
-            serialConsole: String?,
-            growsRoot: Bool
+            serialConsole: String?, growsRoot: Bool, kernelConfig: [String] = []
         ) {
             self.hostname = hostname
             self.memoryLimit = memoryLimit
@@ -63,6 +65,20 @@ extension Manifest {
             self.ssh = ssh
             self.serialConsole = serialConsole
             self.growsRoot = growsRoot
+            self.kernelConfig = kernelConfig
+        }
+
+        /// Takes what was written before ``kernelConfig`` was there, too.
+        public init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            hostname = try values.decode(String.self, forKey: .hostname)
+            memoryLimit = try values.decodeIfPresent(UInt64.self, forKey: .memoryLimit)
+            kernelRelease = try values.decode(String.self, forKey: .kernelRelease)
+            docker = try values.decode(Bool.self, forKey: .docker)
+            ssh = try values.decodeIfPresent(SSH.self, forKey: .ssh)
+            serialConsole = try values.decodeIfPresent(String.self, forKey: .serialConsole)
+            growsRoot = try values.decode(Bool.self, forKey: .growsRoot)
+            kernelConfig = try values.decodeIfPresent([String].self, forKey: .kernelConfig) ?? []
         }
     }
 

@@ -3,10 +3,10 @@ import Diagnostics
 import Storage
 
 /// Reads a file from its start, as a stream, to find out why it cannot be read from its end.
-func diagnose(_ file: OpenFile, _ size: UInt64) -> Failure {
-    do { return try StreamWalk(file, size).firstFault() } catch let failure as Failure { return failure } catch {
-        return Failure(at: file.path.string, "the .xz file could not be examined: \(error)")
-    }
+///
+/// - Returns: an ``XZFault``; a `Failure` when the file cannot be read; `CancellationError`.
+func diagnose(_ file: OpenFile, _ size: UInt64) -> any Error {
+    do { return try StreamWalk(file, size).firstFault() } catch { return error }
 }
 
 /// Decodes streams one after the other and throws what they unpack to away.
@@ -30,7 +30,7 @@ private final class StreamWalk {
         stream.deallocate()
     }
 
-    func firstFault() throws -> Failure {
+    func firstFault() throws -> XZFault {
         var start: UInt64 = 0
         var unpacked: UInt64 = 0
         while true {
@@ -39,7 +39,7 @@ private final class StreamWalk {
             switch code {
             case LZMA_STREAM_END: break
             case LZMA_OK, LZMA_BUF_ERROR: return truncated()
-            default: return damaged(code, at: start + length, unpacked, inHeader: length <= XZFile.headerSize)
+            default: return damaged(code, start: start, length, unpacked)
             }
             let end = start + length
             start = try skipZeros(from: end)
@@ -97,26 +97,36 @@ private final class StreamWalk {
         return offset
     }
 
-    private func truncated() -> Failure {
-        Failure(
+    private func truncated() -> XZFault {
+        let failure = Failure(
             at: file.path.string, "the .xz file is truncated", expected: "an index and a footer at its end",
             found: "the end of the file after \(size) bytes", next: "fetch or write the file again")
+        return XZFault(failure, in: "the end of the file", size..<size)
     }
 
-    private func trailing(from end: UInt64) -> Failure {
-        Failure(
+    private func trailing(from end: UInt64) -> XZFault {
+        let failure = Failure(
             at: file.path.string, "the .xz file has trailing garbage", expected: "its end after \(end) bytes",
             found: "\(size - end) more bytes")
+        return XZFault(failure, in: "what follows the last stream", end..<size)
     }
 
-    private func damaged(_ code: lzma_ret, at offset: UInt64, _ unpacked: UInt64, inHeader: Bool) -> Failure {
-        if inHeader {
-            return Failure(
+    private func damaged(_ code: lzma_ret, start: UInt64, _ length: UInt64, _ unpacked: UInt64) -> XZFault {
+        let offset = start + length
+        if length <= XZFile.headerSize {
+            let failure = Failure(
                 at: file.path.string, "the header of an .xz stream cannot be read",
                 found: "\(words(for: code)) at byte \(offset)")
+            return XZFault(failure, in: "the stream's header", start..<min(start + XZFile.headerSize, size))
         }
-        return Failure(
+        let failure = Failure(
             at: file.path.string, "the .xz file is damaged",
             found: "\(words(for: code)) at byte \(offset), \(unpacked) bytes into the unpacked file")
+        // Had the footer been whole, the index would have been found through it.
+        let footer = size - min(size, XZFile.headerSize)
+        if offset > footer { return XZFault(failure, in: "the stream's footer", footer..<size) }
+        // A decoder finds out before the end of the LZMA2 chunk that it is in.
+        let first = max(start + XZFile.headerSize, offset - min(offset, BlockDamage.longestChunk))
+        return XZFault(failure, in: "the blocks", first..<offset)
     }
 }

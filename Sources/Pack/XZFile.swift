@@ -42,13 +42,21 @@ public struct XZFile: Sendable {
     /// - Throws: `Failure` when it is not an .xz file, is truncated, has trailing garbage, has a check that liblzma does not know,
     ///   or is damaged outside of its blocks.
     public init(_ path: FilePath) throws {
+        do { try self.init(locatingFaultsOf: path) } catch let fault as XZFault { throw fault.failure }
+    }
+
+    /// As ``init(_:)``, but says where a fault lies.
+    ///
+    /// - Throws: ``XZFault`` for what is wrong with the file's structure; `Failure` when it cannot be read.
+    public init(locatingFaultsOf path: FilePath) throws {
         let file = try OpenFile.reading(path)
         let size = try file.size()
         let start = try file.bytes(at: 0, count: Int(min(size, Self.headerSize)))
         guard start.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) else {
-            throw Failure(
+            let failure = Failure(
                 at: path.string, "this is not an .xz file", expected: "fd 37 7a 58 5a 00 at its start",
                 found: start.isEmpty ? "an empty file" : start.prefix(6).map { encodeHex([$0]) }.joined(separator: " "))
+            throw XZFault(failure, in: "the stream's header", 0..<UInt64(start.count))
         }
         let parsed: [XZStreamIndex]
         do { parsed = try Self.streams(of: file, size) } catch is BrokenStructure {
@@ -106,6 +114,21 @@ public struct XZFile: Sendable {
     }
 }
 
+/// What is wrong with an .xz file's structure, and where.
+public struct XZFault: Error, Sendable {
+    public let failure: Failure
+    /// The part of the format that is not as it must be, in words.
+    public let part: String
+    /// Where the first bad byte is, in bytes of the .xz file; empty, at its end, when bytes are missing there.
+    public let range: Range<UInt64>
+
+    init(_ failure: Failure, in part: String, _ range: Range<UInt64>) {
+        self.failure = failure
+        self.part = part
+        self.range = range
+    }
+}
+
 /// The structure cannot be read from the end; the reason must be looked for from the start.
 struct BrokenStructure: Error {}
 
@@ -124,7 +147,7 @@ struct XZStreamIndex {
     let entries: [Entry]
 
     /// - Parameter known: entries of the streams behind this one, which share the limit.
-    /// - Throws: ``BrokenStructure`` when no whole stream ends there; `Failure` where the reason is plain.
+    /// - Throws: ``BrokenStructure`` when no whole stream ends there; ``XZFault`` where the reason is plain.
     init(in file: OpenFile, endingAt end: UInt64, after known: Int) throws {
         let place = file.path.string
         guard end >= 2 * XZFile.headerSize else { throw BrokenStructure() }
@@ -136,8 +159,10 @@ struct XZStreamIndex {
         let indexOffset = indexEnd - footer.backward_size
 
         let room = XZFile.indexMemory - min(XZFile.indexMemory, UInt64(known) * 24)
-        let tooLarge = Failure(
-            at: place, "the index is too large", expected: "at most \(XZFile.indexMemory >> 20) MiB of memory")
+        func indexFault(_ failure: Failure) -> XZFault { XZFault(failure, in: "the index", indexOffset..<indexEnd) }
+        let tooLarge = indexFault(
+            Failure(
+                at: place, "the index is too large", expected: "at most \(XZFile.indexMemory >> 20) MiB of memory"))
         guard footer.backward_size <= room else { throw tooLarge }
         let bytes = try file.bytes(at: indexOffset, count: Int(footer.backward_size))
         var decoded: OpaquePointer?
@@ -146,7 +171,8 @@ struct XZStreamIndex {
         let code = lzma_index_buffer_decode(&decoded, &memory, nil, bytes, &position, bytes.count)
         guard code != LZMA_MEMLIMIT_ERROR else { throw tooLarge }
         guard code == LZMA_OK, position == bytes.count, let decoded else {
-            throw Failure(at: place, "the index is damaged", found: "damaged data at byte \(indexOffset)")
+            throw indexFault(
+                Failure(at: place, "the index is damaged", found: "damaged data at byte \(indexOffset)"))
         }
         defer { lzma_index_end(decoded, nil) }
 
@@ -157,8 +183,9 @@ struct XZStreamIndex {
         let headerBytes = try file.bytes(at: offset, count: Int(XZFile.headerSize))
         guard lzma_stream_header_decode(&header, headerBytes) == LZMA_OK else { throw BrokenStructure() }
         guard lzma_stream_flags_compare(&header, &footer) == LZMA_OK else {
-            throw Failure(
+            let failure = Failure(
                 at: place, "the stream's header and footer do not fit together", found: "a stream at byte \(offset)")
+            throw XZFault(failure, in: "the stream's header", offset..<offset + XZFile.headerSize)
         }
         check = Int(header.check.rawValue)
         guard lzma_check_is_supported(header.check) != 0 else {

@@ -1,4 +1,5 @@
 import Diagnostics
+import Firmware
 import Guest
 import Pack
 import Storage

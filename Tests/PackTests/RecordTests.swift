@@ -75,7 +75,8 @@ import Tools
             ],
             expectations: .init(
                 hostname: "forge", memoryLimit: nil, kernelRelease: "6.12.0-arm64", docker: true,
-                ssh: .init(passwordLogin: false, rootLogin: false), serialConsole: "ttyS1", growsRoot: true))
+                ssh: .init(passwordLogin: false, rootLogin: false), serialConsole: "ttyS1", growsRoot: true,
+                kernelConfig: ["CONFIG_KVM=y"]))
     }
 
     @Test func pythonReadsWhatWasWritten() async throws {
@@ -116,6 +117,15 @@ import Tools
         #expect { _ = try Manifest(json: Array(changed.utf8), at: "m") } throws: {
             ($0 as? Failure)?.message == message
         }
+    }
+
+    @Test func manifestFromBeforeTheKernelsConfigurationIsRead() async throws {
+        var manifest = try await Self.sample()
+        let text = String(decoding: try manifest.json(), as: UTF8.self)
+        let old = text.replacing(#/ *"kernelConfig" : \[[^\]]*\],\n/#, with: "")
+        #expect(old.count < text.count)
+        manifest.expectations.kernelConfig = []
+        #expect(try Manifest(json: Array(old.utf8), at: "m") == manifest)
     }
 
     @Test func unknownKeyIsPassedOver() async throws {

@@ -1,5 +1,5 @@
 import Diagnostics
-import Prove
+import Firmware
 import Testing
 
 @Suite struct FirmwareConfigTests {

@@ -1,5 +1,5 @@
 import Diagnostics
-import Prove
+import Firmware
 import Storage
 import SystemPackage
 import Testing

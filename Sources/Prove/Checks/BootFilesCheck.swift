@@ -1,4 +1,5 @@
 import Diagnostics
+import Firmware
 
 extension Check {
     /// The board's own hook, which writes the boot partition anew when a kernel is installed, keeps what the recipe

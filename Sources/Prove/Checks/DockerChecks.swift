@@ -1,3 +1,5 @@
+import Firmware
+
 extension Check {
     /// The daemon answers; what it warns of is told.
     static let dockerInfo = Check("docker info", expected: "the daemon answers") { system in

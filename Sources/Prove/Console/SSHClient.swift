@@ -1,4 +1,5 @@
 import Diagnostics
+import Firmware
 import Storage
 import SystemPackage
 import Tools

@@ -1,5 +1,6 @@
 import Diagnostics
 import Digests
+import Firmware
 import Foundation
 import Guest
 import Synchronization

@@ -1,4 +1,5 @@
 import Diagnostics
+import Firmware
 import Guest
 import Storage
 import SystemPackage

@@ -1,6 +1,8 @@
 import Diagnostics
 import Digests
 import Disk
+import Firmware
+import Foundation
 import Pack
 import Storage
 import SystemPackage
@@ -121,4 +123,9 @@ func fileDigest(_ path: FilePath) async throws -> SHA256Digest {
         offset += UInt64(count)
     }
     return hasher.finalize()
+}
+
+/// The path as it is from the root folder.
+func absolutePath(_ path: FilePath) -> FilePath {
+    path.isAbsolute ? path : FilePath(FileManager.default.currentDirectoryPath).pushing(path).lexicallyNormalized()
 }

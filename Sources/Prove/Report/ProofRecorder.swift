@@ -58,7 +58,7 @@ final class ProofRecorder: Sendable {
         progress.report(
             .finished(
                 step: "prove",
-                detail: "\(machine): \(check): \(row.seen) (\(ProofReport.time(row.seconds))) \(verdict)",
+                detail: "\(machine): \(check): \(row.seen) (\(TextTable.time(row.seconds))) \(verdict)",
                 cached: false))
         if let ended { throw ended }
         return observation

@@ -70,71 +70,18 @@ public struct ProofReport: Codable, Sendable, Equatable {
 }
 
 extension ProofReport {
-    /// The widest a cell of the text table gets; what is longer is folded at spaces.
-    private static let widestCell = 44
-
     /// The table as text: one row a check, the verdict, then notes and logs.
     public var table: String {
-        let header = ["machine", "check", "expected", "seen", "time", ""]
-        let cells = rows.map { row in
-            [row.machine, row.check, row.expected, row.seen, Self.time(row.seconds), row.passed ? "ok" : "FAILED"]
-        }
-        let folded = cells.map { $0.map { Self.fold($0, Self.widestCell) } }
-        let widths = header.indices.map { column in
-            ([header[column].count] + folded.flatMap { $0[column].map(\.count) }).max() ?? 0
-        }
-        func line(_ cells: [String]) -> String {
-            zip(cells, widths).enumerated().map { column, cell in
-                let space = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
-                return column == 4 ? space + cell.0 : cell.0 + space
-            }
-            .joined(separator: "  ").trimmedEnd
-        }
-        var lines = [line(header), line(widths.map { String(repeating: "-", count: $0) })]
-        for row in folded {
-            for index in 0..<(row.map(\.count).max() ?? 0) {
-                lines.append(line(row.map { index < $0.count ? $0[index] : "" }))
-            }
-        }
+        let table = TextTable(
+            ["machine", "check", "expected", "seen", "time", ""], rightAligned: [4],
+            rows: rows.map { row in
+                let verdict = row.passed ? "ok" : "FAILED"
+                return [row.machine, row.check, row.expected, row.seen, TextTable.time(row.seconds), verdict]
+            })
         let failed = rows.filter { !$0.passed }.count
+        var lines = table.lines
         lines += ["", failed == 0 ? "\(rows.count) checks passed" : "\(failed) of \(rows.count) checks FAILED"]
         lines += notes.map { "note: \($0)" } + logs.map { "log: \($0)" }
         return lines.joined(separator: "\n") + "\n"
-    }
-
-    /// Seconds with one digit after the point.
-    static func time(_ seconds: Double) -> String {
-        let tenths = Int((seconds * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) s"
-    }
-
-    /// Breaks text at line ends and spaces (and inside a word where it must) into lines of at most `width` characters.
-    private static func fold(_ text: String, _ width: Int) -> [String] {
-        var lines: [String] = []
-        for source in text.split(whereSeparator: \.isNewline) {
-            var line = ""
-            for word in source.split(separator: " ", omittingEmptySubsequences: false) {
-                var word = String(word)
-                if !line.isEmpty, line.count + 1 + word.count > width {
-                    lines.append(line)
-                    line = ""
-                }
-                while word.count > width {
-                    lines.append(String(word.prefix(width)))
-                    word = String(word.dropFirst(width))
-                }
-                line += line.isEmpty ? word : " " + word
-            }
-            lines.append(line)
-        }
-        return lines.isEmpty ? [""] : lines
-    }
-}
-
-extension String {
-    fileprivate var trimmedEnd: String {
-        var text = self[...]
-        while text.last == " " { text.removeLast() }
-        return String(text)
     }
 }

@@ -28,8 +28,3 @@ public struct BootFolder: BootFiles {
         try path(of: name).map { try readFile($0, limit: 256 << 20) }
     }
 }
-
-/// The path as it is from the root folder.
-func absolutePath(_ path: FilePath) -> FilePath {
-    path.isAbsolute ? path : FilePath(FileManager.default.currentDirectoryPath).pushing(path).lexicallyNormalized()
-}

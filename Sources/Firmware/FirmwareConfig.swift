@@ -152,7 +152,7 @@ private func number(_ text: some StringProtocol) -> UInt64? {
 
 extension StringProtocol {
     /// Without white space at either end.
-    var trimmed: String {
+    package var trimmed: String {
         guard let start = firstIndex(where: { !$0.isWhitespace }),
             let end = lastIndex(where: { !$0.isWhitespace })
         else { return "" }

@@ -1,3 +1,4 @@
+import Firmware
 import Storage
 import SystemPackage
 import Tools

@@ -3,27 +3,27 @@ import SystemPackage
 import Tools
 
 /// Has file systems judged by the programs that know them, which change nothing.
-struct FileSystemCheck {
-    static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check the image's root file system")
-    static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check the image's boot file system")
+public struct FileSystemCheck: Sendable {
+    public static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check the image's root file system")
+    public static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check the image's boot file system")
 
     private let tools: ToolRunner
 
-    init(tools: ToolRunner) {
+    public init(tools: ToolRunner) {
         var tools = tools
         tools.environment["E2FSCK_CONFIG"] = "/dev/null"
         self.tools = tools
     }
 
     /// - Throws: `Failure` with e2fsck's words when it finds anything wrong.
-    func checkExt4(_ file: FilePath, place: String) async throws {
+    public func checkExt4(_ file: FilePath, place: String) async throws {
         let result = try await tools.result(Self.e2fsck, ["-f", "-n", file.string])
         guard result.status != 0 else { return }
         throw refusal("e2fsck", "ext4", result, file, place) { !$0.hasPrefix("Pass ") && !$0.hasPrefix("e2fsck ") }
     }
 
     /// - Throws: `Failure` with the words of fsck.fat when it finds anything wrong.
-    func checkFAT(_ file: FilePath, place: String) async throws {
+    public func checkFAT(_ file: FilePath, place: String) async throws {
         let result = try await tools.result(Self.fsckFAT, ["-n", file.string])
         guard result.status != 0 else { return }
         throw refusal("fsck.fat", "FAT", result, file, place) { !$0.hasPrefix("fsck.fat ") }

@@ -1,0 +1,144 @@
+import Diagnostics
+import Digests
+import Storage
+import SystemPackage
+
+/// What one look at the whole of an .xz file found.
+public struct XZScan: Sendable {
+    /// SHA-256 of what it unpacks to; nil when a block is damaged.
+    public var digest: SHA256Digest?
+    /// The damaged blocks, in the file's order.
+    public var damage: [XZDamage]
+}
+
+extension XZFile {
+    /// What the blocks that are unpacked but not yet hashed may take together, in bytes.
+    private static let scanBudget: UInt64 = 256 << 20
+    /// Larger blocks are unpacked piece by piece.
+    private static let largestWholeBlock: UInt64 = 32 << 20
+
+    /// Unpacks and checks every block, several at once, and hashes what they unpack to, in one pass. A damaged block ends
+    /// nothing: it is told, and located.
+    ///
+    /// - Parameters:
+    ///   - sink: gets what the blocks unpack to, each byte once, from several threads; of a damaged block nothing, or
+    ///     where blocks are large, what came before the damage.
+    ///   - workers: how many blocks are unpacked at once.
+    ///   - step: the name under which progress is reported, in unpacked bytes.
+    /// - Throws: `Failure` when the file cannot be read; what `sink` throws; `CancellationError`.
+    public func scan(
+        into sink: (any ByteSink)? = nil, workers: Int, progress: any ProgressReporter = SilentProgress(),
+        step: String = "verify"
+    ) async throws -> XZScan {
+        let progress = PackProgress(reporter: progress, step: step, total: uncompressedSize)
+        let largest = blocks.lazy.map(\.uncompressedSize).max() ?? 0
+        guard largest <= Self.largestWholeBlock else { return try await scanPieces(sink, progress) }
+
+        let workers = max(1, workers)
+        let window = max(workers, min(2 * workers, Int(Self.scanBudget / max(1, largest))))
+        let pool = Pool((0..<workers).map { _ in ScanningThread(self) })
+        let hasher = ScanHasher()
+        var scan = XZScan(digest: nil, damage: [])
+        try await withThrowingTaskGroup(of: (Int, ScannedBlock).self) { group in
+            var ready: [Int: ScannedBlock] = [:]
+            var next = 0
+            var started = 0
+            while next < blocks.count {
+                while started < blocks.count, started - next < window {
+                    let block = blocks[started]
+                    group.addTask { (block.number, try await pool.withMember { try await $0.scan(block, sink) }) }
+                    started += 1
+                }
+                guard let (number, found) = try await group.next() else { break }
+                ready[number] = found
+                while let found = ready.removeValue(forKey: next) {
+                    switch found {
+                    case .whole(let bytes): if scan.damage.isEmpty { await hasher.add(bytes) }
+                    case .damaged(let damage): scan.damage.append(damage)
+                    }
+                    progress.advance(blocks[next].uncompressedSize)
+                    next += 1
+                }
+            }
+        }
+        if scan.damage.isEmpty { scan.digest = await hasher.finalize() }
+        return scan
+    }
+
+    private func scanPieces(_ sink: (any ByteSink)?, _ progress: PackProgress) async throws -> XZScan {
+        let thread = ScanningThread(self)
+        var scan = XZScan(digest: nil, damage: [])
+        for block in blocks {
+            if let damage = try await thread.scanPieces(of: block, sink) { scan.damage.append(damage) }
+            progress.advance(block.uncompressedSize)
+        }
+        if scan.damage.isEmpty { scan.digest = await thread.digest() }
+        return scan
+    }
+}
+
+private enum ScannedBlock: Sendable {
+    case whole([UInt8])
+    case damaged(XZDamage)
+}
+
+/// A block decoder on a thread of its own, for which damage is a result.
+private actor ScanningThread {
+    private let executor = WorkThread("piforge.xz.decoder")
+    private let file: XZFile
+    private let decoder: BlockDecoder
+    /// Of the pieces.
+    private let hasher = SHA256Hasher()
+    private var buffer: [UInt8] = []
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(_ file: XZFile) {
+        self.file = file
+        decoder = BlockDecoder(file)
+    }
+
+    func scan(_ block: XZBlock, _ sink: (any ByteSink)?) throws -> ScannedBlock {
+        let bytes: [UInt8]
+        do { bytes = try decoder.bytes(of: block) } catch let failure as Failure {
+            return .damaged(try BlockDamage.locate(block, in: file, failure))
+        }
+        if let sink { try bytes.withUnsafeBytes { try sink.write(at: block.uncompressedOffset, $0) } }
+        return .whole(bytes)
+    }
+
+    /// As ``scan(_:_:)``, for a block that is too large for memory; hashes its pieces, too.
+    func scanPieces(of block: XZBlock, _ sink: (any ByteSink)?) throws -> XZDamage? {
+        buffer = [UInt8](repeating: 0, count: 1 << 20)
+        do {
+            try buffer.withUnsafeMutableBytes { buffer in
+                try decoder.decode(block, through: buffer) { offset, piece in
+                    hasher.update(piece)
+                    do { try sink?.write(at: offset, piece) } catch { throw SinkError(reason: error) }
+                }
+            }
+            return nil
+        } catch let error as SinkError {
+            throw error.reason
+        } catch let failure as Failure {
+            return try BlockDamage.locate(block, in: file, failure)
+        }
+    }
+
+    /// Of all pieces so far.
+    func digest() -> SHA256Digest { hasher.finalize() }
+}
+
+/// Tells what a sink throws from what a decoder throws.
+private struct SinkError: Error { var reason: any Error }
+
+/// Hashes blocks in order, on a thread of its own.
+private actor ScanHasher {
+    private let executor = WorkThread("piforge.xz.hasher")
+    private let hasher = SHA256Hasher()
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    func add(_ bytes: [UInt8]) { hasher.update(bytes) }
+    func finalize() -> SHA256Digest { hasher.finalize() }
+}

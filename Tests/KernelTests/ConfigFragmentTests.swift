@@ -1,0 +1,200 @@
+import Diagnostics
+import Kernel
+import Layers
+import Storage
+import SystemPackage
+import Testing
+
+@Suite struct KernelConfigTests {
+    @Test func everyKindOfValueIsRead() throws {
+        let config = try KernelConfig(
+            Array(
+                """
+                #
+                # Automatically generated file; DO NOT EDIT.
+                #
+                CONFIG_KVM=y
+                CONFIG_TUN=m
+                CONFIG_CMDLINE="mem=1G \\"quoted\\" \\\\"
+                CONFIG_LOG_BUF_SHIFT=17
+                CONFIG_NEGATIVE=-1
+                CONFIG_TEXT_OFFSET=0x80000
+                # CONFIG_XEN is not set
+                CONFIG_EMPTY=""
+
+                """.utf8), at: "config")
+        #expect(config["CONFIG_KVM"] == .yes)
+        #expect(config["CONFIG_TUN"] == .module)
+        #expect(config["CONFIG_CMDLINE"] == .text("mem=1G \"quoted\" \\"))
+        #expect(config["CONFIG_LOG_BUF_SHIFT"] == .number("17"))
+        #expect(config["CONFIG_NEGATIVE"] == .number("-1"))
+        #expect(config["CONFIG_TEXT_OFFSET"] == .number("0x80000"))
+        #expect(config["CONFIG_XEN"] == .notSet)
+        #expect(config["CONFIG_NOT_THERE"] == .notSet)
+        #expect(config["CONFIG_EMPTY"] == .text(""))
+        #expect(config.count == 8)
+    }
+
+    private static let line = "this is not a line of a kernel configuration\n  expected: CONFIG_X=VALUE\n  found:    "
+
+    @Test(arguments: [
+        ("", "c: this is no kernel configuration: it has no option\n  expected: lines CONFIG_X=y"),
+        ("CONFIG_A=y\nKVM=y", "c:2: \(line)KVM=y"), ("CONFIG_A", "c:1: \(line)CONFIG_A"),
+        ("CONFIG_A=yes", "c:1: \(line)CONFIG_A=yes"), ("CONFIG_A=\"x", "c:1: \(line)CONFIG_A=\"x"),
+        ("CONFIG_A=\"x\"y", "c:1: \(line)CONFIG_A=\"x\"y"), ("CONFIG_=y", "c:1: \(line)CONFIG_=y"),
+        ("CONFIG_A=", "c:1: \(line)CONFIG_A="), (" CONFIG_A=y", "c:1: \(line) CONFIG_A=y"),
+        ("CONFIG_A=y\n# CONFIG_A is not set", "c:2: CONFIG_A is there twice"),
+    ])
+    func badConfigurationIsRefused(text: String, message: String) {
+        let failure = #expect(throws: Failure.self) { try KernelConfig(Array(text.utf8), at: "c") }
+        #expect(failure?.description == message)
+    }
+
+    @Test func sizeAndEncodingAreChecked() {
+        let large = #expect(throws: Failure.self) {
+            try KernelConfig([UInt8](repeating: 0x23, count: KernelConfig.largest + 1), at: "c")
+        }
+        #expect(large?.message == "the kernel configuration is too large")
+        let binary = #expect(throws: Failure.self) { try KernelConfig([0xff, 0xfe], at: "c") }
+        #expect(binary?.message == "the kernel configuration is not UTF-8 text")
+    }
+}
+
+@Suite struct ConfigFragmentTests {
+    private static func violations(_ fragment: String, _ config: String, _ version: String) throws -> [String] {
+        let version = try #require(KernelVersion(version))
+        return ConfigFragment.violations(
+            of: try .parse(fragment, file: "f"), in: try KernelConfig(Array(config.utf8), at: "c"), version: version
+        ).map(\.description)
+    }
+
+    @Test func violationsSayWhatWasAskedAndWhatIsThere() throws {
+        let fragment = """
+            # Why.
+            CONFIG_KVM=y
+            CONFIG_VHOST_NET=y|m
+            # CONFIG_XEN is not set
+            CONFIG_CMDLINE="a|b # c"|""
+
+            """
+        #expect(
+            try Self.violations(fragment, "CONFIG_KVM=y\nCONFIG_VHOST_NET=m\nCONFIG_CMDLINE=\"a|b # c\"", "6.1").isEmpty
+        )
+        #expect(
+            try Self.violations(fragment, "CONFIG_KVM=m\nCONFIG_XEN=y\nCONFIG_CMDLINE=\"x\"", "6.1") == [
+                "f:2: CONFIG_KVM=y, but it is m", "f:3: CONFIG_VHOST_NET=y|m, but it is not set",
+                "f:4: # CONFIG_XEN is not set, but it is y", "f:5: CONFIG_CMDLINE=\"a|b # c\"|\"\", but it is \"x\"",
+            ])
+    }
+
+    @Test(
+        arguments: [
+            ("4.15", []), ("5.1.21", ["CONFIG_B"]), ("5.2", []), ("5.6.99", []), ("5.7", ["CONFIG_A"]),
+            ("6.12.48+deb13-arm64", ["CONFIG_A", "CONFIG_C"]), ("6.12.47", ["CONFIG_A"]),
+        ] as [(String, [String])])
+    func linesAreLimitedToVersions(version: String, options: [String]) throws {
+        let fragment = try ConfigFragment.parse(
+            """
+            CONFIG_A=y # since 5.7
+            CONFIG_B=y # since 5.0 until 5.1
+            # CONFIG_C is not set # since 6.12.48
+            """, file: "f")
+        #expect(fragment.lines(for: try #require(KernelVersion(version))).map(\.option) == options)
+    }
+
+    @Test func textIsWhatParsesToTheSameLine() throws {
+        let fragment = try ConfigFragment.parse(
+            "CONFIG_A=y|m # since 5.7\n# CONFIG_B is not set # until 5.1\nCONFIG_C=\"a\\\"|\\\\\"", file: "f")
+        let texts = fragment.lines.map(\.text)
+        #expect(texts == ["CONFIG_A=y|m", "# CONFIG_B is not set", "CONFIG_C=\"a\\\"|\\\\\""])
+        let again = try ConfigFragment.parse(texts.joined(separator: "\n"), file: "f")
+        #expect(again.lines.map(\.values) == fragment.lines.map(\.values))
+    }
+
+    private static func malformed(_ line: Int, _ expected: String, _ found: String) -> String {
+        "f:\(line): this is not a line of a kernel configuration fragment\n  expected: \(expected)\n  found:    \(found)"
+    }
+    private static let setting = "CONFIG_X=VALUE, CONFIG_X=y|m or # CONFIG_X is not set"
+    private static let versions = "# since VERSION, # until VERSION, or # since VERSION until VERSION"
+
+    @Test(arguments: [
+        ("KVM=y", malformed(1, setting, "KVM=y")), ("CONFIG_A=y|", malformed(1, setting, "CONFIG_A=y|")),
+        ("CONFIG_A=y m", malformed(1, setting, "CONFIG_A=y m")),
+        ("CONFIG_A=y|y", malformed(1, "every alternative once", "CONFIG_A=y|y")),
+        ("\nCONFIG_A=y # for guests", malformed(2, versions, "CONFIG_A=y # for guests")),
+        ("CONFIG_A=y # since 5", malformed(1, versions, "CONFIG_A=y # since 5")),
+        ("CONFIG_A=y # since 5.7.x", malformed(1, versions, "CONFIG_A=y # since 5.7.x")),
+        ("CONFIG_A=y # until 5.7 since 5.1", malformed(1, versions, "CONFIG_A=y # until 5.7 since 5.1")),
+        (
+            "CONFIG_A=y # since 5.7 until 5.6",
+            malformed(1, "a last version that is not before the first", "CONFIG_A=y # since 5.7 until 5.6")
+        ),
+        (
+            "CONFIG_A=y\nCONFIG_A=y",
+            "f:2: CONFIG_A is asked for twice\n  expected: one line for an option\n  found:    another at f:1"
+        ),
+        (
+            "CONFIG_A=y # until 5.7\nCONFIG_A=m # since 5.7",
+            """
+            f:2: the line contradicts another for the same option
+              expected: CONFIG_A=y, as at f:1
+              found:    CONFIG_A=m
+            """
+        ),
+        ("A=y\nCONFIG_B=", malformed(1, setting, "A=y") + "\n" + malformed(2, setting, "CONFIG_B=")),
+    ])
+    func badFragmentIsRefused(text: String, message: String) {
+        let failures = #expect(throws: FailureList.self) { try ConfigFragment.parse(text, file: "f") }
+        #expect(failures?.description == message)
+        #expect(failures?.exitCode == 2)
+    }
+
+    @Test func sameOptionForOtherVersionsIsNoContradiction() throws {
+        let fragment = try ConfigFragment.parse("CONFIG_A=y # until 5.6\nCONFIG_A=m # since 5.7", file: "f")
+        #expect(fragment.lines.count == 2)
+    }
+
+    @Test func fragmentsThatContradictEachOtherAreRefused() throws {
+        let a = try ConfigFragment.parse("CONFIG_A=y", file: "a.config")
+        let b = try ConfigFragment.parse("# CONFIG_A is not set", file: "b.config")
+        let failures = #expect(throws: FailureList.self) { try ConfigFragment.joined([a, b]) }
+        #expect(
+            failures?.description == """
+                b.config:1: the line contradicts another for the same option
+                  expected: CONFIG_A=y, as at a.config:1
+                  found:    # CONFIG_A is not set
+                """)
+    }
+
+    private static let folder = FilePath(#filePath).removingLastComponent().pushing("../../kernel-configs")
+        .lexicallyNormalized()
+
+    /// Debian's own kernel, as it is packaged, has all that the fragments ask for.
+    @Test func debiansKernelFollowsTheFragments() async throws {
+        let tree = try await DebianKernel.tree()
+        let kernel = try KernelRelease.find(in: tree)
+        let path = try #require(kernel.config)
+        let content = try #require(tree.content(path))
+        let config = try KernelConfig(ContentReader().bytes(of: content), at: "\(path)")
+        let fragments = try ["kvm", "virtio", "gic", "docker"].map { try ConfigFragment.named($0, in: Self.folder) }
+        let version = try #require(KernelVersion(kernel.name))
+        let all = try ConfigFragment.joined(fragments)
+        #expect(ConfigFragment.violations(of: all, in: config, version: version) == [])
+        #expect(config.count > 1000)
+    }
+
+    @Test func namesAreThoseOfFilesInTheFolder() throws {
+        let folder = Self.folder
+        let fragments = try ["kvm", "virtio", "gic", "docker"].map { try ConfigFragment.named($0, in: folder) }
+        let all = try ConfigFragment.joined(fragments)
+        #expect(all.lines.contains { $0.text == "CONFIG_KVM=y" })
+        #expect(fragments[2].lines.map(\.option) == ["CONFIG_ARM_GIC", "CONFIG_ARM_GIC_V2M", "CONFIG_ARM_GIC_V3"])
+        for (name, message) in [
+            ("xen", "there is no kernel configuration fragment 'xen'"), ("../kvm", "not a fragment's name"),
+        ] {
+            let failure = #expect(throws: Failure.self) { try ConfigFragment.named(name, in: folder) }
+            #expect(failure?.message == message)
+            #expect(failure?.kind == .usage)
+        }
+    }
+}
