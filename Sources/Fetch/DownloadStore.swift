@@ -77,6 +77,16 @@ public struct DownloadStore: Sendable {
         return hasher.finalize()
     }
 
+    /// Stores bytes that are at hand: a file taken out of a proven archive.
+    public func add(_ bytes: [UInt8]) throws -> StoredFile {
+        let digest = SHA256Digest.of(bytes)
+        let path = path(for: digest)
+        if let stored = try file(digest, size: UInt64(bytes.count), check: .digest) { return stored }
+        try createFolder(path.removingLastComponent())
+        try writeAtomically(to: path, bytes: bytes)
+        return StoredFile(path: path, digest: digest, size: UInt64(bytes.count))
+    }
+
     private var partialFolder: FilePath { root.appending("partial") }
 
     /// A new, empty partial file that only this caller writes to.

@@ -81,22 +81,25 @@ public struct PackageProvider: Sendable {
 
     /// The packages that answer a request.
     ///
-    /// - Parameter lock: the recipe's lock file, where there is one.
+    /// - Parameters:
+    ///   - lock: the recipe's lock file, where there is one.
+    ///   - status: the dpkg status of the request's base image; asked only when packages have to be chosen.
     /// - Throws: `Failure` for everything that ends a build: no network, a mirror that is down, an archive or a file
     ///   that cannot be proven, a request that cannot be met, and, as the options have it, a lock that cannot be used
     ///   or a store that lacks files. `CancellationError`.
-    public func provide(_ request: PackageRequest, lock: PackageLock?, options: PackageOptions = PackageOptions())
-        async throws -> ProvidedPackages
-    {
+    public func provide(
+        _ request: PackageRequest, lock: PackageLock?, options: PackageOptions = PackageOptions(),
+        status: () async throws -> [UInt8] = { [] }
+    ) async throws -> ProvidedPackages {
         guard let lock else {
             if options.lock == .require {
                 throw Failure(
                     .usage, at: "--locked", "the recipe has no lock file", next: "make one: run once without --locked")
             }
-            return try await solve(request, options) { _ in .solved }
+            return try await solve(request, options, status) { _ in .solved }
         }
         if options.lock == .update {
-            return try await solve(request, options) { .updated(changes: PackageLock.difference(from: lock, to: $0)) }
+            return try await solve(request, options, status) { .updated(changes: PackageLock.difference(from: lock, to: $0)) }
         }
         guard lock.request == request.digest else {
             if options.lock == .require {
@@ -105,7 +108,7 @@ public struct PackageProvider: Sendable {
                     expected: "request sha256:\(request.digest.hex)", found: "request sha256:\(lock.request.hex)",
                     next: "renew it: piforge build --update-lock")
             }
-            return try await replace(lock, request, options, why: "the lock file answers another request")
+            return try await replace(lock, request, options, status, why: "the lock file answers another request")
         }
 
         let missing = try await fetchLocked(lock.packages, options)
@@ -119,18 +122,19 @@ public struct PackageProvider: Sendable {
                 next: "renew the lock: piforge build --update-lock")
         }
         let why = "\(count(missing)) of the lock file can no longer be had: \(list(missing))"
-        guard options.offline else { return try await replace(lock, request, options, why: why) }
-        do { return try await replace(lock, request, options, why: why) } catch is Failure {
+        guard options.offline else { return try await replace(lock, request, options, status, why: why) }
+        do { return try await replace(lock, request, options, status, why: why) } catch is Failure {
             // Without indices there is nothing to choose from, and what is missing is the better news.
             throw notStored(missing)
         }
     }
 
-    private func replace(_ lock: PackageLock, _ request: PackageRequest, _ options: PackageOptions, why: String)
-        async throws -> ProvidedPackages
-    {
+    private func replace(
+        _ lock: PackageLock, _ request: PackageRequest, _ options: PackageOptions,
+        _ status: () async throws -> [UInt8], why: String
+    ) async throws -> ProvidedPackages {
         progress.report(.note(step: "packages", text: "\(why); resolving anew"))
-        return try await solve(request, options) { fresh in
+        return try await solve(request, options, status) { fresh in
             let changes = PackageLock.difference(from: lock, to: fresh)
             for change in changes { progress.report(.note(step: "packages", text: change)) }
             return .replaced(why: why, changes: changes)
@@ -140,9 +144,11 @@ public struct PackageProvider: Sendable {
     // MARK: - A fresh solve
 
     private func solve(
-        _ request: PackageRequest, _ options: PackageOptions,
+        _ request: PackageRequest, _ options: PackageOptions, _ status: () async throws -> [UInt8],
         origin: (PackageLock) -> ProvidedPackages.Origin
     ) async throws -> ProvidedPackages {
+        var request = request
+        if request.base != nil, request.status.isEmpty { request.status = try await status() }
         let mirrors = try mirrors()
         let solver = try AptSolver(
             sources: request.sources, architecture: request.architecture, mirrors: mirrors, folder: folder,

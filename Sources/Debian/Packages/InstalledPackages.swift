@@ -77,6 +77,9 @@ public struct InstalledPackages: Sendable {
         records.filter { !["installed", "not-installed", "config-files"].contains($0.state[2]) }.map(\.name)
     }
 
+    /// The names of the packages that are installed.
+    public var names: Set<String> { Set(records.filter { $0.state[2] == "installed" }.map(\.name)) }
+
     /// How many packages are installed.
     public var count: Int { records.count { $0.state[2] == "installed" } }
 
