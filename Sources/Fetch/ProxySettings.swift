@@ -8,8 +8,9 @@ public struct ProxySettings: Sendable, Equatable {
     public init(environment: [String: String]) {
         var kept: [String: String] = [:]
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
-            let upper = name == "http_proxy" ? nil : environment[name.uppercased()]
-            if let value = environment[name] ?? upper, !value.isEmpty { kept[name] = value }
+            // A variable that is empty counts as unset, as it does for curl.
+            let spellings = name == "http_proxy" ? [name] : [name, name.uppercased()]
+            kept[name] = spellings.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
         }
         self.environment = kept
     }

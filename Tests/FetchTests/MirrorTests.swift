@@ -92,15 +92,21 @@ import Testing
         let waits = [
             "1", "Wed, 21 Oct 2015 07:28:01 GMT", "Wednesday, 21-Oct-15 07:28:01 GMT", "Wed Oct 21 07:28:01 2015",
         ]
-        for wait in waits {
-            let scratch = try Scratch()
-            let server = try RawServer(
-                [.answer(status, ["Retry-After: \(wait)"])], [.answer("200 OK", ["Content-Length: 15"], hello)])
-            let clock = ContinuousClock()
-            let start = clock.now
-            _ = try await downloader(scratch, now: 1_445_412_480).fetch([request("\(server.base)/a")])
-            // A wait has a lower bound that a busy machine cannot break.
-            #expect(clock.now - start >= .seconds(1))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for wait in waits {
+                group.addTask {
+                    let scratch = try Scratch()
+                    let server = try RawServer(
+                        [.answer(status, ["Retry-After: \(wait)"])],
+                        [.answer("200 OK", ["Content-Length: 15"], hello)])
+                    let clock = ContinuousClock()
+                    let start = clock.now
+                    _ = try await downloader(scratch, now: 1_445_412_480).fetch([request("\(server.base)/a")])
+                    // A wait has a lower bound that a busy machine cannot break.
+                    #expect(clock.now - start >= .seconds(1))
+                }
+            }
+            try await group.waitForAll()
         }
     }
 
