@@ -96,8 +96,8 @@ let package = Package(
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Engine", "Guest", "Pack", "Prove", "Recipe", "Steps", "Storage", "Tools",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
+                "Diagnostics", "Digests", "Engine", "Fetch", "Guest", "Pack", "Prove", "Recipe", "Steps", "Storage",
+                "Tools", .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
 

@@ -200,6 +200,27 @@ private func wanted(_ urls: String..., pinned: Bool = true) -> DownloadRequest {
         #expect(server.header("Range") == [nil, "bytes=40000-"])
     }
 
+    /// The store as it is in the middle of a large download is what a process that was killed leaves.
+    @Test func aKilledProcessLosesNothing() async throws {
+        let scratch = try Scratch()
+        let large = [UInt8](repeating: 9, count: 6 << 20) + content
+        let server = try RawServer(
+            [.answer("200 OK", ["Content-Length: \(large.count)"], Array(large.prefix(6 << 20))), .stall],
+            rest(from: 6 << 20, range: "bytes \(6 << 20)-\(large.count - 1)/\(large.count)", body: content))
+        let request = DownloadRequest(
+            urls: ["\(server.base)/a"], sha256: .of(large), size: UInt64(large.count), name: "image")
+        let seen = FirstBytes(count: 6 << 20)
+        let task = Task { [downloader = scratch.downloader(progress: seen)] in try await downloader.fetch([request]) }
+        for await _ in seen.stream { break }
+        let left = scratch.folder.path.appending("left")
+        try FileManager.default.copyItem(atPath: scratch.store.root.string, toPath: left.string)
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        let file = try await Downloader(store: try DownloadStore(left)).fetch([request])[0]
+        #expect(file.digest == .of(large))
+        #expect(server.header("Range") == [nil, "bytes=\(6 << 20)-"])
+    }
+
     /// What lies in the partial folder is not trusted.
     @Test func damagedPartialFilesAreStartedOver() async throws {
         let scratch = try Scratch()

@@ -57,7 +57,9 @@ public struct PlainProgress: ProgressReporter {
 
     public func report(_ event: ProgressEvent) {
         switch event {
-        case .started(let step, let detail): output("\(step): \(detail)\n")
+        case .started(let step, let detail):
+            meters.forget(step)
+            output("\(step): \(detail)\n")
         case .advanced(_, _, _, .count, _): break
         case .advanced(let step, let completed, let total, .bytes, let detail):
             let (meter, isDue) = meters.add(completed, of: step, interval: .seconds(30))
@@ -91,7 +93,9 @@ public struct JSONProgress: ProgressReporter {
     public func report(_ event: ProgressEvent) {
         var line: Line
         switch event {
-        case .started(let step, let detail): line = Line(event: "started", step: step, detail: detail)
+        case .started(let step, let detail):
+            meters.forget(step)
+            line = Line(event: "started", step: step, detail: detail)
         case .advanced(let step, let completed, let total, let unit, let detail):
             line = Line(
                 event: "advanced", step: step, detail: detail, completed: completed, total: total, unit: unit.rawValue)
