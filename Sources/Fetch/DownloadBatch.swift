@@ -233,7 +233,7 @@ final class DownloadBatch {
     /// All bytes are there: proves and stores them.
     private func complete(_ job: Int, _ url: String) throws {
         guard let partial = jobs[job].partial else { return }
-        let (digest, others) = partial.digests()
+        let (digest, others) = try partial.digests()
         guard let reason = mismatch(jobs[job].request, size: partial.count, digest, others) else {
             let file = try store.keep(partial, as: digest)
             jobs[job].partial = nil

@@ -38,10 +38,14 @@ final class PartialFile {
     private(set) var isMixed = false
 
     private let request: DownloadRequest
-    private let hasher = SHA256Hasher()
-    private let others: [ChecksumHasher]
+    private let digester: FileDigester
+    /// Bytes that the digester knows of.
+    private var announced: UInt64 = 0
     private var isReleased = false
     private var isRecorded = false
+
+    /// How many bytes are digested at a time, in the background.
+    private static let digestedSize: UInt64 = 1 << 20
 
     /// From how many bytes on a record is written while bytes arrive, so that even a killed process loses none.
     private static let recordedSize: UInt64 = 4 << 20
@@ -49,7 +53,7 @@ final class PartialFile {
     private init(_ file: OpenFile, _ request: DownloadRequest) {
         self.file = file
         self.request = request
-        others = request.checksums.map { ChecksumHasher($0.algorithm) }
+        digester = FileDigester(file, others: request.checksums.map(\.algorithm))
     }
 
     deinit { release() }
@@ -108,7 +112,7 @@ final class PartialFile {
         file.path.removingLastComponent().appending("\(file.path.stem ?? "").json")
     }
 
-    /// Reads what an earlier download left, and digests it.
+    /// Takes up what an earlier download left.
     private func takeUp() throws {
         let size = try file.size()
         guard size > 0 else { return }
@@ -119,36 +123,31 @@ final class PartialFile {
         let kept = request.isPinned ? size : min(size, record.count)
         if let total = request.size ?? record.origin.total, kept > total { return try restart() }
         try file.truncate(to: kept)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-        defer { buffer.deallocate() }
-        while count < kept {
-            let length = Int(min(UInt64(buffer.count), kept - count))
-            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
-            try file.readExactly(at: count, into: piece)
-            digest(UnsafeRawBufferPointer(piece))
-        }
+        count = kept
+        announce()
         origin = record.origin
         isMixed = count > 0
         isRecorded = true
     }
 
-    private func digest(_ piece: UnsafeRawBufferPointer) {
-        hasher.update(piece)
-        for other in others { other.update(piece) }
-        count += UInt64(piece.count)
-    }
-
     /// Takes bytes that follow those that are there.
     func append(_ piece: UnsafeRawBufferPointer) throws {
         try file.write(at: count, piece)
-        digest(piece)
+        count += UInt64(piece.count)
+        // Small files are digested when they are whole.
+        if count - announced >= Self.digestedSize { announce() }
         if !isRecorded, request.isPinned, count >= Self.recordedSize { try writeRecord() }
+    }
+
+    private func announce() {
+        digester.advance(to: count)
+        announced = count
     }
 
     /// Throws away all bytes.
     func restart() throws {
-        _ = hasher.finalize()
-        for other in others { _ = other.finalize() }
+        if announced > 0 { digester.restart() }
+        announced = 0
         count = 0
         origin = nil
         isMixed = false
@@ -161,8 +160,9 @@ final class PartialFile {
     func mix() { isMixed = true }
 
     /// The digests of all bytes; asked once, at the end.
-    func digests() -> (sha256: SHA256Digest, others: [Checksum]) {
-        (hasher.finalize(), others.map { Checksum(finished: $0) })
+    func digests() throws -> (sha256: SHA256Digest, others: [Checksum]) {
+        announced = 0
+        return try digester.finish(at: count)
     }
 
     /// Moves the file, whole and proven, to its place.
@@ -182,6 +182,8 @@ final class PartialFile {
     func release() {
         guard !isReleased else { return }
         isReleased = true
+        digester.restart()
+        defer { flock(file.rawDescriptor, LOCK_UN) }
         if count > 0, request.isPinned || origin?.validator != nil {
             // A disk that is full keeps nothing: the next download starts over.
             if (try? file.synchronize()) != nil, (try? writeRecord()) != nil { return }

@@ -86,10 +86,10 @@ private final class Screen: Sendable {
         let progress = TerminalProgress(width: 80, now: clock.now, output: screen.write)
         download(progress.report, clock)
         let lines = screen.text.split(separator: "\n").map { String($0.drop { $0 != "▸" && $0 != "✓" }) }
-        #expect(lines[1].contains("image"))
-        #expect(lines[1].hasPrefix("▸ download     20 % of 500.0 MB  image "))
-        #expect(lines[2].hasPrefix("▸ download     21 % of 500.0 MB, 5.0 MB/s, 1:19 left  image "))
-        #expect(lines[66].hasPrefix("▸ download     85 % of 500.0 MB, 5.0 MB/s, 0:15 left  image "))
+        // The first report comes too soon after the start to be drawn, and counts for nothing in the rate.
+        #expect(lines[0].hasPrefix("▸ download     image "))
+        #expect(lines[1].hasPrefix("▸ download     21 % of 500.0 MB, 5.0 MB/s, 1:19 left  image "))
+        #expect(lines[65].hasPrefix("▸ download     85 % of 500.0 MB, 5.0 MB/s, 0:15 left  image "))
         #expect(lines.last?.hasSuffix(" 1:06") == true)
     }
 
