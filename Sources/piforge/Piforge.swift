@@ -19,7 +19,7 @@ struct Piforge: AsyncParsableCommand {
         subcommands: [
             BuildCommand.self, FetchCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self,
             CacheCommand.self,
-            DoctorCommand.self, PackCommand.self, StockCommand.self,
+            DoctorCommand.self, PackCommand.self, StockCommand.self, GetCommand.self,
         ])
 
     /// Parses and runs, with piforge's exit codes in place of the parser's.

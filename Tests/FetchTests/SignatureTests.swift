@@ -18,6 +18,19 @@ private func verify(
         signature: signature, at: "SHA256SUMS.gpg", over: signed, at: "SHA256SUMS", work: work)
 }
 
+/// The first signature packet of an exported key, whose headers gpg writes in the old format (RFC 9580, section 4.2.2).
+private func certification(in key: [UInt8]) throws -> [UInt8] {
+    var rest = key[...]
+    while let header = rest.first {
+        let width = 1 << Int(header & 3)
+        let length = rest.dropFirst().prefix(width).reduce(0) { $0 << 8 | Int($1) }
+        let packet = rest.prefix(1 + width + length)
+        if header >> 2 & 15 == 2 { return Array(packet) }
+        rest = rest.dropFirst(packet.count)
+    }
+    throw CancellationError()
+}
+
 @Suite struct SignatureTests {
     @Test func aGoodSignatureTellsWhatVouchesForIt() async throws {
         try await ThrowawayKeys.with { keys in
@@ -244,6 +257,16 @@ private func verify(
                 (
                     try await keys.sign(text, by: ["good"], ["--armor"], command: "--sign"), all, [good],
                     attached("a signature with the text inside")
+                ),
+                (
+                    // What binds the user's name to the key: a signature, but over no file.
+                    try certification(in: try readFile(try await keys.export(["good"]))), all, [good],
+                    """
+                    SHA256SUMS.gpg: the signature is not one over a file
+                      expected: a detached OpenPGP signature
+                      found:    one of type 19 by the key \(good)
+                      next:     \(next)
+                    """
                 ),
                 (
                     [], all, [good],
