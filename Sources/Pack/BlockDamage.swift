@@ -145,17 +145,17 @@ private struct DecoderStop {
         else { return nil }
         isLZMA2 = memory.filters[0].id == lzma2FilterID && memory.filters[1].id == unknownSize
         let end = block.offset + (block.unpaddedSize + 3) / 4 * 4
-        position = headerEnd
+        var taken = headerEnd
         var input = [UInt8](repeating: 0, count: 256 << 10)
         var output = [UInt8](repeating: 0, count: 256 << 10)
         var code = LZMA_OK
-        while code == LZMA_OK, position < end {
+        while code == LZMA_OK, taken < end {
             try Task.checkCancellation()
-            let count = Int(min(UInt64(input.count), end - position))
+            let count = Int(min(UInt64(input.count), end - taken))
             try input.withUnsafeMutableBytes {
-                try file.file.readExactly(at: position, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
+                try file.file.readExactly(at: taken, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
             }
-            position += UInt64(count)
+            taken += UInt64(count)
             code = input.withUnsafeBufferPointer { input in
                 memory.stream.pointee.next_in = input.baseAddress
                 memory.stream.pointee.avail_in = count
