@@ -21,8 +21,8 @@ extension XZFile {
     /// nothing: it is told, and located.
     ///
     /// - Parameters:
-    ///   - sink: gets what the blocks unpack to, each byte once, from several threads; of a damaged block nothing, or
-    ///     where blocks are large, what came before the damage.
+    ///   - sink: gets what the blocks unpack to, each byte once, from several threads; of a damaged block what its
+    ///     decoder makes of it, which counts for nothing from the damage on.
     ///   - workers: how many blocks are unpacked at once.
     ///   - step: the name under which progress is reported, in unpacked bytes.
     /// - Throws: `Failure` when the file cannot be read; what `sink` throws; `CancellationError`.
@@ -99,7 +99,7 @@ private actor ScanningThread {
     func scan(_ block: XZBlock, _ sink: (any ByteSink)?) throws -> ScannedBlock {
         let bytes: [UInt8]
         do { bytes = try decoder.bytes(of: block) } catch let failure as Failure {
-            return .damaged(try BlockDamage.locate(block, in: file, failure))
+            return .damaged(try BlockDamage.locate(block, in: file, failure, sink))
         }
         if let sink { try bytes.withUnsafeBytes { try sink.write(at: block.uncompressedOffset, $0) } }
         return .whole(bytes)
@@ -116,7 +116,7 @@ private actor ScanningThread {
             throw error.reason
         } catch let failure as Failure {
             writer.stop()
-            return try BlockDamage.locate(block, in: file, failure)
+            return try BlockDamage.locate(block, in: file, failure, sink)
         }
     }
 

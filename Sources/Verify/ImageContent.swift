@@ -31,9 +31,7 @@ struct ImageContent {
     var blocks = 0
 
     /// The bytes of the disk that are not there.
-    var missing: [Range<UInt64>] {
-        damage.map { $0.block.uncompressedOffset..<$0.block.uncompressedOffset + $0.block.uncompressedSize }
-    }
+    var missing: [Range<UInt64>] { damage.map(\.lost).filter { !$0.isEmpty } }
 
     /// Why a stretch of the disk cannot be looked at; nil when it is all there.
     func absence(of range: Range<UInt64>) -> String? {
@@ -111,8 +109,7 @@ extension Verification {
         unpacked.structure = .ok("\(blocks), \(streams)")
         if !scan.damage.isEmpty {
             var lines = scan.damage.prefix(3).map { damage in
-                "block \(damage.block.number + 1) of \(file.blocks.count) is damaged: its \(damage.part), within bytes"
-                    + " \(damage.range.lowerBound) to \(damage.range.upperBound - 1) of the .xz"
+                "block \(damage.block.number + 1) of \(file.blocks.count) is damaged"
             }
             if scan.damage.count > 3 { lines.append("and \(scan.damage.count - 3) blocks more") }
             unpacked.structure = .failed(lines.joined(separator: "\n"))

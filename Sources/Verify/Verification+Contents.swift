@@ -8,6 +8,10 @@ import Storage
 import SystemPackage
 import Tools
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The files of a boot partition inside a disk. Names are found whatever their letters' case is.
 struct PartitionBootFiles: BootFiles {
     private let reader: FATReader
@@ -159,14 +163,22 @@ extension Verification {
         if KernelImage(kernel) == .gzip {
             image = try await tools.run(Self.gzip, ["-dc"], input: kernel, place: "kernel").output
         }
+        return image.withUnsafeBytes(Self.release(in:))
+    }
+
+    private static func release(in image: UnsafeRawBufferPointer) -> String? {
         let mark = Array("Linux version ".utf8)
+        guard let base = image.baseAddress, image.count > mark.count else { return nil }
+        let last = image.count - mark.count
         var position = 0
-        while let found = image[position...].firstRange(of: mark) {
-            let word = image[found.upperBound...].prefix(129).prefix { $0 > 0x20 && $0 < 0x7f }
+        while position < last, let found = memchr(base + position, Int32(mark[0]), last - position) {
+            let start = base.distance(to: found)
+            position = start + 1
+            guard memcmp(found, mark, mark.count) == 0 else { continue }
+            let word = image[(start + mark.count)...].prefix(129).prefix { $0 > 0x20 && $0 < 0x7f }
             if let first = word.first, (0x30...0x39).contains(first), word.count < 129 {
                 return String(decoding: word, as: UTF8.self)
             }
-            position = found.upperBound
         }
         return nil
     }

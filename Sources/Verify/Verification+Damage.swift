@@ -37,7 +37,9 @@ extension Verification {
         for damage: XZDamage, _ image: ImageContent, _ parts: [DiskPart], _ manifest: Manifest?
     ) throws -> String {
         let block = "block \(damage.block.number + 1) of \(image.blocks)"
-        let start = "\(Self.span("offset", "offsets", damage.range)) of the .xz (\(block), its \(damage.part))"
+        let instead = damage.earliest.map { ", or one of the bytes stored as they are from offset \($0) on" } ?? ""
+        let start =
+            "\(Self.span("offset", "offsets", damage.range)) of the .xz (\(block), its \(damage.part)\(instead))"
         guard !damage.unpacked.isEmpty else { return "\(start); the disk's bytes are whole" }
         let spoiled = "\(Self.span("byte", "bytes", damage.unpacked)) of the disk"
         return "\(start), \(spoiled): \(try things(in: damage.unpacked, image, parts, manifest))"
@@ -54,7 +56,11 @@ extension Verification {
         in range: Range<UInt64>, _ image: ImageContent, _ read: [DiskPart], _ manifest: Manifest?
     ) throws -> String {
         // A table that is damaged itself stands in the manifest, too.
-        let parts = (read.isEmpty ? Self.parts(manifest) : read).sorted { $0.range.lowerBound < $1.range.lowerBound }
+        var parts = read.isEmpty ? Self.parts(manifest) : read
+        if parts.isEmpty, let disk = image.disk, !image.missing.contains(where: { $0.lowerBound < 512 }) {
+            parts = (try? Self.parts(of: disk, place: subject.file)) ?? []
+        }
+        parts.sort { $0.range.lowerBound < $1.range.lowerBound }
         var things: [String] = []
         if range.lowerBound < 512 { things.append("partition table") }
         var position: UInt64 = 512
@@ -62,7 +68,9 @@ extension Verification {
             if position < part.range.lowerBound, range.overlaps(position..<part.range.lowerBound) {
                 things.append("gap before partition \(part.number)")
             }
-            if part.range.overlaps(range) { things.append(try self.things(in: range.clamped(to: part.range), part, image)) }
+            if part.range.overlaps(range) {
+                things.append(try self.things(in: range.clamped(to: part.range), part, image))
+            }
             position = max(position, part.range.upperBound)
         }
         if position < range.upperBound, !parts.isEmpty { things.append("gap behind the last partition") }

@@ -32,10 +32,7 @@ extension Verification {
             guard absence == nil, let disk = image.disk else { return .notChecked(absence ?? "") }
             let source = try FileSource(disk)
             let table = try PartitionTable(reading: source, place: subject.file)
-            parts = try zip(table.numbers, table.partitions).map { number, partition in
-                let range = partition.offset..<partition.offset + partition.size
-                return DiskPart(number: number, range: range, kind: try Self.kind(partition, source))
-            }
+            parts = try Self.parts(of: table, source)
             guard let record = manifest?.partitionTable else {
                 return .ok("\(table.partitions.count) partitions")
             }
@@ -58,6 +55,18 @@ extension Verification {
             return .ok("no errors detected")
         }
         return parts
+    }
+
+    static func parts(of disk: FilePath, place: String) throws -> [DiskPart] {
+        let source = try FileSource(disk)
+        return try parts(of: try PartitionTable(reading: source, place: place), source)
+    }
+
+    private static func parts(of table: PartitionTable, _ disk: FileSource) throws -> [DiskPart] {
+        try zip(table.numbers, table.partitions).map { number, partition in
+            let range = partition.offset..<partition.offset + partition.size
+            return DiskPart(number: number, range: range, kind: try kind(partition, disk))
+        }
     }
 
     /// A table as lines that are the same for the same table.
