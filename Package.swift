@@ -108,8 +108,8 @@ let package = Package(
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Digests", "Engine", "Fetch", "Guest", "Layers", "Pack", "Prove", "Recipe", "Steps", "Stock",
-                "Storage", "Tools", "Verify",
+                "Diagnostics", "Digests", "Engine", "Fetch", "Guest", "Layers", "Pack", "Prove", "Recipe", "Steps",
+                "Stock", "Storage", "Tools", "Verify",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),

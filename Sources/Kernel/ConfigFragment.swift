@@ -119,9 +119,11 @@ public struct ConfigFragment: Sendable, Equatable {
         public var found: KernelOptionValue
 
         /// `kvm.config:3: CONFIG_KVM=y, but it is not set`.
-        public var description: String {
-            let there = found == .notSet ? "it is not set" : "it is \(found)"
-            return "\(line.place): \(line.text), but \(there)"
+        public var description: String { "\(line.place): \(summary)" }
+
+        /// `CONFIG_KVM=y, but it is not set`.
+        public var summary: String {
+            "\(line.text), but " + (found == .notSet ? "it is not set" : "it is \(found)")
         }
     }
 

@@ -10,13 +10,17 @@ public struct XZDamage: Sendable {
     public let part: String
     /// Where the first bad byte is, in bytes of the .xz file.
     public let range: Range<UInt64>
+    /// Where it may be instead: bytes are stored from here on that nothing but the block's check guards; nil for none.
+    public let earliest: UInt64?
     /// Where the first byte that it spoils is, in bytes of the unpacked file; empty when the damage is beside the data.
     public let unpacked: Range<UInt64>
+    /// What of the unpacked file is lost.
+    public let lost: Range<UInt64>
 }
 
 /// Finds out where a damaged block is damaged, as narrowly as its format allows.
 ///
-/// LZMA2 data is a row of chunks, each coded or stored (xz, doc/lzma-file-format and liblzma's lzma2_decoder.c):
+/// LZMA2 data is a row of chunks, each coded or stored (liblzma, lzma2_decoder.c):
 ///
 ///     00                                                                   the end
 ///     01 or 02   size - 1, u16 big-endian                                  that many bytes as they are
@@ -24,7 +28,8 @@ public struct XZDamage: Sendable {
 ///                coded size - 1, u16 · properties u8 from c0 on            at most 64 KiB of coded bytes
 ///
 /// A coded chunk must end with its decoder in one state of 2^32, so the decoder that stumbles stands in the chunk that is
-/// damaged; or, in an earlier stored one, which nothing but the block's check guards, and which later chunks refer to.
+/// damaged; or, which is less likely, in one that refers to damage in an earlier stored one. Where all chunks decode, the
+/// damage is in a stored one, and the block's CRC64 tells the place of one or two bad bytes (``CRC64Difference``).
 struct BlockDamage {
     /// The bytes that a chunk takes at most.
     static let longestChunk: UInt64 = 6 + 65536
@@ -35,45 +40,82 @@ struct BlockDamage {
     private let headerEnd: UInt64
     private let dataEnd: UInt64
     private let end: UInt64
+    private let failure: Failure
+    private var whole: Range<UInt64> {
+        block.uncompressedOffset..<block.uncompressedOffset + block.uncompressedSize
+    }
 
-    /// - Parameter failure: what the decoder said.
-    /// - Throws: `Failure` when the file cannot be read; `CancellationError`.
-    static func locate(_ block: XZBlock, in file: XZFile, _ failure: Failure) throws -> XZDamage {
+    /// - Parameters:
+    ///   - failure: what the decoder said.
+    ///   - sink: gets what the block unpacks to, up to where its decoder stumbles.
+    /// - Throws: `Failure` when the file cannot be read; what `sink` throws; `CancellationError`.
+    static func locate(
+        _ block: XZBlock, in file: XZFile, _ failure: Failure, _ sink: (any ByteSink)?
+    ) throws -> XZDamage {
         let start = try file.file.bytes(at: block.offset, count: 1)[0]
         let headerEnd = block.offset + min((UInt64(start) + 1) * 4, block.unpaddedSize)
         let check = UInt64(lzma_check_size(lzma_check(UInt32(block.check))))
         let end = block.offset + (block.unpaddedSize + 3) / 4 * 4
         let damage = BlockDamage(
-            file: file, block: block, headerEnd: headerEnd, dataEnd: max(headerEnd, end - min(end, check)), end: end)
-        return try damage.find(failure)
+            file: file, block: block, headerEnd: headerEnd, dataEnd: max(headerEnd, end - min(end, check)), end: end,
+            failure: failure)
+        return try damage.find(sink)
     }
 
-    private func find(_ failure: Failure) throws -> XZDamage {
-        func damage(_ part: String, _ range: Range<UInt64>, _ unpacked: Range<UInt64>) -> XZDamage {
-            XZDamage(block: block, failure: failure, part: part, range: range, unpacked: unpacked)
+    private func find(_ sink: (any ByteSink)?) throws -> XZDamage {
+        guard let stop = try DecoderStop(of: block, in: file, headerEnd: headerEnd, sink) else {
+            return damage("header", block.offset..<headerEnd, whole)
         }
-        let whole = block.uncompressedOffset..<block.uncompressedOffset + block.uncompressedSize
-        let stop = try DecoderStop(of: block, in: file, headerEnd: headerEnd)
-        guard let stop else { return damage("header", block.offset..<headerEnd, whole) }
         guard stop.isLZMA2 else { return damage("data", headerEnd..<end, whole) }
-
         let chunks = try chunks(before: stop.position)
         let stored = chunks.list.first { $0.isStored }
         if let marker = chunks.end, stop.position > marker.upperBound || stop.isEnd {
-            // The data decodes: what is wrong lies behind it, or in bytes that are stored.
-            let padding = marker.upperBound..<max(marker.upperBound, dataEnd)
-            if try isAnythingSet(in: padding) { return damage("padding", padding, whole.upperBound..<whole.upperBound) }
-            guard let stored else {
-                return damage("check", dataEnd..<end, whole.upperBound..<whole.upperBound)
-            }
-            return damage("data", stored.range.lowerBound..<end, unpacked(from: stored, to: whole.upperBound))
+            return try behindTheData(marker, chunks.list, stored, stop)
         }
         guard let last = chunks.list.last else { return damage("data", headerEnd..<end, whole) }
-        let first = stored.map { $0.range.lowerBound < last.range.lowerBound ? $0 : last } ?? last
         // A decoder writes at most one match, of 273 bytes, from what is bad to where it stumbles.
         let limit = min(whole.upperBound, block.uncompressedOffset + stop.unpacked + 273)
-        let upper = min(max(stop.position, first.range.lowerBound + 1), end)
-        return damage("data", first.range.lowerBound..<upper, unpacked(from: first, to: limit))
+        let upper = min(max(stop.position, last.range.lowerBound + 1), end)
+        let earlier = stored.flatMap { $0.range.lowerBound < last.range.lowerBound ? $0.range.lowerBound : nil }
+        return damage("data", last.range.lowerBound..<upper, unpacked(from: last, to: limit), earliest: earlier)
+    }
+
+    /// All chunks decode: what is wrong lies behind them, or in bytes that are stored.
+    private func behindTheData(
+        _ marker: Range<UInt64>, _ chunks: [Chunk], _ stored: Chunk?, _ stop: DecoderStop
+    ) throws -> XZDamage {
+        let none = whole.upperBound..<whole.upperBound
+        let padding = marker.upperBound..<max(marker.upperBound, dataEnd)
+        if try isAnythingSet(in: padding) { return damage("padding", padding, none) }
+        if block.check == 4, stop.unpacked == block.uncompressedSize, end - dataEnd == 8 {
+            let check = try file.file.bytes(at: dataEnd, count: 8)
+            let written = check.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let difference = CRC64Difference(found: stop.crc64, written: written)
+            if let byte = difference.byteOfCheck {
+                return damage("check", dataEnd + byte..<dataEnd + byte + 1, none)
+            }
+            let places = chunks.filter(\.isStored)
+            if let found = difference.badBytes(among: block.uncompressedSize),
+                let chunk = places.last(where: { $0.unpackedOffset <= found.lowerBound }),
+                found.lowerBound - chunk.unpackedOffset + 3 < UInt64(chunk.range.count)
+            {
+                let start = chunk.range.lowerBound + 3 + (found.lowerBound - chunk.unpackedOffset)
+                let spoiled = whole.lowerBound + found.lowerBound..<whole.lowerBound + found.upperBound
+                return XZDamage(
+                    block: block, failure: failure, part: "data", range: start..<start + UInt64(found.count),
+                    earliest: nil, unpacked: spoiled, lost: spoiled)
+            }
+        }
+        guard let stored else { return damage("check", dataEnd..<end, none) }
+        return damage("data", stored.range.lowerBound..<end, unpacked(from: stored, to: whole.upperBound))
+    }
+
+    private func damage(
+        _ part: String, _ range: Range<UInt64>, _ unpacked: Range<UInt64>, earliest: UInt64? = nil
+    ) -> XZDamage {
+        XZDamage(
+            block: block, failure: failure, part: part, range: range, earliest: earliest, unpacked: unpacked,
+            lost: unpacked.lowerBound..<whole.upperBound)
     }
 
     private func unpacked(from chunk: Chunk, to end: UInt64) -> Range<UInt64> {
@@ -122,12 +164,14 @@ private struct DecoderStop {
     var position: UInt64
     /// Bytes that it unpacked.
     var unpacked: UInt64
+    /// Of these bytes.
+    var crc64: UInt64
     /// Whether it came to the block's end.
     var isEnd: Bool
     var isLZMA2: Bool
 
     /// - Returns: nil when the block's header cannot be read.
-    init?(of block: XZBlock, in file: XZFile, headerEnd: UInt64) throws {
+    init?(of block: XZBlock, in file: XZFile, headerEnd: UInt64, _ sink: (any ByteSink)?) throws {
         let memory = DecoderMemory()
         let size = Int(headerEnd - block.offset)
         let bytes = try file.file.bytes(at: block.offset, count: size)
@@ -145,35 +189,46 @@ private struct DecoderStop {
         else { return nil }
         isLZMA2 = memory.filters[0].id == lzma2FilterID && memory.filters[1].id == unknownSize
         let end = block.offset + (block.unpaddedSize + 3) / 4 * 4
-        position = headerEnd
+        var taken = headerEnd
         var input = [UInt8](repeating: 0, count: 256 << 10)
         var output = [UInt8](repeating: 0, count: 256 << 10)
+        var sum: UInt64 = 0
+        var done: UInt64 = 0
         var code = LZMA_OK
-        while code == LZMA_OK, position < end {
+        while code == LZMA_OK, taken < end {
             try Task.checkCancellation()
-            let count = Int(min(UInt64(input.count), end - position))
+            let count = Int(min(UInt64(input.count), end - taken))
             try input.withUnsafeMutableBytes {
-                try file.file.readExactly(at: position, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
+                try file.file.readExactly(at: taken, into: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]))
             }
-            position += UInt64(count)
-            code = input.withUnsafeBufferPointer { input in
+            taken += UInt64(count)
+            code = try input.withUnsafeBufferPointer { input in
                 memory.stream.pointee.next_in = input.baseAddress
                 memory.stream.pointee.avail_in = count
+                defer { memory.stream.pointee.next_in = nil }
                 var code = LZMA_OK
                 repeat {
-                    code = output.withUnsafeMutableBufferPointer { output in
-                        memory.stream.pointee.next_out = output.baseAddress
+                    code = try output.withUnsafeMutableBytes { output in
+                        memory.stream.pointee.next_out = output.bindMemory(to: UInt8.self).baseAddress
                         memory.stream.pointee.avail_out = output.count
-                        return lzma_code(memory.stream, LZMA_RUN)
+                        let code = lzma_code(memory.stream, LZMA_RUN)
+                        let piece = output[..<(output.count - memory.stream.pointee.avail_out)]
+                        if !piece.isEmpty {
+                            let bytes = UnsafeRawBufferPointer(rebasing: piece)
+                            sum = lzma_crc64(bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count, sum)
+                            try sink?.write(at: block.uncompressedOffset + done, bytes)
+                            done += UInt64(bytes.count)
+                        }
+                        return code
                     }
                 } while code == LZMA_OK
                     && (memory.stream.pointee.avail_in > 0 || memory.stream.pointee.avail_out == 0)
-                memory.stream.pointee.next_in = nil
                 return code
             }
         }
         position = headerEnd + memory.stream.pointee.total_in
-        unpacked = memory.stream.pointee.total_out
+        unpacked = done
+        crc64 = sum
         isEnd = code == LZMA_STREAM_END
     }
 }

@@ -21,8 +21,8 @@ extension XZFile {
     /// nothing: it is told, and located.
     ///
     /// - Parameters:
-    ///   - sink: gets what the blocks unpack to, each byte once, from several threads; of a damaged block nothing, or
-    ///     where blocks are large, what came before the damage.
+    ///   - sink: gets what the blocks unpack to, each byte once, from several threads; of a damaged block what its
+    ///     decoder makes of it, which counts for nothing from the damage on.
     ///   - workers: how many blocks are unpacked at once.
     ///   - step: the name under which progress is reported, in unpacked bytes.
     /// - Throws: `Failure` when the file cannot be read; what `sink` throws; `CancellationError`.
@@ -69,8 +69,7 @@ extension XZFile {
         let thread = ScanningThread(self)
         var scan = XZScan(digest: nil, damage: [])
         for block in blocks {
-            if let damage = try await thread.scanPieces(of: block, sink) { scan.damage.append(damage) }
-            progress.advance(block.uncompressedSize)
+            if let damage = try await thread.scanPieces(of: block, sink, progress) { scan.damage.append(damage) }
         }
         if scan.damage.isEmpty { scan.digest = await thread.digest() }
         return scan
@@ -88,8 +87,7 @@ private actor ScanningThread {
     private let file: XZFile
     private let decoder: BlockDecoder
     /// Of the pieces.
-    private let hasher = SHA256Hasher()
-    private var buffer: [UInt8] = []
+    private let pieces = PieceHasher()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -101,36 +99,57 @@ private actor ScanningThread {
     func scan(_ block: XZBlock, _ sink: (any ByteSink)?) throws -> ScannedBlock {
         let bytes: [UInt8]
         do { bytes = try decoder.bytes(of: block) } catch let failure as Failure {
-            return .damaged(try BlockDamage.locate(block, in: file, failure))
+            return .damaged(try BlockDamage.locate(block, in: file, failure, sink))
         }
         if let sink { try bytes.withUnsafeBytes { try sink.write(at: block.uncompressedOffset, $0) } }
         return .whole(bytes)
     }
 
-    /// As ``scan(_:_:)``, for a block that is too large for memory; hashes its pieces, too.
-    func scanPieces(of block: XZBlock, _ sink: (any ByteSink)?) throws -> XZDamage? {
-        buffer = [UInt8](repeating: 0, count: 1 << 20)
+    /// As ``scan(_:_:)``, for a block that is too large for memory; its pieces are hashed while the next are unpacked.
+    func scanPieces(of block: XZBlock, _ sink: (any ByteSink)?, _ progress: PackProgress) throws -> XZDamage? {
+        let writer = WriteBehind(HashingSink(sink, pieces), progress)
         do {
-            try buffer.withUnsafeMutableBytes { buffer in
-                try decoder.decode(block, through: buffer) { offset, piece in
-                    hasher.update(piece)
-                    do { try sink?.write(at: offset, piece) } catch { throw SinkError(reason: error) }
-                }
-            }
+            try decoder.decode(block, through: writer)
+            try writer.finish()
             return nil
         } catch let error as SinkError {
             throw error.reason
         } catch let failure as Failure {
-            return try BlockDamage.locate(block, in: file, failure)
+            writer.stop()
+            return try BlockDamage.locate(block, in: file, failure, sink)
         }
     }
 
     /// Of all pieces so far.
-    func digest() -> SHA256Digest { hasher.finalize() }
+    func digest() -> SHA256Digest { pieces.finalize() }
 }
 
 /// Tells what a sink throws from what a decoder throws.
 private struct SinkError: Error { var reason: any Error }
+
+/// Hashes pieces. One thread at a time has it: a writer's, or the decoder's once that writer has finished.
+private final class PieceHasher: @unchecked Sendable {
+    private let hasher = SHA256Hasher()
+
+    func update(_ bytes: UnsafeRawBufferPointer) { hasher.update(bytes) }
+    func finalize() -> SHA256Digest { hasher.finalize() }
+}
+
+/// Hashes what goes on to a sink.
+private struct HashingSink: ByteSink {
+    private let sink: (any ByteSink)?
+    private let hasher: PieceHasher
+
+    init(_ sink: (any ByteSink)?, _ hasher: PieceHasher) {
+        self.sink = sink
+        self.hasher = hasher
+    }
+
+    func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws {
+        hasher.update(bytes)
+        do { try sink?.write(at: offset, bytes) } catch { throw SinkError(reason: error) }
+    }
+}
 
 /// Hashes blocks in order, on a thread of its own.
 private actor ScanHasher {

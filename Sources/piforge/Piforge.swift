@@ -13,13 +13,13 @@ struct Piforge: AsyncParsableCommand {
         discussion: """
             piforge build recipes/debian-13.yaml        make the image in out/
             piforge prove out/debian-13.img.xz          boot it in an emulated Pi 4 and check it
+            piforge verify out/debian-13.img.xz         check it without booting it
             piforge doctor                              what this machine lacks, and how to get it
             """,
         version: piforgeVersion,
         subcommands: [
             BuildCommand.self, FetchCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self,
-            CacheCommand.self,
-            DoctorCommand.self, PackCommand.self, StockCommand.self, GetCommand.self,
+            VerifyCommand.self, CacheCommand.self, DoctorCommand.self, PackCommand.self, StockCommand.self, GetCommand.self,
         ])
 
     /// Parses and runs, with piforge's exit codes in place of the parser's.

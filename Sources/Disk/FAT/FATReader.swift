@@ -7,7 +7,7 @@ import SystemPackage
 ///
 /// Source: Microsoft, FAT: General Overview of On-Disk Format 1.03 (boot sector and BPB; FAT; directory entries). It is
 /// read here, not through mtools, so that hostile names and cluster chains are refused before anything is unpacked.
-public struct FATReader {
+public struct FATReader: Sendable {
     /// One name.
     public struct Entry: Sendable, Equatable {
         public var path: EntryPath

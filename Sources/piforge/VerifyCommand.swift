@@ -1,0 +1,66 @@
+import ArgumentParser
+import Diagnostics
+import Engine
+import Fetch
+import Foundation
+import SystemPackage
+import Verify
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Check images: sums, signature, xz, partitions, file systems, contents.",
+        discussion: """
+            piforge verify out/debian-13.img.xz
+            piforge verify out/debian-13.SHA256SUMS --keyring me.gpg --key 0123456789ABCDEF0123456789ABCDEF01234567
+            piforge verify ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz \\
+                --keyring /usr/share/keyrings/ubuntu-archive-keyring.gpg --key 843938DF228D22F7B3742BC0D94AA3F0EFE21092
+
+            Takes what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature (.gpg, .sig, .asc), and
+            NAME.manifest.json. Prints one row per check, names the first bad byte and what it lies in, and ends with 1
+            when a check fails. Changes nothing.
+            """)
+
+    @Argument(help: "NAME.img.xz, NAME.img, NAME.SHA256SUMS or NAME.manifest.json.")
+    var files: [String]
+
+    @Option(name: .long, help: ArgumentHelp("The list of sums. The one beside the image else.", valueName: "file"))
+    var sums: String?
+
+    @Option(name: .long, help: ArgumentHelp("The list's signature. The one beside the list else.", valueName: "file"))
+    var signature: String?
+
+    @Option(name: .long, help: ArgumentHelp("The publisher's public keys.", valueName: "file"))
+    var keyring: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A key of the keyring that is trusted; may be given again.", valueName: "fingerprint"))
+    var key: [String] = []
+
+    @Option(name: [.short, .long], help: "How many blocks are unpacked at a time.")
+    var jobs = ProcessInfo.processInfo.activeProcessorCount
+
+    @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        guard (1...1024).contains(jobs) else { throw ValidationError("--jobs: expected 1 to 1024, found \(jobs)") }
+    }
+
+    func run() async throws {
+        var options = VerifyOptions(
+            files: files.map { FilePath($0) }, work: try shared.openCache().work, workers: jobs)
+        options.sums = sums.map { FilePath($0) }
+        options.signature = signature.map { FilePath($0) }
+        options.keyring = keyring.map { FilePath($0) }
+        options.keys = try key.map { try KeyFingerprint(parsing: $0, at: "--key") }
+        let progress = shared.progress
+        let chosen = options
+        let json = shared.json
+        let passed = try await interruptible {
+            try await Verifier.run(chosen, progress: progress) { report in
+                print(json ? jsonLine(report.rendered) : report.table, terminator: "")
+            }
+        }
+        if !passed { throw ExitCode(1) }
+    }
+}
