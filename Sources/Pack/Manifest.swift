@@ -14,8 +14,10 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// Seconds since 1970 (UTC): the time of every file that the build made.
     public var epoch: Int64
     public var recipe: RecipeRecord
-    /// Every installed package, by name.
+    /// Every package that the build installed, by name.
     public var packages: [Package]
+    /// What the image was made from, where that was a stock image; nil when it was made from packages alone.
+    public var base: Base?
     /// Every other file that went in.
     public var inputs: [Input]
     public var partitionTable: PartitionTable
@@ -24,14 +26,15 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var expectations: Expectations
 
     public init(
-        name: String, epoch: Int64, recipe: RecipeRecord, packages: [Package], inputs: [Input],
-        partitionTable: PartitionTable, image: Image, accounts: [Account], expectations: Expectations
+        name: String, epoch: Int64, recipe: RecipeRecord, packages: [Package], base: Base? = nil,
+        inputs: [Input], partitionTable: PartitionTable, image: Image, accounts: [Account], expectations: Expectations
     ) {
         format = Self.formatVersion
         self.name = name
         self.epoch = epoch
         self.recipe = recipe
         self.packages = packages
+        self.base = base
         self.inputs = inputs
         self.partitionTable = partitionTable
         self.image = image
@@ -49,6 +52,27 @@ public struct Manifest: Codable, Sendable, Equatable {
         public init(canonical: String) {
             self.canonical = canonical
             sha256 = .of(canonical)
+        }
+    }
+
+    /// A stock image.
+    public struct Base: Codable, Sendable, Equatable {
+        /// The packages that it brought and that are still as they were, in the order of its dpkg database.
+        public var packages: [BasePackage]
+
+        public init(packages: [BasePackage]) { self.packages = packages }
+    }
+
+    /// A package of a stock image, of which no .deb is known.
+    public struct BasePackage: Codable, Sendable, Equatable {
+        public var name: String
+        public var version: String
+        public var architecture: String
+
+        public init(name: String, version: String, architecture: String) {
+            self.name = name
+            self.version = version
+            self.architecture = architecture
         }
     }
 

@@ -80,6 +80,11 @@ public struct InstalledPackages: Sendable {
     /// The names of the packages that are installed.
     public var names: Set<String> { Set(records.filter { $0.state[2] == "installed" }.map(\.name)) }
 
+    /// The packages that are installed, in the file's order.
+    public var list: [(name: String, version: String, architecture: String)] {
+        records.filter { $0.state[2] == "installed" }.map { ($0.name, $0.version, $0.architecture) }
+    }
+
     /// How many packages are installed.
     public var count: Int { records.count { $0.state[2] == "installed" } }
 

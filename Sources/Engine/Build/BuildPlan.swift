@@ -11,7 +11,7 @@ import SystemPackage
 
 extension ImageBuilder {
     /// The plan of a build: pure, from the recipe's steps and the lock.
-    func plan(_ inputs: Inputs, _ lock: PackageLock) -> Plan {
+    func plan(_ inputs: Inputs, _ lock: PackageLock) throws -> Plan {
         var plan = Plan()
         if let base = inputs.base {
             plan.add(
@@ -33,7 +33,8 @@ extension ImageBuilder {
         plan.add(
             "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs, below: ["packages"])
         plan.add(
-            "kernel", summary: "module index, initramfs", inputs: kernelInputs + inputs.tools, below: ["configure"])
+            "kernel", summary: "module index, initramfs", inputs: kernelInputs + (try fragmentInputs) + inputs.tools,
+            below: ["configure"])
         var below = ["kernel"]
         for step in steps(inputs, lock, release: "RELEASE", base: nil) {
             plan.add(step.name, summary: step.summary, inputs: step.inputs)

@@ -19,7 +19,7 @@ extension ImageBuilder {
                     name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
                     sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256)
             },
-            inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
+            base: inputs.base.map { _ in Manifest.Base(packages: system.basePackages) }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
             accounts: accountRecords(), expectations: expectations(packages, system))
         let manifestName = "\(recipe.name).manifest.json"
         let bytes = try manifest.json()
@@ -97,11 +97,14 @@ extension ImageBuilder {
         let ssh = recipe.system.ssh
         return Manifest.Expectations(
             hostname: recipe.system.hostname, memoryLimit: recipe.memory.limit?.bytes, kernelRelease: system.release,
-            docker: packages.lock.packages.contains { $0.name == "docker.io" },
+            docker: (packages.lock.packages.map(\.name) + system.basePackages.map(\.name)).contains {
+                $0 == "docker.io" || $0 == "docker-ce"
+            },
             ssh: ssh.enable
                 ? Manifest.SSH(
                     passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty, port: ssh.port)
                 : nil,
-            serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow)
+            serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow,
+            kernelConfig: system.kernelConfig)
     }
 }

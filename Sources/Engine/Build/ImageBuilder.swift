@@ -62,7 +62,7 @@ public struct ImageBuilder: Sendable {
         } else {
             lock = try await provide(inputs).lock
         }
-        let plan = plan(inputs, lock)
+        let plan = try plan(inputs, lock)
         let record = PlanRecord.read(recordPath)
         return plan.steps.map { step in
             let reason = record.reason(for: step, in: plan)
@@ -93,7 +93,7 @@ public struct ImageBuilder: Sendable {
         if inputs.lock == nil || !exists(imagePath) { try checkSpace(needed: 2 << 30, at: cache.root) }
         let packages = try await provide(inputs)
         try await report(packages, inputs)
-        let plan = plan(inputs, packages.lock)
+        let plan = try plan(inputs, packages.lock)
         if let result = try upToDate(plan, inputs, packages) { return result }
 
         try await checkTools()
@@ -126,8 +126,8 @@ public struct ImageBuilder: Sendable {
         try PlanRecord(plan, image: summary.digest).write(to: recordPath)
         withExtendedLifetime(work) {}
         return result(
-            size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs, packages,
-            upToDate: false, slowest: system.slowest)
+            size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs,
+            count: packages.lock.packages.count + system.basePackages.count, upToDate: false, slowest: system.slowest)
     }
 
     var imageName: String { imagePath.lastComponent?.string ?? "" }
@@ -297,16 +297,15 @@ public struct ImageBuilder: Sendable {
         else { return nil }
         return result(
             size: manifest.image.size, digest: manifest.image.sha256, uncompressed: manifest.image.uncompressedSize,
-            inputs, packages, upToDate: true, slowest: [])
+            inputs, count: manifest.packages.count + (manifest.base?.packages.count ?? 0), upToDate: true, slowest: [])
     }
 
     private func result(
-        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, _ packages: ProvidedPackages,
-        upToDate: Bool, slowest: [BuildResult.PackageSeconds]
+        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, count: Int, upToDate: Bool, slowest: [BuildResult.PackageSeconds]
     ) -> BuildResult {
         BuildResult(
             image: imagePath.string, size: size, sha256: digest.hex, uncompressedSize: uncompressed,
-            packages: packages.lock.packages.count, upToDate: upToDate, slowestPackages: slowest,
+            packages: count, upToDate: upToDate, slowestPackages: slowest,
             generatedPasswords: inputs.secrets.generated.map { made in
                 let expires =
                     recipe.accounts.users.first { $0.name == made.user }?.expire ?? recipe.accounts.root.expire

@@ -4,6 +4,7 @@ import Digests
 import Guest
 import Kernel
 import Layers
+import Pack
 import Recipe
 import Steps
 import Storage
@@ -16,6 +17,10 @@ struct SystemTree {
     var release: String
     /// The seconds of the maintainer scripts, the slowest packages first; empty when they did not run.
     var slowest: [BuildResult.PackageSeconds]
+    /// The lines of kernel configuration that the kernel was held to.
+    var kernelConfig: [String]
+    /// What a stock image brought and is still there as it was.
+    var basePackages: [Manifest.BasePackage]
 }
 
 extension ImageBuilder {
@@ -63,6 +68,7 @@ extension ImageBuilder {
         try Task.checkCancellation()
 
         let release = try KernelRelease.find(Self.kernelName(in: placed), in: tree)
+        let kernelConfig = try kernelContract(release, in: tree)
         try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
         let (configured, report) = try await configure(placed, byDpkg, packages, tree, release, base, work: work)
         try tree.apply(configured)
@@ -78,7 +84,12 @@ extension ImageBuilder {
         let slowest = report?.packages.prefix(10).map {
             BuildResult.PackageSeconds(name: $0.package, seconds: ($0.seconds * 10).rounded() / 10)
         }
-        return SystemTree(tree: tree, release: release.name, slowest: slowest ?? [])
+        let gone = Set(packages.lock.removed + packages.lock.packages.map(\.name))
+        return SystemTree(
+            tree: tree, release: release.name, slowest: slowest ?? [], kernelConfig: kernelConfig,
+            basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
+                Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
+            } ?? [])
     }
 
     /// The newest kernel among the packages that came in, as `uname -r` prints it; nil when there is none: then the
