@@ -34,6 +34,8 @@ final class DownloadBatch {
         var partial: PartialFile?
         /// Whether what earlier tries had left was thrown away.
         var hasStartedOver = false
+        /// Whether it was told that another download has the file.
+        var hasWaited = false
     }
 
     /// What a finished job left.
@@ -47,6 +49,7 @@ final class DownloadBatch {
     private let options: DownloadOptions
     private let multi: CurlMulti
     private let memoryLimit: UInt64?
+    private let note: (String) -> Void
     private let clock = ContinuousClock()
     private var jobs: [Job]
     private var waiting: [Int]
@@ -56,15 +59,18 @@ final class DownloadBatch {
     /// How many jobs have their product.
     private(set) var completedJobs = 0
 
-    /// - Parameter memoryLimit: when given, the files are kept in memory and may have at most so many bytes.
+    /// - Parameters:
+    ///   - memoryLimit: when given, the files are kept in memory and may have at most so many bytes.
+    ///   - note: takes what a person should know meanwhile.
     init(
         _ requests: [DownloadRequest], store: DownloadStore, options: DownloadOptions, multi: CurlMulti,
-        memoryLimit: UInt64? = nil
+        memoryLimit: UInt64?, note: @escaping (String) -> Void
     ) {
         self.store = store
         self.options = options
         self.multi = multi
         self.memoryLimit = memoryLimit
+        self.note = note
         jobs = requests.map { Job(request: $0, mirrors: $0.urls.map { Mirror(url: $0) }) }
         waiting = Array(jobs.indices.reversed())
         products = Array(repeating: nil, count: jobs.count)
@@ -157,6 +163,8 @@ final class DownloadBatch {
         guard jobs[job].partial == nil else { return true }
         let request = jobs[job].request
         guard let partial = try store.partial(for: request) else {
+            if !jobs[job].hasWaited { note("waits for another download of \(request.name) into the same store") }
+            jobs[job].hasWaited = true
             jobs[job].notBefore = clock.now + .milliseconds(50)
             waiting.insert(job, at: 0)
             return false

@@ -127,7 +127,8 @@ public struct Downloader: Sendable {
             try await withCheckedThrowingContinuation { continuation in
                 Thread.detachNewThread {
                     let batch = DownloadBatch(
-                        requests, store: store, options: options, multi: multi, memoryLimit: memoryLimit)
+                        requests, store: store, options: options, multi: multi, memoryLimit: memoryLimit
+                    ) { progress.report(.note(step: step, text: $0)) }
                     let result = Result {
                         try batch.run(isCancelled: { cancelled.isSet }) { bytes, completed in
                             progress.report(
