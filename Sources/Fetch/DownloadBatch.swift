@@ -32,6 +32,8 @@ final class DownloadBatch {
         var notBefore: ContinuousClock.Instant?
         /// What has arrived so far; nil before the first try, and in memory.
         var partial: PartialFile?
+        /// Bytes of the finished file.
+        var size: UInt64?
         /// Whether what earlier tries had left was thrown away.
         var hasStartedOver = false
         /// Whether it was told that another download has the file.
@@ -80,15 +82,16 @@ final class DownloadBatch {
     ///
     /// - Parameters:
     ///   - isCancelled: asked after every wait.
-    ///   - report: takes the bytes that are there and the number of finished jobs, now and then.
-    func run(isCancelled: () -> Bool, report: (UInt64, Int) -> Void) throws -> [Product] {
+    ///   - report: takes the bytes that are there, those of all files where that is known, and the number of finished jobs,
+    ///     now and then.
+    func run(isCancelled: () -> Bool, report: (UInt64, UInt64?, Int) -> Void) throws -> [Product] {
         var reported: ContinuousClock.Instant?
         while true {
             if isCancelled() { throw CancellationError() }
             try startJobs()
             for (transfer, code) in try multi.perform() { try finish(transfer, code) }
             if reported.map({ clock.now - $0 >= .milliseconds(100) }) ?? true {
-                report(arrived, completedJobs)
+                report(arrived, total, completedJobs)
                 reported = clock.now
             }
             if multi.count == 0, waiting.isEmpty { break }
@@ -98,7 +101,7 @@ final class DownloadBatch {
             if multi.count < options.parallel, waiting.contains(where: { isDue($0) }) { continue }
             try multi.wait(milliseconds: Int32(pause))
         }
-        report(completedBytes, completedJobs)
+        report(completedBytes, total, completedJobs)
         return products.map { $0 ?? .notFound(CancellationError()) }
     }
 
@@ -115,6 +118,16 @@ final class DownloadBatch {
     private var arrived: UInt64 {
         let files = jobs.reduce(completedBytes) { $0 + ($1.partial?.count ?? 0) }
         return memoryLimit == nil ? files : multi.active.reduce(files) { $0 + $1.received }
+    }
+
+    /// Bytes of all files: as they must be, or as the servers tell; nil while one is not known.
+    private var total: UInt64? {
+        var sum: UInt64 = 0
+        for job in jobs {
+            guard let size = job.size ?? job.request.size ?? job.partial?.origin?.total else { return nil }
+            sum = sum.addingReportingOverflow(size).partialValue
+        }
+        return sum
     }
 
     /// When a waiting job may go on; nil for at once.
@@ -185,7 +198,7 @@ final class DownloadBatch {
         var resumes = false
         if partial.count > 0, isRemote(url) {
             // Bytes of another mirror, or of who knows which version, are gone on with only where a digest proves the whole.
-            let isSameFile = partial.origin?.url == url && partial.origin?.validator != nil
+            let isSameFile = partial.origin?.url == shownURL(url) && partial.origin?.validator != nil
             resumes = request.isPinned || isSameFile
             if request.isPinned, let total = request.size ?? partial.origin?.total, partial.count >= total {
                 return try complete(job, url)
@@ -275,6 +288,7 @@ final class DownloadBatch {
 
     private func end(_ job: Int, _ product: Product, bytes: UInt64) {
         products[job] = product
+        jobs[job].size = bytes
         completedBytes += bytes
         completedJobs += 1
     }
