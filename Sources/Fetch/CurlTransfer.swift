@@ -122,7 +122,7 @@ final class CurlTransfer {
     private func askForRest() {
         // CURLOPT_RESUME_FROM would make an error of the answer 200, which is a good one.
         set(CURLOPT_RANGE, "\(offset)-")
-        guard case .file(let partial) = sink, let origin = partial.origin, origin.url == url,
+        guard case .file(let partial) = sink, let origin = partial.origin, origin.url == Fetch.shownURL(url),
             let validator = origin.validator
         else { return }
         headers = curl_slist_append(nil, "If-Range: \(validator)")
@@ -158,7 +158,8 @@ final class CurlTransfer {
                 return false
             }
         }
-        partial.origin = PartialFile.Origin(url: url, validator: answer.validator, total: total)
+        partial.origin = PartialFile.Origin(
+            url: Fetch.shownURL(url), validator: answer.validator, total: total)
         return true
     }
 

@@ -32,8 +32,12 @@ final class DownloadBatch {
         var notBefore: ContinuousClock.Instant?
         /// What has arrived so far; nil before the first try, and in memory.
         var partial: PartialFile?
+        /// Bytes of the finished file.
+        var size: UInt64?
         /// Whether what earlier tries had left was thrown away.
         var hasStartedOver = false
+        /// Whether it was told that another download has the file.
+        var hasWaited = false
     }
 
     /// What a finished job left.
@@ -47,6 +51,7 @@ final class DownloadBatch {
     private let options: DownloadOptions
     private let multi: CurlMulti
     private let memoryLimit: UInt64?
+    private let note: (String) -> Void
     private let clock = ContinuousClock()
     private var jobs: [Job]
     private var waiting: [Int]
@@ -56,15 +61,18 @@ final class DownloadBatch {
     /// How many jobs have their product.
     private(set) var completedJobs = 0
 
-    /// - Parameter memoryLimit: when given, the files are kept in memory and may have at most so many bytes.
+    /// - Parameters:
+    ///   - memoryLimit: when given, the files are kept in memory and may have at most so many bytes.
+    ///   - note: takes what a person should know meanwhile.
     init(
         _ requests: [DownloadRequest], store: DownloadStore, options: DownloadOptions, multi: CurlMulti,
-        memoryLimit: UInt64? = nil
+        memoryLimit: UInt64?, note: @escaping (String) -> Void
     ) {
         self.store = store
         self.options = options
         self.multi = multi
         self.memoryLimit = memoryLimit
+        self.note = note
         jobs = requests.map { Job(request: $0, mirrors: $0.urls.map { Mirror(url: $0) }) }
         waiting = Array(jobs.indices.reversed())
         products = Array(repeating: nil, count: jobs.count)
@@ -74,15 +82,16 @@ final class DownloadBatch {
     ///
     /// - Parameters:
     ///   - isCancelled: asked after every wait.
-    ///   - report: takes the bytes that are there and the number of finished jobs, now and then.
-    func run(isCancelled: () -> Bool, report: (UInt64, Int) -> Void) throws -> [Product] {
+    ///   - report: takes the bytes that are there, those of all files where that is known, and the number of finished jobs,
+    ///     now and then.
+    func run(isCancelled: () -> Bool, report: (UInt64, UInt64?, Int) -> Void) throws -> [Product] {
         var reported: ContinuousClock.Instant?
         while true {
             if isCancelled() { throw CancellationError() }
             try startJobs()
             for (transfer, code) in try multi.perform() { try finish(transfer, code) }
             if reported.map({ clock.now - $0 >= .milliseconds(100) }) ?? true {
-                report(arrived, completedJobs)
+                report(arrived, total, completedJobs)
                 reported = clock.now
             }
             if multi.count == 0, waiting.isEmpty { break }
@@ -92,7 +101,7 @@ final class DownloadBatch {
             if multi.count < options.parallel, waiting.contains(where: { isDue($0) }) { continue }
             try multi.wait(milliseconds: Int32(pause))
         }
-        report(completedBytes, completedJobs)
+        report(completedBytes, total, completedJobs)
         return products.map { $0 ?? .notFound(CancellationError()) }
     }
 
@@ -109,6 +118,16 @@ final class DownloadBatch {
     private var arrived: UInt64 {
         let files = jobs.reduce(completedBytes) { $0 + ($1.partial?.count ?? 0) }
         return memoryLimit == nil ? files : multi.active.reduce(files) { $0 + $1.received }
+    }
+
+    /// Bytes of all files: as they must be, or as the servers tell; nil while one is not known.
+    private var total: UInt64? {
+        var sum: UInt64 = 0
+        for job in jobs {
+            guard let size = job.size ?? job.request.size ?? job.partial?.origin?.total else { return nil }
+            sum = sum.addingReportingOverflow(size).partialValue
+        }
+        return sum
     }
 
     /// When a waiting job may go on; nil for at once.
@@ -157,6 +176,8 @@ final class DownloadBatch {
         guard jobs[job].partial == nil else { return true }
         let request = jobs[job].request
         guard let partial = try store.partial(for: request) else {
+            if !jobs[job].hasWaited { note("waits for another download of \(request.name) into the same store") }
+            jobs[job].hasWaited = true
             jobs[job].notBefore = clock.now + .milliseconds(50)
             waiting.insert(job, at: 0)
             return false
@@ -177,7 +198,7 @@ final class DownloadBatch {
         var resumes = false
         if partial.count > 0, isRemote(url) {
             // Bytes of another mirror, or of who knows which version, are gone on with only where a digest proves the whole.
-            let isSameFile = partial.origin?.url == url && partial.origin?.validator != nil
+            let isSameFile = partial.origin?.url == shownURL(url) && partial.origin?.validator != nil
             resumes = request.isPinned || isSameFile
             if request.isPinned, let total = request.size ?? partial.origin?.total, partial.count >= total {
                 return try complete(job, url)
@@ -267,6 +288,7 @@ final class DownloadBatch {
 
     private func end(_ job: Int, _ product: Product, bytes: UInt64) {
         products[job] = product
+        jobs[job].size = bytes
         completedBytes += bytes
         completedJobs += 1
     }

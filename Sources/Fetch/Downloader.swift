@@ -58,13 +58,10 @@ public struct Downloader: Sendable {
         }
         if !wanted.isEmpty {
             let fetched = wanted.map { requests[$0] }
-            let total = fetched.reduce(UInt64?(0)) { sum, request in
-                sum.flatMap { sum in request.size.map { sum.addingReportingOverflow($0).partialValue } }
-            }
             try checkFreeSpace(for: fetched)
             let detail = Self.detail(fetched)
             progress.report(.started(step: step, detail: detail))
-            let products = try await run(fetched, memoryLimit: nil, step: step, total: total)
+            let products = try await run(fetched, memoryLimit: nil, step: step)
             for (index, product) in zip(wanted, products) { outcomes[index] = try Self.outcome(product) }
             progress.report(.finished(step: step, detail: detail, cached: false))
         }
@@ -83,7 +80,7 @@ public struct Downloader: Sendable {
     public func bytes(_ request: DownloadRequest, limit: Int = 16 << 20, step: String = "download") async throws
         -> [UInt8]?
     {
-        let products = try await run([request], memoryLimit: UInt64(limit), step: step, total: request.size)
+        let products = try await run([request], memoryLimit: UInt64(limit), step: step)
         guard case .bytes(let bytes)? = products.first else { return nil }
         return bytes
     }
@@ -118,7 +115,7 @@ public struct Downloader: Sendable {
     }
 
     /// Runs a batch on a thread of its own; cancelling the task ends it at once.
-    private func run(_ requests: [DownloadRequest], memoryLimit: UInt64?, step: String, total: UInt64?) async throws
+    private func run(_ requests: [DownloadRequest], memoryLimit: UInt64?, step: String) async throws
         -> [DownloadBatch.Product]
     {
         let multi = try CurlMulti(connections: options.parallel)
@@ -127,9 +124,10 @@ public struct Downloader: Sendable {
             try await withCheckedThrowingContinuation { continuation in
                 Thread.detachNewThread {
                     let batch = DownloadBatch(
-                        requests, store: store, options: options, multi: multi, memoryLimit: memoryLimit)
+                        requests, store: store, options: options, multi: multi, memoryLimit: memoryLimit
+                    ) { progress.report(.note(step: step, text: $0)) }
                     let result = Result {
-                        try batch.run(isCancelled: { cancelled.isSet }) { bytes, completed in
+                        try batch.run(isCancelled: { cancelled.isSet }) { bytes, total, completed in
                             progress.report(
                                 .advanced(
                                     step: step, completed: bytes, total: total, unit: .bytes,

@@ -15,6 +15,7 @@ import SystemPackage
 final class PartialFile {
     /// Where the bytes came from.
     struct Origin: Codable, Equatable {
+        /// Without a user's name and password.
         var url: String
         /// A strong entity tag, or else the time of the last change, as the server wrote it (RFC 9110, section 8.8).
         var validator: String?

@@ -201,6 +201,43 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
     }
 }
 
+@Suite struct DownloadProgressTests {
+    /// A publisher's list of sums gives no sizes: the server does.
+    @Test func theSizeIsTheServersWhereItIsNotKnown() async throws {
+        for answer in [LoopbackServer.Answer.bytes(hello), .chunked(hello)] {
+            let scratch = try Scratch()
+            let events = Events()
+            let server = try await LoopbackServer(["/a": answer])
+            _ = try await scratch.downloader(progress: events).fetch([
+                DownloadRequest(urls: ["\(server.base)/a"], sha256: .of(hello), size: nil, name: "image")
+            ])
+            let all = events.all.withLock { $0 }
+            #expect(all.first == .started(step: "download", detail: "image"))
+            #expect(
+                all.dropLast().last
+                    == .advanced(step: "download", completed: 15, total: 15, unit: .bytes, detail: "image"))
+        }
+        let scratch = try Scratch()
+        let events = Events()
+        let server = try RawServer([.answer("200 OK", ["Content-Length: 15"], [1, 2, 3]), .stall])
+        let task = Task { [downloader = scratch.downloader(progress: events)] in
+            try await downloader.fetch([
+                DownloadRequest(
+                    urls: [server.base.replacing("//", with: "//user:secret@")], sha256: .of(hello), size: nil,
+                    name: "image")
+            ])
+        }
+        let half = ProgressEvent.advanced(step: "download", completed: 3, total: 15, unit: .bytes, detail: "image")
+        while !events.all.withLock({ $0.contains(half) }) { try await Task.sleep(for: .milliseconds(10)) }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        // What is kept for the next run tells nobody a password.
+        let record = try #require(scratch.files.first { $0.hasSuffix(".json") })
+        let text = String(decoding: try readFile(scratch.store.root.appending(record)), as: UTF8.self)
+        #expect(text.contains("127.0.0.1") && !text.contains("secret"))
+    }
+}
+
 /// Says when so many bytes have arrived.
 final class FirstBytes: ProgressReporter {
     let stream: AsyncStream<Void>

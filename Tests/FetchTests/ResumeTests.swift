@@ -280,10 +280,14 @@ private func wanted(_ urls: String..., pinned: Bool = true) -> DownloadRequest {
         ) { _ in
             try await Task.sleep(for: .milliseconds(300))
             let asked = server.requests.count
-            let file = Task { try await scratch.downloader().fetch([request])[0] }
+            let events = Events()
+            let file = Task { try await scratch.downloader(progress: events).fetch([request])[0] }
             try await Task.sleep(for: .milliseconds(300))
             #expect(server.requests.count == asked)
-            return try await file.value
+            let stored = try await file.value
+            let text = "waits for another download of image into the same store"
+            #expect(events.all.withLock { $0.filter { $0 == .note(step: "download", text: text) }.count } == 1)
+            return stored
         }
         #expect(try readFile(try result.get().path) == content)
     }
