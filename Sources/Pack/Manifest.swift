@@ -59,8 +59,13 @@ public struct Manifest: Codable, Sendable, Equatable {
     public struct Base: Codable, Sendable, Equatable {
         /// The packages that it brought and that are still as they were, in the order of its dpkg database.
         public var packages: [BasePackage]
+        /// Whether nothing opens the accounts that it brought.
+        public var accountsLocked: Bool
 
-        public init(packages: [BasePackage]) { self.packages = packages }
+        public init(packages: [BasePackage], accountsLocked: Bool) {
+            self.packages = packages
+            self.accountsLocked = accountsLocked
+        }
     }
 
     /// A package of a stock image, of which no .deb is known.

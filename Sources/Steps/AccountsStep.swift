@@ -139,7 +139,7 @@ public struct AccountsStep: Step {
                 .usage, at: place, "the image has no shell \(user.shell)", next: "add its package to packages.install")
         }
         let (uid, gid, home) = try identity(of: user, known, &database, place)
-        database.passwd.put([user.name, "x", String(uid), String(gid), user.gecos, "/\(home)", user.shell])
+        database.passwd.put([user.name, "x", String(uid), String(gid), user.gecos, "\(home)", user.shell])
         let row = [user.name, "", "", "0", "99999", "7", "", "", ""]
         let lastChange = user.expires && user.password != .locked ? 0 : Self.day(epoch)
         database.shadow.put(

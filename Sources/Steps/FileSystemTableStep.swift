@@ -27,7 +27,7 @@ public struct FileSystemTableStep: Step {
                 """, epoch: epoch)
             return layer
         }
-        let labels = ["/": Self.rootLabel, "/\(BootStep.mountPoint)": Self.bootLabel]
+        let labels = ["/": Self.rootLabel, "\(BootStep.mountPoint)": Self.bootLabel]
         var missing = labels
         let text = try ContentReader().text(of: content, limit: 1 << 20)
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
@@ -41,8 +41,8 @@ public struct FileSystemTableStep: Step {
         }
         while lines.last == "" { lines.removeLast() }
         if let label = missing["/"] { lines.append("LABEL=\(label) / ext4 defaults 0 1") }
-        if let label = missing["/\(BootStep.mountPoint)"] {
-            lines.append("LABEL=\(label) /\(BootStep.mountPoint) vfat defaults 0 2")
+        if let label = missing["\(BootStep.mountPoint)"] {
+            lines.append("LABEL=\(label) \(BootStep.mountPoint) vfat defaults 0 2")
         }
         layer.addText(path, lines.map { $0 + "\n" }.joined(), epoch: epoch)
         return layer

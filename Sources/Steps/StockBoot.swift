@@ -18,8 +18,8 @@ public struct StockBoot: Sendable {
     public init(_ layer: Layer, mountPoint: EntryPath) throws {
         guard mountPoint == BootStep.mountPoint else {
             throw Failure(
-                at: "base image", "its boot partition is mounted at /\(mountPoint)",
-                expected: "/\(BootStep.mountPoint), as Ubuntu and Debian have it for the Pi",
+                at: "base image", "its boot partition is mounted at \(mountPoint)",
+                expected: "\(BootStep.mountPoint), as Ubuntu and Debian have it for the Pi",
                 next: "use an image of the Ubuntu family")
         }
         entries = layer.entries.filter { $0.path.isInside(mountPoint) && $0.path != mountPoint }

@@ -38,12 +38,12 @@ public struct InstalledPackages: Sendable {
         let path = Self.root.appending("status")
         guard let content = tree.content(path), content.size <= 64 << 20 else {
             throw Failure(
-                at: "/\(path)", "the image has no dpkg status file that could be read",
+                at: "\(path)", "the image has no dpkg status file that could be read",
                 expected: "an image of Debian or a system made from it")
         }
         status = try reader.bytes(of: content)
-        records = try ControlParagraph.parse(status, place: "/\(path)").map { paragraph in
-            let place = "/\(path)"
+        records = try ControlParagraph.parse(status, place: "\(path)").map { paragraph in
+            let place = "\(path)"
             let name = try paragraph.required("Package", place: place)
             let state = try paragraph.required("Status", place: "\(place): \(name)").split(separator: " ")
             guard state.count == 3 else {
@@ -99,11 +99,11 @@ public struct InstalledPackages: Sendable {
         }
         for entry in package.data.entries {
             let isFolder = entry.kind == .directory
-            if diverted.contains(entry.path) { return "/\(entry.path) is diverted" }
-            if overridden.contains(entry.path) { return "/\(entry.path) has an override" }
+            if diverted.contains(entry.path) { return "\(entry.path) is diverted" }
+            if overridden.contains(entry.path) { return "\(entry.path) has an override" }
             guard let place = resolved(entry.path), let node = tree[place] else { continue }
             if isFolder, node.kind == .directory || tree.lookup(place)?.kind == .directory { continue }
-            return "/\(entry.path) is there already"
+            return "\(entry.path) is there already"
         }
         return nil
     }
@@ -121,7 +121,7 @@ public struct InstalledPackages: Sendable {
         return fileTriggers.filter { trigger in
             let place = resolved(trigger) ?? trigger
             return (folders.contains(place) || folders.contains(trigger)) && seen.insert(trigger).inserted
-        }.map { "/\($0) -\n" }.joined()
+        }.map { "\($0) -\n" }.joined()
     }
 
     /// Where a path lies in the tree: its folder's links followed, the last component as it stands.

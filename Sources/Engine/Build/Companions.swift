@@ -19,7 +19,9 @@ extension ImageBuilder {
                     name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
                     sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256)
             },
-            base: inputs.base.map { _ in Manifest.Base(packages: system.basePackages) }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
+            base: inputs.base.map { _ in
+                Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
+            }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
             accounts: accountRecords(), expectations: expectations(packages, system))
         let manifestName = "\(recipe.name).manifest.json"
         let bytes = try manifest.json()

@@ -211,7 +211,7 @@ struct InputFetcher {
                 architecture: found.package.architecture), store: cache.layers)
         let path = try EntryPath(validating: "usr/share/keyrings/\(name).gpg")
         guard let content = try Tree([package.data]).content(path), content.size <= UInt64(OpenPGPKeyring.limit) else {
-            throw Failure(at: "\(name) \(found.package.version)", "the package brings no /\(path)")
+            throw Failure(at: "\(name) \(found.package.version)", "the package brings no \(path)")
         }
         return try fetched(
             try ContentReader().bytes(of: content), name: name, trust: .package("\(name) \(found.package.version)"))

@@ -109,9 +109,36 @@ partition_by_label() {
     set -f
 }
 
+# The bytes of a device as hexadecimal digits: DEVICE OFFSET COUNT.
+hex_bytes() { od -A n -t x1 -j "$2" -N "$3" "$1" 2>/dev/null | tr -d ' \n'; }
+
+# The ext2, ext3 or ext4 with a label or a UUID, for a busybox without findfs (before 1.31). Both are in the superblock
+# (Linux, Documentation/filesystems/ext4/super.rst: it begins at 1024; magic at 56, UUID at 104, label at 120).
+ext_by_name() {
+    case $1 in
+        LABEL=*) place=1144 wanted=$(printf %s "${1#*=}" | od -A n -t x1 | tr -d ' \n') ;;
+        *) place=1128 wanted=$(echo "${1#*=}" | tr -d - | tr A-F a-f) ;;
+    esac
+    set +f
+    for folder in /sys/class/block/*; do
+        set -f
+        device=/dev/${folder##*/}
+        [ -b "$device" ] && [ "$(hex_bytes "$device" 1080 2)" = 53ef ] || continue
+        seen=$(hex_bytes "$device" "$place" 16)
+        case $1 in LABEL=*) seen=$(echo "$seen" | sed 's/\(00\)*$//') ;; esac
+        if [ "$seen" = "$wanted" ]; then
+            echo "$device"
+            return
+        fi
+    done
+    set -f
+}
+
 find_root() {
     case $root in
-        LABEL=* | UUID=*) device=$(findfs "$root" 2>/dev/null) ;;
+        LABEL=* | UUID=*)
+            if [ -x /bin/findfs ]; then device=$(findfs "$root" 2>/dev/null); else device=$(ext_by_name "$root"); fi
+            ;;
         PARTUUID=*) device=$(partition_by_uuid "${root#*=}") ;;
         PARTLABEL=*) device=$(partition_by_label "${root#*=}") ;;
         *) device=$root ;;

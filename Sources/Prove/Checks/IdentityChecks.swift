@@ -42,3 +42,26 @@ extension Check {
             "\(numbers[1]) of \(numbers[0]) keys made on this boot", passed: numbers[0] > 0 && numbers[0] == numbers[1])
     }
 }
+
+extension Check {
+    /// Accounts of people besides the recipe's: on a stock image, those that it brought or that cloud-init made at this boot.
+    ///
+    /// - Parameter ours: the recipe's accounts.
+    static func otherAccounts(ours: [String]) -> Check {
+        Check("other accounts", expected: "no password or key opens one") { system in
+            // Of every account from uid 1000 on: its name, and what /etc/shadow and its home folder have for it.
+            let script =
+                "getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 {print $1, $6}' | while read -r n h; do "
+                + "p=$(getent shadow \"$n\" | cut -d: -f2 | cut -c1); k=no; [ -s \"$h/.ssh/authorized_keys\" ] && k=keys; "
+                + "echo \"$n ${p:-empty} $k\"; done"
+            let result = try await system.shell.run(script, within: .command)
+            let others = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+                .filter { $0.count == 3 && !ours.contains($0[0]) }
+            let open = others.filter { !["!", "*"].contains($0[1]) || $0[2] == "keys" }.map { $0[0] }
+            let names = others.map { $0[0] }.joined(separator: ", ")
+            let locked = names.isEmpty ? "there are none" : "locked: \(names)"
+            return Observation(
+                open.isEmpty ? locked : "open: \(open.joined(separator: ", "))", passed: result.status == 0 && open.isEmpty)
+        }
+    }
+}

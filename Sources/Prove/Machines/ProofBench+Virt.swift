@@ -54,6 +54,9 @@ extension ProofBench {
             checks += [.kernelRelease(expected.kernelRelease), .hostname(expected.hostname)]
         }
         checks.append(.machineID(other: otherMachineID))
+        if let manifest = image.manifest, manifest.base?.accountsLocked ?? true {
+            checks.append(.otherAccounts(ours: manifest.accounts.map(\.name)))
+        }
         if expectsSSH { checks.append(.hostKeys) }
         checks += [.packageDatabase, .timeStamps]
         if try await hasDocker(system) { checks += [.dockerInfo, .dockerRun] }
