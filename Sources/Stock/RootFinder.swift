@@ -63,7 +63,8 @@ struct RootFinder {
         guard reasons.isEmpty else {
             throw Failure(
                 at: image, "no partition holds a root file system", expected: "an ext4 with an /etc/fstab",
-                found: reasons.map { "\($0.place): \($0.message)" }.joined(separator: "\n            "))
+                found: reasons.map { "\($0.place.replacing(image + ": ", with: "")): \($0.message)" }.joined(
+                    separator: "\n            "))
         }
         throw Failure(
             at: image, "the image has no Linux partition", expected: "a partition of type 0x83",

@@ -87,7 +87,8 @@ public struct StockImage: Sendable {
         if let free = freeSpace(store.folder), free < used {
             throw Failure(
                 at: image.string, "there is no room for the image's files", expected: "\(used >> 20) MiB free",
-                found: "\(free >> 20) MiB in \(store.folder.string)", next: "free space there, or choose another folder")
+                found: "\(free >> 20) MiB in \(store.folder.string)", next: "free space there, or choose another folder"
+            )
         }
         let reading = try await StockReading(
             image: image.string, digest: digest, disk: disk, files: partitions, tools: tools, progress: progress)

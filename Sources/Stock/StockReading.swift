@@ -143,7 +143,7 @@ struct StockReading {
             progress.report(
                 .note(
                     step: "read the image",
-                    text: "\(hidden) names of the root file system lie hidden below \(mountPoint) and are left out"))
+                    text: "names of the root file system that lie hidden below \(mountPoint) are left out: \(hidden)"))
         }
         try addMountPoint(mountPoint, root, rootPlace, writer)
         try FATReader(FileSource(bootFile), place: bootPlace).readLayer(into: writer, below: mountPoint)

@@ -63,6 +63,22 @@ private let parts: [(kind: Partition.Kind, size: UInt64)] = [(.fat32, 64 << 20),
               expected: an MBR with primary partitions
             """
         ),
+        // A hybrid table: a partition of its own beside the protective one.
+        (
+            [Partition(type: 0x83, start: 8192, count: 8), Partition(type: 0xee, start: 1, count: 8191)],
+            """
+            disk: the disk has a GPT partition table
+              expected: an MBR with primary partitions
+            """
+        ),
+        (
+            [Partition(type: 0xc, start: 8192, count: 8), Partition(type: 0x05, start: 9000, count: 8)],
+            """
+            disk: partition 2 is an extended partition
+              expected: an MBR with primary partitions
+              found:    type 0x5
+            """
+        ),
     ])
     func badTablesAreRefused(partitions: [Partition], message: String) {
         let sector = PartitionTable(signature: 1, partitions: partitions).encoded()

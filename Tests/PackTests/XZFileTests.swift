@@ -3,6 +3,7 @@ import Digests
 import Foundation
 import Pack
 import Storage
+import Synchronization
 import SystemPackage
 import Testing
 import Tools
@@ -93,6 +94,29 @@ import Tools
         #expect(try source.nextData(from: 6 << 20) == Range(uncheckedBounds: (40 << 20, 41 << 20)))
         #expect(try source.nextData(from: 41 << 20) == nil)
         #expect(try source.nextData(from: 64 << 20) == nil)
+    }
+
+    @Test(arguments: ["xz -T1 -1", "xz -T2 -1 --block-size=65536"])
+    func aSinkGetsEveryByteOnce(pack: String) async throws {
+        let file = try XZFile(try await shell("\(pack) -c \"$1\"", to: "sink.xz"))
+        let whole = try readFile(raw)
+        let sink = GatheringSink(count: whole.count)
+        let progress = RecordingProgress()
+        try await file.unpack(into: sink, workers: 2, progress: progress, step: "step")
+        #expect(sink.bytes == whole)
+        #expect(sink.writes.allSatisfy { $0 == 1 })
+        let last = ProgressEvent.advanced(
+            step: "step", completed: UInt64(whole.count), total: UInt64(whole.count), unit: .bytes, detail: "")
+        #expect(progress.events.last == last)
+        for count in [0, 1, 512, 70_000, whole.count, whole.count + 5] {
+            #expect(try file.unpackStart(count) == Array(whole.prefix(count)))
+        }
+    }
+
+    @Test(arguments: ["xz -T1 -1", "xz -T2 -1 --block-size=65536"])
+    func aSinksErrorEndsTheUnpacking(pack: String) async throws {
+        let file = try XZFile(try await shell("\(pack) -c \"$1\"", to: "sink.xz"))
+        await #expect(throws: Failure(at: "sink", "full")) { try await file.unpack(into: FullSink(), workers: 2) }
     }
 
     @Test func moreThanIsAllowedIsNotUnpacked() async throws {
@@ -216,6 +240,32 @@ import Tools
         }
         #expect(try await file.digest(workers: 2) == SHA256Digest.of([UInt8](repeating: 0, count: 70_000_000)))
     }
+}
+
+/// Keeps what it gets, and counts how often each byte came.
+private final class GatheringSink: ByteSink {
+    private let state: Mutex<(bytes: [UInt8], writes: [UInt8])>
+    var bytes: [UInt8] { state.withLock { $0.bytes } }
+    var writes: [UInt8] { state.withLock { $0.writes } }
+
+    init(count: Int) {
+        state = Mutex(([UInt8](repeating: 0xff, count: count), [UInt8](repeating: 0, count: count)))
+    }
+
+    func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws {
+        let bytes = Array(bytes)
+        state.withLock { state in
+            for (index, byte) in zip(Int(offset)..., bytes) {
+                state.bytes[index] = byte
+                state.writes[index] += 1
+            }
+        }
+    }
+}
+
+/// Takes nothing.
+private struct FullSink: ByteSink {
+    func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws { throw Failure(at: "sink", "full") }
 }
 
 /// CRC-32 as in the .xz format (section 6), four bytes, little endian.

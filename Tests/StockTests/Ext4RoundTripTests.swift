@@ -82,12 +82,16 @@ import Tools
         ("ext4 of today", ["-O", "has_journal,extent,64bit,flex_bg,metadata_csum,huge_file,dir_nlink,extra_isize"]),
         ("ext4 of 2018", ["-O", "has_journal,extent,64bit,flex_bg,uninit_bg,huge_file,dir_nlink,extra_isize"]),
         ("inodes of 128 bytes", ["-O", "has_journal,extent,flex_bg,uninit_bg,^extra_isize", "-I", "128"]),
-        ("ext3", ["-O", "has_journal,^extent", "-I", "256"]), ("ext3 of old", ["-O", "has_journal,^extent", "-I", "128"]),
+        ("ext3", ["-O", "has_journal,^extent", "-I", "256"]),
+        ("ext3 of old", ["-O", "has_journal,^extent", "-I", "128"]),
         ("ext2 in blocks of 1 KiB", ["-O", "^extent", "-b", "1024"]),
         ("content in inodes", ["-O", "extent,64bit,metadata_csum,extra_isize,inline_data"]),
         ("blocks in clusters", ["-O", "extent,bigalloc,64bit", "-C", "16384"]),
         ("large inodes, large folders", ["-O", "extent,large_dir,ea_inode,metadata_csum,extra_isize", "-I", "512"]),
-        ("descriptors apart", ["-O", "extent,meta_bg,^resize_inode,sparse_super2,metadata_csum,metadata_csum_seed,64bit"]),
+        (
+            "descriptors apart",
+            ["-O", "extent,meta_bg,^resize_inode,sparse_super2,metadata_csum,metadata_csum_seed,64bit"]
+        ),
     ]
 
     @Test(arguments: kinds.map(\.name))
@@ -131,9 +135,54 @@ import Tools
         #expect(found == "714 names, 0 differences\n", "\(found)")
     }
 
+    @Test(arguments: [
+        ("encrypt", "/file", "0x80800", "encrypted (encrypt)"),
+        ("verity", "/file", "0x180000", "sealed with a tree of digests (verity)"),
+        ("casefold", "/folder", "0x40080000", "a folder whose names' case does not count (casefold)"),
+    ])
+    func whatALayerCannotHoldIsRefusedByTheFeaturesName(
+        feature: String, path: String, flags: String, words: String
+    ) async throws {
+        try await Judge.runner.run(
+            DiskTools.mke2fs, ["-q", "-F", "-O", "extent,filetype,\(feature)", "-b", "4096", image.string, "8M"],
+            place: "mke2fs")
+        try writeAtomically(to: folder.path.appending("text"), bytes: Array("text".utf8))
+        try await Judge.edit(
+            image,
+            [
+                "write \(folder.path.string)/text file", "mkdir /folder",
+                "write \(folder.path.string)/text folder/file",
+                "sif \(path) flags \(flags)",
+            ])
+        let store = try LayerStore(folder: folder.path.appending("layers"))
+        let error = #expect(throws: Failure.self) {
+            try store.layer(.of("stock"), name: "stock") { try Ext4Reader(image, place: "disk").readLayer(into: $0) }
+        }
+        let number = try await Judge.runner.run(
+            Judge.debugfs, ["-R", "stat \(path)", image.string], place: "debugfs"
+        ).text.split(separator: " ")[1]
+        #expect(error?.description == "disk: inode \(number) is \(words), which is not read here")
+    }
+
+    @Test func anEntryIsFoundByItsPath() async throws {
+        try await Judge.runner.run(
+            DiskTools.mke2fs,
+            ["-q", "-F", "-O", "extent,ext_attr,filetype", "-b", "4096", "-I", "256", image.string, "24M"],
+            place: "mke2fs")
+        try await populate(largeAttribute: 600)
+        let reader = try Ext4Reader(image)
+        #expect(try reader.entry(at: "dir/deep/second-name")?.kind == .regular(size: 13))
+        #expect(try reader.entry(at: "dir/deep/second-name")?.inode == reader.entry(at: "third-name")?.inode)
+        #expect(try reader.entry(at: "fast")?.kind == .symlink(Array("dir/text".utf8)))
+        #expect(try reader.entry(at: .root)?.inode == 2)
+        #expect(try reader.entry(at: "dir/none") == nil)
+        #expect(try reader.entry(at: "short/none") == nil)
+    }
+
     @Test func theComparisonFindsEveryKindOfDifference() async throws {
         try await Judge.runner.run(
-            DiskTools.mke2fs, ["-q", "-F", "-O", "extent,ext_attr,filetype", "-b", "4096", "-I", "256", image.string, "24M"],
+            DiskTools.mke2fs,
+            ["-q", "-F", "-O", "extent,ext_attr,filetype", "-b", "4096", "-I", "256", image.string, "24M"],
             place: "mke2fs")
         try await populate(largeAttribute: 600)
         try await Judge.shell("cp --sparse=always stock.ext4 again.ext4", in: folder.path)

@@ -195,7 +195,7 @@ struct HostileImage: Sendable {
                 [
                     "Inode 19 has an invalid extent",
                     "\t(logical block 0, invalid physical block 2147483647, len 5)",
-                    "Block bitmap differences:  -(1138--1142)",
+                    "Inode 19, i_blocks is 40, should be 0.", "Block bitmap differences:  -(1138--1142)",
                 ])),
         HostileImage(
             "FAT with a loop",
@@ -218,18 +218,19 @@ struct HostileImage: Sendable {
                     " Automatically removing dirty bit.",
                 ])),
         HostileImage(
-            "truncated", packed: "truncate -s -100 stock.img.xz",
+            "truncated", packed: "truncate -s 20000 stock.img.xz",
             """
             stock.img.xz: the .xz file is truncated
               expected: an index and a footer at its end
-              found:    the end of the file after 28748 bytes
+              found:    the end of the file after 20000 bytes
               next:     fetch or write the file again
             """),
         HostileImage(
-            "trailing garbage", packed: "printf garbage >> stock.img.xz",
+            "trailing garbage",
+            packed: "head -c 1000000 /dev/zero | xz -0 > stock.img.xz; printf garbage >> stock.img.xz",
             """
             stock.img.xz: the .xz file has trailing garbage
-              expected: its end after 28848 bytes
+              expected: its end after 276 bytes
               found:    7 more bytes
             """),
         HostileImage(
@@ -278,33 +279,37 @@ struct HostileImage: Sendable {
         try await sample.makeRoot(label: "two", to: other, noise: 10)
         try await sample.makeBoot()
         try await sample.assemble([(0x0c, sample.boot), (0x83, sample.root), (0x83, other)])
-        let several = try await sample.refusal(sample.raw)
-        #expect(
-            several == """
-                stock.img: several partitions could be the root file system
-                  expected: one with an /etc/fstab, or one of them labelled writable or rootfs
-                  found:    partition 2 ('one', 12 MiB), partition 3 ('two', 12 MiB)
-                """)
+        try await expectRefusal(
+            """
+            stock.img: several partitions could be the root file system
+              expected: one with an /etc/fstab, or one of them labelled writable or rootfs
+              found:    partition 2 ('one', 12 MiB), partition 3 ('two', 12 MiB)
+            """)
         try await sample.makeRoot(fstab: nil)
         try await sample.makeRoot(fstab: nil, to: other)
         try await sample.assemble([(0x0c, sample.boot), (0x83, sample.root), (0x83, other)])
-        #expect(
-            try await sample.refusal(sample.raw) == """
-                stock.img: no partition holds a root file system
-                  expected: an ext4 with an /etc/fstab
-                  found:    partition 2: the file system has no /etc/fstab
-                            partition 3: the file system has no /etc/fstab
-                """)
+        try await expectRefusal(
+            """
+            stock.img: no partition holds a root file system
+              expected: an ext4 with an /etc/fstab
+              found:    partition 2: the file system has no /etc/fstab
+                        partition 3: the file system has no /etc/fstab
+            """)
         try await sample.makeRoot(fstab: "")
         let boot = sample.path.appending("other.fat")
         try await sample.makeBoot(label: "OTHER", volumeID: "1", to: boot)
         try await sample.assemble([(0x0c, sample.boot), (0x83, sample.root), (0x0b, boot)])
-        #expect(
-            try await sample.refusal(sample.raw) == """
-                stock.img: the image has several FAT partitions, and it is not plain which one the Pi boots from
-                  expected: one that /etc/fstab mounts
-                  found:    partition 1 ('system-boot', 34 MiB), partition 3 ('OTHER', 34 MiB)
-                """)
+        try await expectRefusal(
+            """
+            stock.img: the image has several FAT partitions, and it is not plain which one the Pi boots from
+              expected: one that /etc/fstab mounts
+              found:    partition 1 ('system-boot', 34 MiB), partition 3 ('OTHER', 34 MiB)
+            """)
+    }
+
+    private func expectRefusal(_ expected: String) async throws {
+        let refusal = try await sample.refusal(sample.raw)
+        #expect(refusal == expected, "\(refusal)")
     }
 
     @Test func whatFsckCallsHarmlessIsNoReasonToRefuse() async throws {

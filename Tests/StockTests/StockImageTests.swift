@@ -67,7 +67,7 @@ private final class Events: ProgressReporter {
             events.all.contains(
                 .note(
                     step: "read the image",
-                    text: "1 names of the root file system lie hidden below /boot/firmware and are left out")))
+                    text: "names of the root file system that lie hidden below /boot/firmware are left out: 1")))
         #expect(events.all.contains(.finished(step: "unpack", detail: "47 MiB", cached: false)))
         #expect(try await names(in: sample.work) == [])
     }
@@ -91,7 +91,8 @@ private final class Events: ProgressReporter {
         try await sample.make()
         let plain = try await sample.read(sample.raw, digest: "raw")
         for pack in [
-            "xz -T2 -1 --block-size=1MiB", "xz -T1 -1 --block-size=333333", "xz -9 --check=sha256", "xz -0 --check=none",
+            "xz -T2 -1 --block-size=1MiB", "xz -T1 -1 --block-size=333333", "xz -9 --check=sha256",
+            "xz -0 --check=none",
             // Two streams, one after the other, and padding.
             "f() { head -c 10000000 stock.img | xz -1; tail -c +10000001 stock.img | xz -0 --check=crc32; "
                 + "head -c 8 /dev/zero; }; f",
@@ -116,7 +117,8 @@ private final class Events: ProgressReporter {
             ("/dev/disk/by-label/system-boot /a\\040b vfat defaults 0 2", "a b"),
             ("/dev/disk/by-partuuid/C0FFEE00-01 /boot vfat defaults 0 2", "boot"),
             ("/dev/disk/by-uuid/C0FF-EE01 /boot vfat defaults 0 2", "boot"),
-            ("tmpfs /tmp tmpfs defaults", "boot/firmware"), ("# LABEL=system-boot /boot vfat defaults", "boot/firmware"),
+            ("tmpfs /tmp tmpfs defaults", "boot/firmware"),
+            ("# LABEL=system-boot /boot vfat defaults", "boot/firmware"),
             ("", "boot/firmware"),
         ]
         for (line, mountPoint) in lines {
