@@ -76,7 +76,7 @@ let package = Package(
         .target(
             name: "Steps",
             dependencies: [
-                "CCrypt", "Debian", "Diagnostics", "Digests", "Guest", "Kernel", "Layers", "Recipe", "Storage",
+                "CCrypt", "Debian", "Diagnostics", "Digests", "Firmware", "Guest", "Kernel", "Layers", "Recipe", "Storage",
                 "Tools", system,
             ],
             resources: [
@@ -88,7 +88,7 @@ let package = Package(
             name: "Engine",
             dependencies: [
                 "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Guest", "Kernel", "Layers", "Pack", "Recipe",
-                "Steps", "Storage", "Tools", system,
+                "Steps", "Stock", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
         // What stands between an image and who judges it: a Pi's boot partition as its firmware reads it.

@@ -1,6 +1,10 @@
 import Digests
 import SystemPackage
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// One file to download: where it may be had, and what proves that it is the right one.
 public struct DownloadRequest: Sendable, Equatable {
     /// What the file is called in progress lines and errors: `docker.io_26.1.5_arm64.deb`.
@@ -41,6 +45,10 @@ public struct DownloadOptions: Sendable {
     public var rounds: Int
     /// The wait before the second round; it doubles with every further one.
     public var backOff: Duration
+    /// The longest wait that a server gets which asks for one (`Retry-After`).
+    public var retryAfterLimit: Duration
+    /// The time, in seconds since 1970; `Retry-After` may name one to wait for.
+    public var now: @Sendable () -> Int64
     /// How long a connection may take to stand.
     public var connectTimeout: Duration
     /// How long a transfer may run at less than ``stallSpeed`` before it is given up.
@@ -57,7 +65,8 @@ public struct DownloadOptions: Sendable {
     public init(
         parallel: Int = 8, rounds: Int = 3, backOff: Duration = .seconds(1), connectTimeout: Duration = .seconds(20),
         stallTimeout: Duration = .seconds(30), stallSpeed: Int = 64, redirects: Int = 5,
-        userAgent: String = "piforge/0.1", proxies: ProxySettings = ProxySettings(environment: [:])
+        userAgent: String = "piforge/0.1", proxies: ProxySettings = ProxySettings(environment: [:]),
+        retryAfterLimit: Duration = .seconds(60), now: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
     ) {
         self.parallel = max(1, parallel)
         self.rounds = max(1, rounds)
@@ -68,30 +77,7 @@ public struct DownloadOptions: Sendable {
         self.redirects = redirects
         self.userAgent = userAgent
         self.proxies = proxies
+        self.retryAfterLimit = retryAfterLimit
+        self.now = now
     }
-}
-
-/// The proxies that the caller's environment names: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, the last
-/// three in upper case too (an upper-case `HTTP_PROXY` is ignored, as curl does, since a CGI request can set it).
-public struct ProxySettings: Sendable, Equatable {
-    /// The variables that count, under their lower-case names; what an external program is given.
-    public let environment: [String: String]
-
-    /// - Parameter environment: the caller's whole environment.
-    public init(environment: [String: String]) {
-        var kept: [String: String] = [:]
-        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
-            let upper = name == "http_proxy" ? nil : environment[name.uppercased()]
-            if let value = environment[name] ?? upper, !value.isEmpty { kept[name] = value }
-        }
-        self.environment = kept
-    }
-
-    /// The proxy for a URL's scheme; empty for none.
-    func proxy(forScheme scheme: Substring) -> String {
-        environment["\(scheme)_proxy"] ?? environment["all_proxy"] ?? ""
-    }
-
-    /// The hosts that are reached directly.
-    var exceptions: String { environment["no_proxy"] ?? "" }
 }

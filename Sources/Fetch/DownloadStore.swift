@@ -9,9 +9,9 @@ import SystemPackage
 
 /// Downloaded files under their own SHA-256: `sha256/ab/abcdef…`.
 ///
-/// A file appears under its digest only when it is whole and proven, by one rename; so several piforge processes may
-/// share a store, and the worst that two of them do is to fetch the same file twice. Partial files lie in `partial/`,
-/// named after their process; those of dead processes are removed when a store is opened.
+/// A file appears under its digest only when it is whole and proven, by one rename. Several piforge processes may share a
+/// store: what is under way lies in `partial/`, locked, and who wants the same file waits for it. What a download that
+/// broke off has left there is gone on with by the next one.
 public struct DownloadStore: Sendable {
     public let root: FilePath
 
@@ -21,7 +21,7 @@ public struct DownloadStore: Sendable {
     public init(_ root: FilePath) throws {
         self.root = root
         try createFolder(partialFolder)
-        TemporaryFolder.removeAbandoned(in: partialFolder)
+        removeAbandonedPartials(in: partialFolder)
     }
 
     /// How much of a stored file is compared before it is used.
@@ -77,21 +77,29 @@ public struct DownloadStore: Sendable {
         return hasher.finalize()
     }
 
+    /// Stores bytes that are at hand: a file taken out of a proven archive.
+    public func add(_ bytes: [UInt8]) throws -> StoredFile {
+        let digest = SHA256Digest.of(bytes)
+        let path = path(for: digest)
+        if let stored = try file(digest, size: UInt64(bytes.count), check: .digest) { return stored }
+        try createFolder(path.removingLastComponent())
+        try writeAtomically(to: path, bytes: bytes)
+        return StoredFile(path: path, digest: digest, size: UInt64(bytes.count))
+    }
+
     private var partialFolder: FilePath { root.appending("partial") }
 
-    /// A new, empty partial file that only this caller writes to.
-    func newPartial() throws -> PartialFile { try PartialFile(in: partialFolder) }
+    /// The partial file of a request, with what an earlier download left in it.
+    ///
+    /// - Returns: nil while another download, of this process or another, has it.
+    func partial(for request: DownloadRequest) throws -> PartialFile? {
+        try PartialFile.take(request, in: partialFolder)
+    }
 
     /// Moves a whole and proven partial file to its place.
-    func keep(_ partial: PartialFile, as digest: SHA256Digest, size: UInt64) throws -> StoredFile {
+    func keep(_ partial: PartialFile, as digest: SHA256Digest) throws -> StoredFile {
         let path = path(for: digest)
-        try createFolder(path.removingLastComponent())
-        try partial.file.synchronize()
-        guard rename(partial.file.path.string, path.string) == 0 else {
-            let error = Errno(rawValue: errno)
-            throw Failure(
-                at: path.string, "could not put the finished file in place: \(error.description.lowercased())")
-        }
-        return StoredFile(path: path, digest: digest, size: size)
+        try partial.keep(as: path)
+        return StoredFile(path: path, digest: digest, size: partial.count)
     }
 }

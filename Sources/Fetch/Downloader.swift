@@ -62,10 +62,11 @@ public struct Downloader: Sendable {
                 sum.flatMap { sum in request.size.map { sum.addingReportingOverflow($0).partialValue } }
             }
             try checkFreeSpace(for: fetched)
-            progress.report(.started(step: step, detail: "\(fetched.count) files"))
+            let detail = Self.detail(fetched)
+            progress.report(.started(step: step, detail: detail))
             let products = try await run(fetched, memoryLimit: nil, step: step, total: total)
             for (index, product) in zip(wanted, products) { outcomes[index] = try Self.outcome(product) }
-            progress.report(.finished(step: step, detail: "\(fetched.count) files", cached: false))
+            progress.report(.finished(step: step, detail: detail, cached: false))
         }
         // A request for the same bytes as an earlier one shares its outcome.
         for (index, request) in requests.enumerated() where outcomes[index] == nil {
@@ -85,6 +86,12 @@ public struct Downloader: Sendable {
         let products = try await run([request], memoryLimit: UInt64(limit), step: step, total: request.size)
         guard case .bytes(let bytes)? = products.first else { return nil }
         return bytes
+    }
+
+    /// What a download is of: the one file's name, or how many there are.
+    private static func detail(_ requests: [DownloadRequest], completed: Int? = nil) -> String {
+        if requests.count == 1 { return requests[0].name }
+        return (completed.map { "\($0) of " } ?? "") + "\(requests.count) files"
     }
 
     private static func outcome(_ product: DownloadBatch.Product) throws -> DownloadOutcome? {
@@ -122,15 +129,15 @@ public struct Downloader: Sendable {
                     let batch = DownloadBatch(
                         requests, store: store, options: options, multi: multi, memoryLimit: memoryLimit)
                     let result = Result {
-                        try batch.run(isCancelled: { cancelled.isSet }) { bytes in
+                        try batch.run(isCancelled: { cancelled.isSet }) { bytes, completed in
                             progress.report(
                                 .advanced(
                                     step: step, completed: bytes, total: total, unit: .bytes,
-                                    detail: "\(requests.count) files"))
+                                    detail: Self.detail(requests, completed: completed)))
                         }
                     }
-                    // Before the caller goes on: it must find nothing left of what was broken off.
-                    multi.abandon()
+                    // Before the caller goes on: it must find nothing under way any more.
+                    batch.close()
                     continuation.resume(with: result)
                 }
             }

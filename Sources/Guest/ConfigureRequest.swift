@@ -17,8 +17,8 @@ public struct ConfigureRequest: Sendable {
         }
     }
 
-    /// A package that dpkg unpacks in the micro-VM, because ``PreinstScript/divertsWithRename(_:)`` holds for it. Neither
-    /// its files nor its record are in the tree.
+    /// A package that dpkg unpacks in the micro-VM, because copying its files would not do: ``PreinstScript/divertsWithRename(_:)``
+    /// holds for it, or an older version is in the tree. Neither its files nor its record are there.
     public struct Archive: Sendable, Hashable {
         public var package: Package
         /// The whole .deb.
@@ -34,8 +34,12 @@ public struct ConfigureRequest: Sendable {
     public var tree: Tree
     /// The unpacked packages, in the order their preinst scripts are to run.
     public var packages: [Package]
-    /// Packages that dpkg unpacks, in order, after the preinst scripts.
+    /// Packages that dpkg unpacks, in order, after the preinst scripts; upgrades of installed ones among them.
     public var archives: [Archive] = []
+    /// The names of installed packages that go, before anything else is done.
+    public var removed: [String] = []
+    /// The version of the dpkg that is installed already; nil when it is one of `packages`.
+    public var dpkgVersion: String?
     public var kernel: GuestKernel
     /// A static arm64 busybox (package busybox-static).
     public var busybox: Content
@@ -83,6 +87,7 @@ public struct ConfigureRequest: Sendable {
         hasher.add(tree.digest)
         for package in packages { hasher.add("\(package.name) \(package.version) \(package.architecture)") }
         for archive in archives { hasher.add(archive.content.digest) }
+        for name in removed { hasher.add("remove \(name)") }
         hasher.add(kernel.image.digest)
         hasher.add(busybox.digest)
         hasher.add(JobInitramfs.initScript)

@@ -141,7 +141,7 @@ struct ConfigureRun {
                 next: "raise disk.free_space, or install fewer packages")
         }
         switch outcome.words.first {
-        case "preinst", "unpack", "configure", "done":
+        case "remove", "preinst", "unpack", "configure", "done":
             guard let script = log.current?.script else { break }
             if let message = log.error?.message, status(in: message) == nil {
                 return Failure(at: place, "dpkg: \(message)", found: log.lastLines(), next: advice)

@@ -8,10 +8,12 @@ struct JobInitramfs {
     static let initScript = String(decoding: PackageResources.init_sh, as: UTF8.self)
 
     /// Packages whose programs other packages' scripts use before dpkg's order has come to them: all that
-    /// `Essential: yes` lets them take for granted (Debian Policy 3.8), in an order that works.
+    /// `Essential: yes` lets them take for granted (Debian Policy 3.8), in an order that works, a group at a time.
     static let first = [
-        "libgcc-s1", "libc6", "libcrypt1", "base-passwd", "base-files", "mawk", "gawk", "original-awk", "libpcre2-8-0",
-        "libselinux1", "debconf", "perl-base", "dash",
+        [
+            "libgcc-s1", "libc6", "libcrypt1", "base-passwd", "base-files", "mawk", "gawk", "original-awk", "debianutils",
+        ],
+        ["libpcre2-8-0", "libselinux1", "debconf", "perl-base", "dash"],
     ]
 
     let entries: [Entry]
@@ -33,8 +35,10 @@ struct JobInitramfs {
         layer.addFile("job/clock", file, text: "\(request.clock)\n")
         layer.addFile("job/preinst", file, text: try Self.preinstLines(request))
         let known = Set(request.packages.map(\.name))
-        layer.addFile("job/first", file, text: Self.first.filter(known.contains).map { "\($0)\n" }.joined())
+        let groups = Self.first.map { $0.filter(known.contains) }.filter { !$0.isEmpty }
+        layer.addFile("job/first", file, text: groups.map { $0.joined(separator: " ") + "\n" }.joined())
         layer.addFile("job/dpkg-version", file, text: Self.dpkgVersion(request) + "\n")
+        layer.addFile("job/remove", file, text: try Self.names(request.removed).map { "\($0)\n" }.joined())
         for standIn in request.standIns {
             layer.addFile(EntryPath("job/bin").appending(standIn.command), program, text: standIn.script)
         }
@@ -58,15 +62,24 @@ struct JobInitramfs {
         let folder = EntryPath("var/lib/dpkg/info")
         var lines = ""
         for package in request.packages {
-            for word in [package.name, package.architecture] where !word.utf8.allSatisfy(isNameByte) || word.isEmpty {
-                throw Failure(at: word, "not a name of a package or an architecture")
-            }
+            try names([package.name, package.architecture])
             for qualified in [package.name, "\(package.name):\(package.architecture)"]
             where request.tree.content(folder.appending("\(qualified).preinst")) != nil {
                 lines += "\(package.name) \(qualified) \(package.architecture)\n"
             }
         }
         return lines
+    }
+
+    /// The words, which go into scripts.
+    ///
+    /// - Throws: `Failure` for one that is no name.
+    @discardableResult
+    private static func names(_ words: [String]) throws -> [String] {
+        for word in words where !word.utf8.allSatisfy(isNameByte) || word.isEmpty {
+            throw Failure(at: word, "not a name of a package or an architecture")
+        }
+        return words
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
@@ -77,6 +90,6 @@ struct JobInitramfs {
     }
 
     private static func dpkgVersion(_ request: ConfigureRequest) -> String {
-        request.packages.first { $0.name == "dpkg" }?.version ?? "1"
+        request.dpkgVersion ?? request.packages.first { $0.name == "dpkg" }?.version ?? "1"
     }
 }

@@ -18,9 +18,11 @@ public struct StandIn: Sendable, Hashable {
     public static let updateInitramfs = StandIn("update-initramfs", "the initramfs is made on the host")
     public static let sshKeygen = StandIn("ssh-keygen", "host keys are each board's own; its first boot makes them")
     public static let logger = StandIn("logger", "there is no log daemon; adduser would complain")
+    public static let flashKernel = StandIn(
+        "flash-kernel", "the boot files are made on the host; on a machine that is no board it fails")
     public static let updateCACertificates = StandIn(
         "update-ca-certificates", "/etc/ssl/certs is made on the host, from the same list")
 
     /// Those that stand in for every tree.
-    public static let always = [depmod, updateInitramfs, sshKeygen, logger]
+    public static let always = [depmod, updateInitramfs, sshKeygen, logger, flashKernel]
 }

@@ -85,10 +85,13 @@ public enum BootInitramfs {
         return try ArchiveWriter(.cpio, filter: filter).bytes(of: entries)
     }
 
-    private static func busybox(in tree: Tree) throws -> Content {
-        if let busybox = tree.content("usr/bin/busybox") ?? tree.content("bin/busybox") { return busybox }
+    /// A static busybox of the tree: /bin/busybox, which is /usr/bin/busybox where /bin is a link.
+    ///
+    /// - Throws: `Failure` naming the package that brings it.
+    public static func busybox(in tree: Tree) throws -> Content {
+        if let busybox = tree.content("bin/busybox") ?? tree.content("usr/bin/busybox") { return busybox }
         throw Failure(
-            at: "boot initramfs", "the tree holds no busybox", expected: "/usr/bin/busybox of busybox-static",
+            at: "boot initramfs", "the tree holds no busybox", expected: "/bin/busybox of busybox-static",
             next: "add busybox-static to the recipe's packages")
     }
 

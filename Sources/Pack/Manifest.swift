@@ -87,11 +87,14 @@ public struct Manifest: Codable, Sendable, Equatable {
         /// What it is: `overlay`, `lock`, `archive index`, `authorized keys`.
         public var kind: String
         public var sha256: SHA256Digest
+        /// What vouched for a file that was fetched; nil for what lay beside the recipe.
+        public var trust: String?
 
-        public init(name: String, kind: String, sha256: SHA256Digest) {
+        public init(name: String, kind: String, sha256: SHA256Digest, trust: String? = nil) {
             self.name = name
             self.kind = kind
             self.sha256 = sha256
+            self.trust = trust
         }
     }
 

@@ -3,8 +3,18 @@ extension Recipe {
     public struct Accounts: Sendable, Equatable {
         public var root = Root()
         public var users: [User] = []
+        /// What becomes of the accounts that a stock image brings.
+        public var stock = Stock.locked
 
         public init() {}
+
+        /// What becomes of the accounts that a stock image brings.
+        public enum Stock: String, Sendable, CaseIterable {
+            /// No password or key opens them, and cloud-init, which would make them anew, is off.
+            case locked
+            /// They and cloud-init stay as the image has them.
+            case kept
+        }
 
         public struct Root: Sendable, Equatable {
             /// nil: nobody logs in as root with a password.
@@ -20,7 +30,8 @@ extension Recipe {
 
         public struct User: Sendable, Equatable {
             public var name = ""
-            /// The user ID, and the ID of the group of the same name. After loading never nil: 1000 and up.
+            /// The user ID, and the ID of the group of the same name: 1000 and up. After loading nil only on a stock image, whose
+            /// own accounts decide what is free.
             public var uid: UInt32?
             /// Groups beside the user's own. They must exist in the image when the packages are configured.
             public var groups: [String] = []
@@ -77,6 +88,12 @@ extension Recipe.Accounts {
             Key(
                 "users", \.users, .list(of: User.shape, called: "list of accounts", limit: 200, identity: { $0.name }),
                 "The accounts of people."),
+            Key(
+                "stock", \.stock,
+                Shape<String>.word("way", of: Stock.allCases.map(\.rawValue)).mapped(
+                    { text, _ in Stock(rawValue: text) ?? .locked }, back: \.rawValue),
+                "The accounts that a stock image brings: `locked` lets no password or key of theirs in and turns cloud-init off, which would make them anew; `kept` leaves both as they are. An account that `users` names is the recipe's either way."
+            ),
         ])
 
     static let expireDoc = "Whether the password must be changed at the first login."

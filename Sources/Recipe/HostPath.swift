@@ -29,11 +29,12 @@ extension Shape where Value == HostPath {
     /// recipe is its owner's file and may name any other of his.
     ///
     /// - Parameter folders: where a name without a slash is looked for, from the recipe's folder.
-    static func existing(_ kind: HostFileKind, named folders: [String] = []) -> Shape {
+    /// - Parameter suffix: what such a name's file has behind the name.
+    static func existing(_ kind: HostFileKind, named folders: [String] = [], suffix: String = "") -> Shape {
         Shape<String>.text("a path", pattern: "[^\\x00-\\x1f]+", expected: "a path of a \(kind)").mapped(
             { text, decoding in
                 let isName = !folders.isEmpty && !text.contains("/") && !text.hasPrefix(".") && !text.hasPrefix("~")
-                let candidates = isName ? folders.map { "\($0)/\(text)" } : [text]
+                let candidates = isName ? folders.map { "\($0)/\(text)\(suffix)" } : [text]
                 for candidate in candidates {
                     guard let path = decoding.resolve(candidate) else {
                         throw Refusal(

@@ -9,6 +9,10 @@ extension Recipe {
         /// Base URIs for the board's own apt; nil for those that the packages came from.
         public var mirror: String?
         public var securityMirror: String?
+        /// The archives that packages come from; empty for Debian's, with the suites and components above.
+        public var sources: [PackageSource] = []
+        /// Whether packages of a stock image are brought up to date.
+        public var upgrade = false
         /// Packages as apt names them: `name`, `name=version` or `name/suite`.
         public var install: [String] = []
         /// Whether recommended packages are installed too.
@@ -46,7 +50,13 @@ extension Recipe {
 }
 
 extension Recipe.Packages {
-    private static let uri = Shape<String>.text(
+    static let suiteList = Shape<[String]>.list(
+        of: .text(
+            "a suite", pattern: "[a-z][a-z0-9-]*", expected: "a code name such as trixie-backports", limit: 64),
+        called: "list of suites", limit: 16, identity: { $0 }
+    ).refusing { $0.isEmpty ? Refusal("the list is empty", expected: "at least one suite") : nil }
+
+    static let uri = Shape<String>.text(
         "a mirror", pattern: "https?://[!-~]+", expected: "an http: or https: URI without blanks", limit: 1024)
 
     static let name = Shape<String>.text(
@@ -58,13 +68,7 @@ extension Recipe.Packages {
         Self(),
         [
             Key(
-                "suites", \.suites,
-                .list(
-                    of: .text(
-                        "a suite", pattern: "[a-z][a-z0-9-]*", expected: "a code name such as trixie-backports",
-                        limit: 64),
-                    called: "list of suites", limit: 16, identity: { $0 }
-                ).refusing { $0.isEmpty ? Refusal("the list is empty", expected: "at least one suite") : nil },
+                "suites", \.suites, suiteList,
                 fallback: "the base's suite, its -updates and its -security",
                 example: .array([.string("trixie"), .string("trixie-backports")]),
                 "The suites of Debian's archive that are used."),
@@ -86,6 +90,16 @@ extension Recipe.Packages {
                     called: "list of packages", identity: { String($0.prefix { $0 != "=" && $0 != "/" }) }),
                 example: .array([.string("sudo"), .string("qemu-utils/trixie-backports")]),
                 "The packages to install beside the base system; what they depend on comes along."),
+            Key(
+                "sources", \.sources,
+                .list(of: Recipe.PackageSource.shape, called: "list of archives", limit: 16, identity: { $0.name }),
+                fallback: "Debian, with the suites and components above",
+                "The archives that packages come from, where Debian's of one suite will not do: for a stock image, its own and what is added to it."
+            ),
+            Key(
+                "upgrade", \.upgrade, .flag,
+                "Whether the packages that a stock image brings are upgraded too, through dpkg in the micro-VM: hundreds of packages take many minutes."
+            ),
             Key("recommends", \.recommends, .flag, "Whether recommended packages are installed too."),
             Key(
                 "preferences", \.preferences, .list(of: Preference.shape, called: "list of pins", limit: 256),

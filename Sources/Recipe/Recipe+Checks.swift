@@ -6,6 +6,7 @@ extension Recipe {
     func check(_ root: Node, _ decoding: Decoding) {
         checkAccounts(root, decoding)
         checkPackages(root, decoding)
+        checkSources(root, decoding)
         if decoding.isClean("system.services") {
             for (index, unit) in system.services.disable.enumerated() where system.services.enable.contains(unit) {
                 decoding.refuse(
@@ -39,6 +40,25 @@ extension Recipe {
         }
     }
 
+    /// Sources take the place of suites; what belongs to a stock image alone is refused without one.
+    private func checkSources(_ root: Node, _ decoding: Decoding) {
+        let packages = root["packages"]
+        if stock != nil, self.packages.sources.isEmpty, decoding.isClean("packages") {
+            decoding.refuse(
+                "packages", in: root, "a stock image says nothing of where packages come from",
+                next: "add packages.sources")
+        }
+        for key in ["suites", "components", "mirror", "security_mirror", "keyring"]
+        where packages?["sources"] != nil && packages?[key] != nil {
+            decoding.refuse("packages.\(key)", in: root, "stands beside packages.sources, which takes its place")
+        }
+        if stock == nil {
+            for key in ["packages.upgrade", "accounts.stock"] where root.has(key) {
+                decoding.refuse(key, in: root, "means something on a stock image alone")
+            }
+        }
+    }
+
     /// A setting that works only with a package refuses a recipe that does not install it.
     private func checkPackages(_ root: Node, _ decoding: Decoding) {
         let sudoer = accounts.users.firstIndex { $0.sudo != .no }
@@ -53,7 +73,8 @@ extension Recipe {
             ("accounts.users[\(sudoer ?? 0)].sudo", sudoer != nil, ["sudo"], "write sudo: false"),
         ]
         for need in needs where need.applies && decoding.isClean(need.key) && decoding.isClean("packages.install") {
-            for package in need.packages where !packages.installNames.contains(package) {
+            // What a stock image brings is known when it is read.
+            for package in need.packages where stock == nil && !packages.installNames.contains(package) {
                 decoding.refuse(
                     need.key, in: root, "needs the package '\(package)'",
                     next: "add \(package) to packages.install, or \(need.otherwise)")
@@ -73,6 +94,11 @@ extension Decoding {
 }
 
 extension Node {
+    /// Whether the recipe writes a key, given as `a.b`.
+    func has(_ path: String) -> Bool {
+        path.split(separator: ".").reduce(Node?.some(self)) { $0?[String($1)] } != nil
+    }
+
     /// The place of the value at `path`, or of the last step on the way that is there.
     func place(of path: [PathStep]) -> Place {
         switch (path.first, value) {

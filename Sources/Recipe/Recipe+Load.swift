@@ -45,6 +45,7 @@ extension Recipe {
         if packages.suites.isEmpty, case .debian(let suite) = base {
             packages.suites = suite == "sid" ? [suite] : [suite, "\(suite)-updates", "\(suite)-security"]
         }
+        guard stock == nil else { return }
         var taken = Set(accounts.users.compactMap(\.uid))
         for index in accounts.users.indices where accounts.users[index].uid == nil {
             let uid = (1000...59999).first { !taken.contains($0) } ?? 59999

@@ -10,7 +10,8 @@ public struct Recipe: Sendable, Equatable {
     public var seed = ""
     public var base = Base.debian(suite: "trixie")
     public var packages = Packages()
-    public var kernel = Kernel.package("linux-image-arm64")
+    public var kernel = Kernel()
+    public var docker = Docker()
     public var firmware = Firmware()
     public var memory = Memory()
     /// File trees laid over the packages' files, in this order.
@@ -26,12 +27,21 @@ public struct Recipe: Sendable, Equatable {
     public enum Base: Sendable, Equatable {
         /// A suite of Debian's archive.
         case debian(suite: String)
+        /// A stock image.
+        case image(StockBase)
     }
 
+    /// The stock image that the recipe starts from; nil for Debian.
+    public var stock: StockBase? { if case .image(let stock) = base { stock } else { nil } }
+
     /// Where the kernel comes from.
-    public enum Kernel: Sendable, Equatable {
+    public struct Kernel: Sendable, Equatable {
         /// A Debian package, such as `linux-image-arm64`.
-        case package(String)
+        public var package = "linux-image-arm64"
+        /// Files of kernel configuration lines that the kernel is held to.
+        public var fragments: [HostPath] = []
+
+        public init() {}
     }
 
     /// How much of the board's memory the system may use.
@@ -69,6 +79,7 @@ extension Recipe {
                 example: .members(["debian": .string("trixie")]), "What the image starts from."),
             Key("packages", \.packages, Packages.shape, "Which Debian packages are installed, and from where."),
             Key("kernel", \.kernel, Kernel.shape, "The kernel."),
+            Key("docker", \.docker, Docker.shape, "Docker."),
             Key("firmware", \.firmware, Firmware.shape, "The Raspberry Pi's boot files and their settings."),
             Key("memory", \.memory, Memory.shape, "The memory that the system may use."),
             Key(
@@ -78,11 +89,6 @@ extension Recipe {
             Key("system", \.system, System.shape, "How the system is set up."),
             Key("disk", \.disk, Disk.shape, "The sizes of the partitions."),
             Key("output", \.output, Output.shape, "How the image file is packed."),
-        ],
-        reserved: [
-            ReservedKey(
-                name: "docker", message: "this version of piforge has no settings for Docker",
-                next: "add docker.io to packages.install, and the group docker to an account")
         ])
 }
 
@@ -91,24 +97,27 @@ extension Recipe.Base {
         "a base",
         [
             .key(
-                "debian", .word("suite", of: ["bookworm", "trixie", "forky", "sid"]),
+                "debian", .word("suite", of: ["bullseye", "bookworm", "trixie", "forky", "sid"]),
                 "A suite of Debian, by its code name.",
-                make: { .debian(suite: $0) }, part: { if case .debian(let suite) = $0 { suite } else { nil } })
-        ],
-        reserved: [
-            ReservedKey(
-                name: "image", message: "this version of piforge does not build on a stock image yet",
-                next: "write base: {debian: trixie}")
+                make: { .debian(suite: $0) }, part: { if case .debian(let suite) = $0 { suite } else { nil } }),
+            .key(
+                "image", StockBase.shape, "A stock image, which becomes the first layer.",
+                make: { .image($0) }, part: { if case .image(let stock) = $0 { stock } else { nil } }),
         ])
 }
 
 extension Recipe.Kernel {
-    static let shape = Shape<Recipe.Kernel>.oneOf(
-        "a kernel",
+    static let shape = Shape<Recipe.Kernel>.object(
+        Self(),
         [
-            .key(
-                "package", Recipe.Packages.name, "The Debian package of the kernel.",
-                make: { .package($0) }, part: { if case .package(let name) = $0 { name } else { nil } })
+            Key("package", \.package, Recipe.Packages.name, "The Debian package of the kernel."),
+            Key(
+                "fragments", \.fragments,
+                .list(
+                    of: .existing(.file, named: ["../kernel-configs", "kernel-configs"], suffix: ".config"),
+                    called: "list of fragments", limit: 64, identity: { $0.written }),
+                example: .array([.string("kvm"), .string("virtio")]),
+                "Kernel configuration that the kernel is held to: names of files in kernel-configs, or paths."),
         ],
         reserved: [
             ReservedKey(

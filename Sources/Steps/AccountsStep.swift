@@ -52,12 +52,28 @@ public struct AccountsStep: Step {
     public var rootExpires: Bool
     public var rootKeys: [String]
     public var users: [UserAccount]
+    /// What becomes of accounts that the tree has already.
+    public var others: OtherAccounts
 
-    public init(root: UserAccount.Password, rootExpires: Bool, rootKeys: [String], users: [UserAccount]) {
+    /// What becomes of people's accounts that are in the tree and not the recipe's.
+    public enum OtherAccounts: String, Sendable {
+        /// There are none to be: an account of the recipe's that is there is a mistake.
+        case refused
+        /// A stock image's: no password or key opens them. One that the recipe names becomes the recipe's.
+        case locked
+        /// A stock image's: they stay as they are.
+        case kept
+    }
+
+    public init(
+        root: UserAccount.Password, rootExpires: Bool, rootKeys: [String], users: [UserAccount],
+        others: OtherAccounts = .refused
+    ) {
         self.root = root
         self.rootExpires = rootExpires
         self.rootKeys = rootKeys
         self.users = users
+        self.others = others
     }
 
     public var summary: String {
@@ -67,7 +83,7 @@ public struct AccountsStep: Step {
     public var inputs: [StepInput] {
         var inputs = [
             StepInput("accounts.root", Self.digest(root, rootKeys)),
-            StepInput("accounts.root.expire", String(rootExpires)),
+            StepInput("accounts.root.expire", String(rootExpires)), StepInput("accounts.stock", others.rawValue),
         ]
         for user in users {
             let facts = [
@@ -85,6 +101,7 @@ public struct AccountsStep: Step {
         var layer = Layer(name: name)
         var database = try AccountDatabase(tree)
         try setRoot(&database, &layer, tree, epoch: epoch)
+        if others == .locked { try lockOthers(&database, &layer, tree, epoch: epoch) }
         for user in users { try add(user, &database, &layer, tree, epoch: epoch) }
         let fallback: [EntryPath: UInt16] = ["etc/gshadow": 0o640, "etc/subuid": 0o644, "etc/subgid": 0o644]
         for file in database.files where !file.rows.isEmpty {
@@ -111,19 +128,18 @@ public struct AccountsStep: Step {
         _ user: UserAccount, _ database: inout AccountDatabase, _ layer: inout Layer, _ tree: Tree, epoch: Int64
     ) throws {
         let place = "accounts.users: \(user.name)"
-        guard database.passwd.index(of: user.name) == nil else {
-            throw Failure(.usage, at: place, "the image has a user of that name already")
+        let known = database.passwd.index(of: user.name).map { database.passwd.rows[$0] }
+        guard known == nil || others == .locked else {
+            throw Failure(
+                .usage, at: place, "the image has a user of that name already",
+                next: others == .kept ? "choose another name, or write accounts.stock: locked" : "choose another name")
         }
         guard tree.resolve(try EntryPath(validating: user.shell)) != nil else {
             throw Failure(
                 .usage, at: place, "the image has no shell \(user.shell)", next: "add its package to packages.install")
         }
-        let uid = user.uid ?? database.freeID()
-        let taken = (database.passwd.rows + database.group.rows).contains { $0.count > 2 && $0[2] == String(uid) }
-        guard !taken else { throw Failure(.usage, at: place, "the id \(uid) is taken in the image") }
-        database.passwd.put([user.name, "x", String(uid), String(uid), user.gecos, "/home/\(user.name)", user.shell])
-        database.group.put([user.name, "x", String(uid), ""])
-        if !database.gshadow.rows.isEmpty { database.gshadow.put([user.name, "!", "", ""]) }
+        let (uid, gid, home) = try identity(of: user, known, &database, place)
+        database.passwd.put([user.name, "x", String(uid), String(gid), user.gecos, "/\(home)", user.shell])
         let row = [user.name, "", "", "0", "99999", "7", "", "", ""]
         let lastChange = user.expires && user.password != .locked ? 0 : Self.day(epoch)
         database.shadow.put(
@@ -138,23 +154,68 @@ public struct AccountsStep: Step {
                 "\(user.name) ALL=(ALL:ALL) NOPASSWD: ALL\n",
                 mode: 0o440, epoch: epoch)
         }
-        addHome(user, id: UInt32(uid), &layer, tree, epoch: epoch)
+        addHome(user, home, uid: uid, gid: gid, &layer, tree, epoch: epoch)
+    }
+
+    /// The ids and the home folder of a user: those that an account of that name has already, else new ones with a group.
+    private func identity(
+        of user: UserAccount, _ known: [String]?, _ database: inout AccountDatabase, _ place: String
+    ) throws -> (uid: UInt32, gid: UInt32, home: EntryPath) {
+        if let known {
+            guard known.count >= 7, let uid = UInt32(known[2]), let gid = UInt32(known[3]) else {
+                throw Failure(at: place, "the image's /etc/passwd has a line for it that is none")
+            }
+            guard user.uid ?? Int(uid) == Int(uid) else {
+                throw Failure(
+                    .usage, at: place, "the image has a user of that name with the id \(uid)",
+                    next: "leave uid out, or write uid: \(uid)")
+            }
+            return (uid, gid, try EntryPath(validating: known[5]))
+        }
+        let uid = user.uid ?? database.freeID()
+        let taken = (database.passwd.rows + database.group.rows).contains { $0.count > 2 && $0[2] == String(uid) }
+        guard !taken else { throw Failure(.usage, at: place, "the id \(uid) is taken in the image") }
+        database.group.put([user.name, "x", String(uid), ""])
+        if !database.gshadow.rows.isEmpty { database.gshadow.put([user.name, "!", "", ""]) }
+        return (UInt32(uid), UInt32(uid), try EntryPath(validating: "home/\(user.name)"))
+    }
+
+    /// Lets no password and no key in for the people that a stock image brings, and takes what cloud-init would let them do.
+    private func lockOthers(
+        _ database: inout AccountDatabase, _ layer: inout Layer, _ tree: Tree, epoch: Int64
+    ) throws {
+        let ours = Set(users.map(\.name))
+        for row in database.passwd.rows where row.count >= 7 {
+            guard let uid = Int(row[2]), (1000..<60000).contains(uid) else { continue }
+            let keys = try EntryPath(validating: row[5]).appending(".ssh").appending("authorized_keys")
+            if tree[keys] != nil { layer.whiteouts.append(keys) }
+            guard !ours.contains(row[0]), let index = database.shadow.index(of: row[0]) else { continue }
+            database.shadow.rows[index] = Self.shadowRow(
+                row[0], .locked, hasKeys: false, lastChange: Self.day(epoch), like: database.shadow.rows[index])
+        }
+        let rights: EntryPath = "etc/sudoers.d/90-cloud-init-users"
+        if tree[rights] != nil { layer.whiteouts.append(rights) }
     }
 
     /// The home folder: /etc/skel's files, owned by the user, and the keys.
-    private func addHome(_ user: UserAccount, id: UInt32, _ layer: inout Layer, _ tree: Tree, epoch: Int64) {
+    private func addHome(
+        _ user: UserAccount, _ home: EntryPath, uid: UInt32, gid: UInt32, _ layer: inout Layer, _ tree: Tree,
+        epoch: Int64
+    ) {
         func owned(_ mode: UInt16) -> Attributes {
-            Attributes(mode: mode, uid: id, gid: id, mtime: Timestamp(seconds: epoch))
+            Attributes(mode: mode, uid: uid, gid: gid, mtime: Timestamp(seconds: epoch))
         }
-        let home = EntryPath(stringLiteral: "home/\(user.name)")
         let skeleton: EntryPath = "etc/skel"
+        guard tree[home]?.kind != .directory else {
+            return addKeys(user.sshKeys, home: home, uid: uid, gid: gid, &layer, epoch: epoch)
+        }
         layer.addDirectory(home, owned(0o700))
         for path in tree.paths where path != skeleton {
             guard let below = path.relative(to: skeleton), let node = tree[path] else { continue }
             let target = below.components.reduce(home) { $0.appending($1) }
             layer.entries.append(Entry(target, owned(node.attributes.mode), node.kind))
         }
-        addKeys(user.sshKeys, home: home, uid: id, gid: id, &layer, epoch: epoch)
+        addKeys(user.sshKeys, home: home, uid: uid, gid: gid, &layer, epoch: epoch)
     }
 
     private func addKeys(

@@ -11,12 +11,15 @@ public struct AptStep: Step {
         public var components: [String]
         /// The keyring's path in the image.
         public var keyring: String
+        /// The keyring itself, where no package of the image brings it.
+        public var keys: Content?
 
-        public init(uri: String, suites: [String], components: [String], keyring: String) {
+        public init(uri: String, suites: [String], components: [String], keyring: String, keys: Content? = nil) {
             self.uri = uri
             self.suites = suites
             self.components = components
             self.keyring = keyring
+            self.keys = keys
         }
     }
 
@@ -26,11 +29,20 @@ public struct AptStep: Step {
     public var preferences: String
     /// Packages that nobody asked for: name and architecture.
     public var automatic: [(name: String, architecture: String)]
+    /// The file of the sources, in /etc/apt/sources.list.d.
+    public var fileName: String
+    /// Packages that were there before: what is noted of them stays.
+    public var known: Set<String>
 
-    public init(sources: [Source], preferences: String, automatic: [(name: String, architecture: String)]) {
+    public init(
+        sources: [Source], preferences: String, automatic: [(name: String, architecture: String)],
+        fileName: String = "debian.sources", known: Set<String> = []
+    ) {
         self.sources = sources
         self.preferences = preferences
         self.automatic = automatic
+        self.fileName = fileName
+        self.known = known
     }
 
     public var summary: String { "\(sources.count) sources, \(automatic.count) packages marked automatic" }
@@ -39,13 +51,21 @@ public struct AptStep: Step {
         [
             StepInput("apt sources", sourcesText), StepInput("packages.preferences", preferences),
             StepInput("automatic packages", automatic.map { "\($0.name):\($0.architecture)" }.joined(separator: " ")),
-        ]
+        ] + sources.compactMap { source in source.keys.map { StepInput(source.keyring, $0.digest.hex) } }
     }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/bin/apt-get") != nil else { return layer }
-        layer.addText("etc/apt/sources.list.d/debian.sources", sourcesText, epoch: epoch)
+        if !sources.isEmpty {
+            layer.addText(
+                try EntryPath(validating: "etc/apt/sources.list.d/\(fileName)"), sourcesText, epoch: epoch)
+        }
+        for source in sources {
+            guard let keys = source.keys else { continue }
+            layer.entries.append(
+                Entry(try EntryPath(validating: source.keyring), .root(0o644, epoch: epoch), .regular(keys)))
+        }
         if !preferences.isEmpty { layer.addText("etc/apt/preferences.d/50-piforge", preferences, epoch: epoch) }
         // The boot settings are conffiles that piforge wrote: an upgrade must neither ask about them nor undo them.
         layer.addText(
@@ -55,9 +75,12 @@ public struct AptStep: Step {
             Dpkg::Options { "--force-confdef"; "--force-confold"; };
 
             """, epoch: epoch)
+        let states: EntryPath = "var/lib/apt/extended_states"
+        let before = try tree.content(states).map { try ContentReader().text(of: $0, limit: 16 << 20) } ?? ""
         layer.addText(
-            "var/lib/apt/extended_states",
-            automatic.map { "Package: \($0.name)\nArchitecture: \($0.architecture)\nAuto-Installed: 1\n\n" }.joined(),
+            states,
+            before + (before.isEmpty || before.hasSuffix("\n\n") ? "" : "\n")
+            + automatic.filter { !known.contains($0.name) }.map { "Package: \($0.name)\nArchitecture: \($0.architecture)\nAuto-Installed: 1\n\n" }.joined(),
             epoch: epoch)
         return layer
     }

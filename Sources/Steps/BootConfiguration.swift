@@ -21,6 +21,8 @@ public struct BootConfiguration: Sendable, Equatable {
     public var extraConfig: [String]
     /// Words of the command line besides piforge's own.
     public var extraCommandLine: [String]
+    /// A stock image's config.txt, into which the settings go; nil makes a new one.
+    var stock: StockConfigText?
 
     public init(
         kernel: String, initramfs: String?, root: String, memoryLimit: Int? = nil, consoles: [String],
@@ -37,12 +39,16 @@ public struct BootConfiguration: Sendable, Equatable {
 
     /// Settings that Debian's hook does not write by itself.
     var customConfig: [String] {
+        customConfigOfOurs + (stock?.settings ?? []) + extraConfig
+    }
+
+    private var customConfigOfOurs: [String] {
         var lines = ["enable_gic=1", "disable_overscan=1"]
         // The mini UART on the header's pins takes its clock from the GPU, which must not change then
         // (Raspberry Pi documentation, "Mini-UART and CPU core frequency"; 360 is the Pi 4's one steady choice).
         if consoles.contains(where: { $0.hasPrefix("ttyS") }) { lines.append("core_freq=360") }
         if let memoryLimit { lines.append("total_mem=\(memoryLimit)") }
-        return lines + extraConfig
+        return lines
     }
 
     /// Words that Debian's hook does not write by itself.
@@ -58,6 +64,7 @@ public struct BootConfiguration: Sendable, Equatable {
             "arm_64bit=1", "enable_uart=1", "upstream_kernel=1", "kernel=\(kernel)",
         ]
         if let initramfs { lines.append("initramfs \(initramfs)") }
+        if let stock { return stock.text(with: lines + customConfigOfOurs + extraConfig) }
         return (lines + customConfig).map { $0 + "\n" }.joined()
     }
 

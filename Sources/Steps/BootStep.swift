@@ -15,10 +15,12 @@ public struct BootStep: Step {
     public var serialConsole: Bool
     public var extraConfig: [String]
     public var extraCommandLine: [String]
+    /// What a stock image has there: it stays, but for what starts the image's own kernel.
+    public var stock: StockBoot?
 
     public init(
         release: String, hasInitramfs: Bool, memoryLimit: Int?, serialConsole: Bool, extraConfig: [String],
-        extraCommandLine: [String]
+        extraCommandLine: [String], stock: StockBoot? = nil
     ) {
         self.release = release
         self.hasInitramfs = hasInitramfs
@@ -26,16 +28,19 @@ public struct BootStep: Step {
         self.serialConsole = serialConsole
         self.extraConfig = extraConfig
         self.extraCommandLine = extraCommandLine
+        self.stock = stock
     }
 
     /// What the firmware and the board's hook are told. On a Pi 4 with the mainline device tree the header's pins are
     /// the mini UART, ttyS1.
     public var configuration: BootConfiguration {
-        BootConfiguration(
+        var configuration = BootConfiguration(
             kernel: "vmlinuz-\(release)", initramfs: hasInitramfs ? "initrd.img-\(release)" : nil,
             root: "LABEL=writable", memoryLimit: memoryLimit,
             consoles: ["tty0"] + (serialConsole ? ["ttyS1,115200"] : []), extraConfig: extraConfig,
             extraCommandLine: extraCommandLine)
+        configuration.stock = stock?.config
+        return configuration
     }
 
     public var summary: String { configuration.kernel }
@@ -68,7 +73,15 @@ public struct BootStep: Step {
             try copy("boot/\(initramfs)", from: tree, epoch: epoch, to: &layer)
         }
         layer.addText(Self.mountPoint.appending("config.txt"), configuration.configText, epoch: epoch)
-        layer.addText(Self.mountPoint.appending("cmdline.txt"), configuration.commandLineText, epoch: epoch)
+        let commandLineName = stock?.commandLineName ?? "cmdline.txt"
+        layer.addText(Self.mountPoint.appending(commandLineName), configuration.commandLineText, epoch: epoch)
+        if let stock {
+            // On FAT, names that differ by case alone are one name: ours.
+            let ours = Set(layer.entries.map { $0.path.description.lowercased() })
+            layer.entries.insert(
+                contentsOf: stock.entries.filter { !ours.contains($0.path.description.lowercased()) || $0.kind == .directory },
+                at: 1)
+        }
         layer.entries += configuration.debianSettings(epoch: epoch)
         return layer
     }

@@ -6,20 +6,45 @@ public struct FileSystemTableStep: Step {
     public static let rootLabel = "writable"
     public static let bootLabel = "system-boot"
 
-    public init() {}
+    /// Whether the tree is a stock image's: what else its table mounts stays, and how.
+    public var keepsTable: Bool
+
+    public init(keepsTable: Bool = false) { self.keepsTable = keepsTable }
 
     public var summary: String { "\(Self.rootLabel), \(Self.bootLabel)" }
-    public var inputs: [StepInput] { [] }
+    public var inputs: [StepInput] { [StepInput("stock fstab", keepsTable ? "kept" : "none")] }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
-        layer.addText(
-            "etc/fstab",
-            """
-            LABEL=\(Self.rootLabel) / ext4 defaults,noatime 0 1
-            LABEL=\(Self.bootLabel) /boot/firmware vfat defaults 0 2
+        let path: EntryPath = "etc/fstab"
+        guard keepsTable, let content = tree.content(path) else {
+            layer.addText(
+                path,
+                """
+                LABEL=\(Self.rootLabel) / ext4 defaults,noatime 0 1
+                LABEL=\(Self.bootLabel) /boot/firmware vfat defaults 0 2
 
-            """, epoch: epoch)
+                """, epoch: epoch)
+            return layer
+        }
+        let labels = ["/": Self.rootLabel, "/\(BootStep.mountPoint)": Self.bootLabel]
+        var missing = labels
+        let text = try ContentReader().text(of: content, limit: 1 << 20)
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
+            let fields = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
+            guard fields.count >= 3, !fields[0].hasPrefix("#"), let label = labels[String(fields[1])] else {
+                return String(line)
+            }
+            missing[String(fields[1])] = nil
+            let source = "LABEL=\(label)"
+            return fields[0] == source ? String(line) : ([Substring(source)] + fields.dropFirst()).joined(separator: " ")
+        }
+        while lines.last == "" { lines.removeLast() }
+        if let label = missing["/"] { lines.append("LABEL=\(label) / ext4 defaults 0 1") }
+        if let label = missing["/\(BootStep.mountPoint)"] {
+            lines.append("LABEL=\(label) /\(BootStep.mountPoint) vfat defaults 0 2")
+        }
+        layer.addText(path, lines.map { $0 + "\n" }.joined(), epoch: epoch)
         return layer
     }
 }

@@ -37,16 +37,10 @@ public struct NetworkStep: Step {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)
         layer.addText(
-            "etc/systemd/network/20-wired.network", Self.network("Type=ether\nKind=!*", metric: 10), epoch: epoch)
-        for link in [
-            "sockets.target.wants/systemd-networkd.socket", "multi-user.target.wants/systemd-networkd.service",
-        ] {
-            let unit = link.split(separator: "/").last.map(String.init) ?? ""
-            layer.addSymlink(
-                EntryPath(stringLiteral: "etc/systemd/system/\(link)"), to: "/usr/lib/systemd/system/\(unit)",
-                .root(0o777, epoch: epoch))
-        }
-        if tree.content("usr/lib/systemd/systemd-resolved") != nil {
+            "etc/systemd/network/20-wired.network", Self.network(Self.wired, metric: 10), epoch: epoch)
+        try units.enable("systemd-networkd.service", for: "network", epoch: epoch, in: &layer)
+        if units.has("systemd-resolved.service") {
+            try units.enable("systemd-resolved.service", for: "network", epoch: epoch, in: &layer)
             layer.addSymlink(
                 "etc/resolv.conf", to: "../run/systemd/resolve/stub-resolv.conf", .root(0o777, epoch: epoch))
         }
@@ -62,6 +56,9 @@ public struct NetworkStep: Step {
         }
         return layer
     }
+
+    /// A Pi's wired ports by name, since systemd before 249 cannot tell them from the ports of containers by their kind.
+    private static let wired = "Name=en* eth*"
 
     /// A systemd.network(5) file that asks for an address by DHCP.
     private static func network(_ match: String, metric: Int) -> String {

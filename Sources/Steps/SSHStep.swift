@@ -29,16 +29,17 @@ public struct SSHStep: Step {
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/sbin/sshd") != nil else { return layer }
-        layer.addText(
-            "etc/ssh/sshd_config.d/10-piforge.conf",
-            """
-            # Written by piforge from the recipe's system.ssh.
-            Port \(port)
-            PasswordAuthentication \(passwordLogin ? "yes" : "no")
-            KbdInteractiveAuthentication \(passwordLogin ? "yes" : "no")
-            PermitRootLogin prohibit-password
-
-            """, epoch: epoch)
+        let main: EntryPath = "etc/ssh/sshd_config"
+        let configuration = try tree.content(main).map { try ContentReader().text(of: $0, limit: 1 << 20) } ?? ""
+        if Self.includesFolder(configuration) {
+            layer.addText(
+                "etc/ssh/sshd_config.d/10-piforge.conf", rules(dialogue: "KbdInteractiveAuthentication"), epoch: epoch)
+        } else {
+            // Servers before OpenSSH 8.2 read one file, in which the first value of a keyword counts; before 8.7 the dialogue
+            // with PAM had another name.
+            layer.addText(
+                main, rules(dialogue: "ChallengeResponseAuthentication") + configuration, epoch: epoch)
+        }
         let units = SystemdUnits(tree)
         if isEnabled {
             try units.enable("ssh.service", for: "system.ssh", epoch: epoch, in: &layer)
@@ -49,5 +50,24 @@ public struct SSHStep: Step {
             layer.whiteouts.append(path)
         }
         return layer
+    }
+
+    /// - Parameter dialogue: the keyword for what PAM asks.
+    private func rules(dialogue: String) -> String {
+        """
+        # Written by piforge from the recipe's system.ssh.
+        Port \(port)
+        PasswordAuthentication \(passwordLogin ? "yes" : "no")
+        \(dialogue) \(passwordLogin ? "yes" : "no")
+        PermitRootLogin prohibit-password
+
+        """
+    }
+
+    private static func includesFolder(_ configuration: String) -> Bool {
+        configuration.split(separator: "\n").contains { line in
+            let words = line.split(whereSeparator: \.isWhitespace).map { $0.lowercased() }
+            return words.first == "include" && words.dropFirst().contains { $0.hasPrefix("/etc/ssh/sshd_config.d/") }
+        }
     }
 }

@@ -6,9 +6,17 @@ import Layers
 /// section).
 struct SystemdUnits {
     private let tree: Tree
-    private static let folders: [EntryPath] = ["etc/systemd/system", "usr/lib/systemd/system"]
+    /// Where units lie, the administrator's first. Before /lib became a link into /usr, packages' units were in /lib.
+    private static let folders: [EntryPath] = [
+        "etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system",
+    ]
 
     init(_ tree: Tree) { self.tree = tree }
+
+    /// Whether the tree has a unit of that name.
+    func has(_ unit: String) -> Bool {
+        Self.folders.contains { tree.content($0.appending(unit)) != nil }
+    }
 
     /// Adds the links that enable a unit: one for each `WantedBy=`, `RequiredBy=` and `Alias=`, and those of the units
     /// in `Also=`.

@@ -31,6 +31,8 @@ struct StockReading {
         check = FileSystemCheck(tools: tools)
         var partitions = disk.partitions
         var finder = RootFinder(image: image)
+        // Why partitions of FAT's types are none.
+        var unreadable: [Failure] = []
         for index in partitions.indices {
             guard let file = files[partitions[index].number] else { continue }
             let place = "\(image): partition \(partitions[index].number)"
@@ -40,14 +42,17 @@ struct StockReading {
                     if partitions[index].fileSystem != nil { try await check.checkExt4(file, place: place) }
                     throw failure
                 }
-            } else if let reader = try? FATReader(FileSource(file), place: place) {
-                partitions[index].fileSystem = "vfat"
-                partitions[index].uuid = reader.uuid
-                partitions[index].label = try? reader.volumeLabel()
+            } else {
+                do {
+                    let reader = try FATReader(FileSource(file), place: place)
+                    partitions[index].fileSystem = "vfat"
+                    partitions[index].uuid = reader.uuid
+                    partitions[index].label = try reader.volumeLabel()
+                } catch let failure as Failure { unreadable.append(failure) }
             }
         }
         let (root, table) = try finder.root(in: partitions, usualLabels: Self.usualRootLabels)
-        let (boot, mountPoint) = try Self.boot(in: partitions, table, disk.table, image: image)
+        let (boot, mountPoint) = try Self.boot(in: partitions, table, disk.table, unreadable, image: image)
         guard let rootFile = files[root.number], let bootFile = files[boot.number] else {
             throw Failure(at: image, "the partitions were not unpacked")
         }
@@ -60,10 +65,12 @@ struct StockReading {
 
     /// The FAT that the fstab mounts, or the only one.
     private static func boot(
-        in partitions: [StockPartition], _ table: FileSystemTable, _ disk: PartitionTable, image: String
+        in partitions: [StockPartition], _ table: FileSystemTable, _ disk: PartitionTable, _ unreadable: [Failure],
+        image: String
     ) throws -> (StockPartition, String) {
-        let all = partitions.filter(\.isFAT)
+        let all = partitions.filter { $0.isFAT && $0.fileSystem != nil }
         guard !all.isEmpty else {
+            if let failure = unreadable.first { throw failure }
             throw Failure(
                 at: image, "the image has no FAT partition, which a Pi boots from",
                 found: partitions.map { "partition \($0.number) of type 0x\(String($0.type, radix: 16))" }
@@ -110,7 +117,9 @@ struct StockReading {
         progress.report(.started(step: step, detail: "e2fsck, fsck.fat"))
         let bootPlace = "\(image): partition \(facts.bootPartition)"
         let rootPlace = "\(image): partition \(facts.rootPartition)"
-        try await check.checkFAT(bootFile, place: bootPlace)
+        for word in try await check.checkFAT(bootFile, place: bootPlace) {
+            progress.report(.note(step: step, text: "fsck.fat of partition \(facts.bootPartition): \(word)"))
+        }
         // e2fsck reads the file system at the same time, and has the first word.
         async let verdict: Void = check.checkExt4(rootFile, place: rootPlace)
         do { try readFiles(into: writer, bootPlace: bootPlace, rootPlace: rootPlace) } catch {

@@ -93,7 +93,7 @@ import Testing
         "ftp://mirror.test/debian", "http://mirror.test/debian\nTrusted: yes", "mirror.test", "http://a b",
     ])
     func whatIsNoMirrorIsRefused(_ uri: String) throws {
-        let failure = #expect(throws: Failure.self) { try DebianMirrors(debian: [uri], security: []) }
+        let failure = #expect(throws: Failure.self) { try ArchiveMirrors(debian: [uri], security: []) }
         #expect(failure?.message == "'\(uri)' is not a mirror's URI")
     }
 }

@@ -73,7 +73,7 @@ import Testing
 
     @Test func offlineTheStoreIsEnoughAndNoMirrorIsAskedFor() async throws {
         let (archive, request, lock) = try await locked()
-        let down = try DebianMirrors(debian: ["http://127.0.0.1:1"], security: [])
+        let down = try ArchiveMirrors(debian: ["http://127.0.0.1:1"], security: [])
         for options in [PackageOptions(offline: true), PackageOptions(), PackageOptions(lock: .require)] {
             let provided = try await archive.provider(mirrors: down).provide(request, lock: lock, options: options)
             #expect(provided.origin == .locked)
@@ -204,7 +204,7 @@ import Testing
     @Test func aMirrorThatIsDownEndsALockedBuildToo() async throws {
         let (archive, request, lock) = try await locked()
         archive.removeStore()
-        let down = try DebianMirrors(debian: ["http://127.0.0.1:1/debian"], security: [])
+        let down = try ArchiveMirrors(debian: ["http://127.0.0.1:1/debian"], security: [])
         let failure = await archiveFailure {
             _ = try await archive.provider(mirrors: down).provide(request, lock: lock)
         }

@@ -89,8 +89,8 @@ final class TestArchive: Sendable {
 
     var debian: FilePath { folder.path.appending("debian") }
     var security: FilePath { folder.path.appending("debian-security") }
-    var mirrors: DebianMirrors {
-        get throws { try DebianMirrors(debian: ["file:\(debian)"], security: ["file:\(security)"]) }
+    var mirrors: ArchiveMirrors {
+        get throws { try ArchiveMirrors(debian: ["file:\(debian)"], security: ["file:\(security)"]) }
     }
 
     /// Writes a suite's indices and pool.
@@ -146,7 +146,7 @@ final class TestArchive: Sendable {
         return try await solver.resolve(request)
     }
 
-    func solver(suites: [String] = ["trixie"], components: [String] = ["main"], mirrors: DebianMirrors? = nil) throws
+    func solver(suites: [String] = ["trixie"], components: [String] = ["main"], mirrors: ArchiveMirrors? = nil) throws
         -> AptSolver
     {
         try AptSolver(
@@ -156,7 +156,7 @@ final class TestArchive: Sendable {
 
     /// A provider whose store lies beside the archive.
     func provider(
-        mirrors: DebianMirrors? = nil, snapshot: String = "http://127.0.0.1:1",
+        mirrors: ArchiveMirrors? = nil, snapshot: String = "http://127.0.0.1:1",
         progress: any ProgressReporter = SilentProgress()
     ) throws -> PackageProvider {
         let mirrors = try mirrors ?? self.mirrors

@@ -8,7 +8,7 @@ import Testing
     private static let packages: [TestArchive.Package] = [.init(name: "hello")]
     private static let otherMirror = "name another mirror with --mirror URL (or --security-mirror URL)"
 
-    private func updateFailure(_ archive: TestArchive, components: [String] = ["main"], mirrors: DebianMirrors? = nil)
+    private func updateFailure(_ archive: TestArchive, components: [String] = ["main"], mirrors: ArchiveMirrors? = nil)
         async throws -> Failure?
     {
         let solver = try archive.solver(components: components, mirrors: mirrors)
@@ -71,7 +71,7 @@ import Testing
 
     @Test func aMirrorThatIsDownIsNamed() async throws {
         let archive = try await TestArchive()
-        let down = try DebianMirrors(debian: ["http://127.0.0.1:1/debian"], security: [])
+        let down = try ArchiveMirrors(debian: ["http://127.0.0.1:1/debian"], security: [])
         let failure = try await updateFailure(archive, mirrors: down)
         #expect(failure?.message == "the mirror could not be reached")
         #expect(failure?.place == "http://127.0.0.1:1/debian/dists/trixie/InRelease")
@@ -79,7 +79,7 @@ import Testing
 
     @Test func aMirrorWithoutAnAddressIsNamed() async throws {
         let archive = try await TestArchive()
-        let down = try DebianMirrors(debian: ["http://archive.invalid/debian"], security: [])
+        let down = try ArchiveMirrors(debian: ["http://archive.invalid/debian"], security: [])
         let failure = try await updateFailure(archive, mirrors: down)
         #expect(failure?.message == "the mirror's host name could not be resolved")
     }
@@ -97,7 +97,7 @@ import Testing
 
     @Test func aMissingKeyringIsNamed() async throws {
         let sources = try ArchiveSource.suites(["trixie"], components: ["main"], keyring: "/nonexistent/debian.gpg")
-        let mirrors = try DebianMirrors(debian: ["file:/nonexistent"], security: [])
+        let mirrors = try ArchiveMirrors(debian: ["file:/nonexistent"], security: [])
         let failure = await archiveFailure {
             _ = try AptSolver(sources: sources, architecture: "arm64", mirrors: mirrors, folder: "/tmp")
         }

@@ -66,4 +66,90 @@ private final class Screen: Sendable {
             .finished(step: "x", detail: String(repeating: "a", count: 100), cached: true))
         #expect(screen.text == "✓ x            aaaaaaaaaaaaaaaa… cached\n")
     }
+
+    /// 100 MB and more of 500, 5 MB a second, going on with a first 100 MB.
+    private func download(_ report: (ProgressEvent) -> Void, _ clock: TestClock) {
+        report(.started(step: "download", detail: "image"))
+        for second in 0...65 {
+            report(
+                .advanced(
+                    step: "download", completed: 100_000_000 + UInt64(second) * 5_000_000, total: 500_000_000,
+                    unit: .bytes, detail: "image"))
+            clock.advance(.seconds(1))
+        }
+        report(.finished(step: "download", detail: "image", cached: false))
+    }
+
+    @Test func terminalShowsRateAndTimeLeft() {
+        let screen = Screen()
+        let clock = TestClock()
+        let progress = TerminalProgress(width: 80, now: clock.now, output: screen.write)
+        download(progress.report, clock)
+        let lines = screen.text.split(separator: "\n").map { String($0.drop { $0 != "▸" && $0 != "✓" }) }
+        // The first report comes too soon after the start to be drawn, and counts for nothing in the rate.
+        #expect(lines[0].hasPrefix("▸ download     image "))
+        #expect(lines[1].hasPrefix("▸ download     21 % of 500.0 MB, 5.0 MB/s, 1:19 left  image "))
+        #expect(lines[65].hasPrefix("▸ download     85 % of 500.0 MB, 5.0 MB/s, 0:15 left  image "))
+        #expect(lines.last?.hasSuffix(" 1:06") == true)
+    }
+
+    @Test func pipeGetsALineEveryHalfMinuteOfADownload() {
+        let screen = Screen()
+        let clock = TestClock()
+        download(PlainProgress(now: clock.now, output: screen.write).report, clock)
+        #expect(
+            screen.text == """
+                download: image
+                download: 50 % of 500.0 MB, 5.0 MB/s, 0:50 left  image
+                download: 80 % of 500.0 MB, 5.0 MB/s, 0:20 left  image
+                download: done: image
+
+                """)
+    }
+
+    @Test func programGetsRateAndTimeLeft() {
+        let screen = Screen()
+        let clock = TestClock()
+        download(JSONProgress(now: clock.now, output: screen.write).report, clock)
+        let lines = screen.text.split(separator: "\n")
+        let start = #""detail":"image","event":"advanced""#
+        let rest = #""step":"download","total":500000000,"unit":"bytes"}"#
+        #expect(lines[1] == "{\"completed\":100000000,\(start),\(rest)")
+        #expect(lines[2] == "{\"completed\":105000000,\(start),\"left\":79,\"rate\":5000000,\(rest)")
+    }
+
+    @Test func aRateLooksBackTenSecondsAndKnowsNothingOfABeginner() {
+        var meter = RateMeter()
+        meter.add(1000, at: .zero)
+        #expect(meter.rate == nil && meter.secondsLeft(of: 2000) == nil)
+        meter.add(1500, at: .milliseconds(999))
+        #expect(meter.rate == nil)
+        meter.add(1100, at: .seconds(2))
+        // Fewer than before: measured afresh.
+        #expect(meter.rate == nil)
+        for second in 3...30 { meter.add(1100 + UInt64(second - 2) * 10, at: .seconds(second)) }
+        #expect(meter.rate == 10 && meter.secondsLeft(of: 1385) == 1 && meter.secondsLeft(of: 1386) == 1)
+        #expect(meter.secondsLeft(of: 10) == 0)
+        for second in 31...60 { meter.add(1380, at: .seconds(second)) }
+        #expect(meter.rate == 0 && meter.secondsLeft(of: 2000) == nil)
+    }
+
+    @Test func longTimesHaveHours() {
+        let screen = Screen()
+        let clock = TestClock()
+        let progress = PlainProgress(now: clock.now, output: screen.write)
+        for completed in [0, 30_000_000] as [UInt64] {
+            progress.report(
+                .advanced(step: "x", completed: completed, total: 4_353_000_000, unit: .bytes, detail: ""))
+            clock.advance(.seconds(30))
+        }
+        #expect(screen.text == "x: 0 % of 4353.0 MB, 1.0 MB/s, 1:12:03 left\n")
+    }
+}
+
+/// A clock that a test moves.
+private final class TestClock: Sendable {
+    private let time = Mutex(ContinuousClock.now)
+    @Sendable func now() -> ContinuousClock.Instant { time.withLock { $0 } }
+    func advance(_ duration: Duration) { time.withLock { $0 = $0.advanced(by: duration) } }
 }

@@ -165,7 +165,7 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
         #expect(scratch.files.count == 1)
     }
 
-    @Test func aCancelledDownloadEndsAndLeavesNothing() async throws {
+    @Test func aCancelledDownloadEndsAndLeavesNothingUnderAFinalName() async throws {
         let scratch = try Scratch()
         let server = try await LoopbackServer(["/a": .stalling([1], count: 15)])
         let seen = FirstBytes()
@@ -175,12 +175,12 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
         for await _ in seen.stream { break }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
-        #expect(scratch.files.isEmpty)
+        #expect(scratch.files.allSatisfy { $0.hasPrefix("partial/") })
     }
 
-    @Test func partialFilesOfDeadProcessesAreRemoved() throws {
+    @Test func recordsThatDeadProcessesDidNotFinishAreRemoved() throws {
         let scratch = try Scratch()
-        try writeAtomically(to: scratch.store.root.appending("partial/download.999999999.1"), bytes: hello)
+        try writeAtomically(to: scratch.store.root.appending("partial/.a.json.999999999.1.partial"), bytes: hello)
         _ = try DownloadStore(scratch.store.root)
         #expect(scratch.files.isEmpty)
     }
@@ -196,18 +196,22 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
         #expect(all.first == .started(step: "download", detail: "2 files"))
         #expect(
             all.dropLast().last
-                == .advanced(step: "download", completed: 18, total: 18, unit: .bytes, detail: "2 files"))
+                == .advanced(step: "download", completed: 18, total: 18, unit: .bytes, detail: "2 of 2 files"))
         #expect(all.last == .finished(step: "download", detail: "2 files", cached: false))
     }
 }
 
-/// Says when bytes have arrived.
+/// Says when so many bytes have arrived.
 final class FirstBytes: ProgressReporter {
     let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
-    init() { (stream, continuation) = AsyncStream.makeStream() }
+    private let count: UInt64
+    init(count: UInt64 = 1) {
+        (stream, continuation) = AsyncStream.makeStream()
+        self.count = count
+    }
     func report(_ event: ProgressEvent) {
-        if case .advanced(_, let completed, _, _, _) = event, completed > 0 { continuation.yield() }
+        if case .advanced(_, let completed, _, _, _) = event, completed >= count { continuation.yield() }
     }
 }
 

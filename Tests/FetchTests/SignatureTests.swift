@@ -18,23 +18,32 @@ private func verify(
         signature: signature, at: "SHA256SUMS.gpg", over: signed, at: "SHA256SUMS", work: work)
 }
 
+/// The first signature packet of an exported key, whose headers gpg writes in the old format (RFC 9580, section 4.2.2).
+private func certification(in key: [UInt8]) throws -> [UInt8] {
+    var rest = key[...]
+    while let header = rest.first {
+        let width = 1 << Int(header & 3)
+        let length = rest.dropFirst().prefix(width).reduce(0) { $0 << 8 | Int($1) }
+        let packet = rest.prefix(1 + width + length)
+        if header >> 2 & 15 == 2 { return Array(packet) }
+        rest = rest.dropFirst(packet.count)
+    }
+    throw CancellationError()
+}
+
 @Suite struct SignatureTests {
     @Test func aGoodSignatureTellsWhatVouchesForIt() async throws {
         try await ThrowawayKeys.with { keys in
-            let key = try await keys.make("a", "rsa2048")
+            let key = try await keys.make("a", "rsa2048", at: "20200101T000000")
             let ring = try await keys.export()
             for options in [[], ["--armor"], ["--textmode"]] {
-                let signature = try await keys.sign(text, by: ["a"], at: "20990203T040506!", options)
-                let found = try? await verify(signature, keyring: ring, keys: [key], in: keys.folder)
-                // A time in the future is no good to gpgv.
-                #expect(found == nil)
-            }
-            for options in [[], ["--armor"], ["--textmode"]] {
-                let signature = try await keys.sign(text, by: ["a"], ["--digest-algo", "SHA512"] + options)
+                let signature = try await keys.sign(
+                    text, by: ["a"], at: "20200203T040506!", ["--digest-algo", "SHA512"] + options)
                 let found = try await verify(signature, keyring: ring, keys: [key], in: keys.folder)
                 #expect(found.key == key && found.signer == key)
                 #expect(found.hash.description == "SHA-512")
-                #expect(found.created > 1_600_000_000)
+                // date -u -d '2020-02-03 04:05:06' +%s
+                #expect(found.created == 1_580_702_706)
             }
         }
     }
@@ -250,6 +259,16 @@ private func verify(
                     attached("a signature with the text inside")
                 ),
                 (
+                    // What binds the user's name to the key: a signature, but over no file.
+                    try certification(in: try readFile(try await keys.export(["good"]))), all, [good],
+                    """
+                    SHA256SUMS.gpg: the signature is not one over a file
+                      expected: a detached OpenPGP signature
+                      found:    one of type 19 by the key \(good)
+                      next:     \(next)
+                    """
+                ),
+                (
                     [], all, [good],
                     """
                     SHA256SUMS.gpg: the signature's file is empty
@@ -291,7 +310,7 @@ private func verify(
             let key = try await keys.make("a")
             let ring = try await keys.export()
             let signature = try await keys.sign(text, by: ["a"])
-            for bit in stride(from: 0, to: text.count * 8, by: 37) {
+            for bit in stride(from: 0, to: text.count * 8, by: 61) {
                 var flipped = text
                 flipped[bit / 8] ^= 1 << UInt8(bit % 8)
                 let failure = await failure {
@@ -302,8 +321,8 @@ private func verify(
         }
     }
 
-    /// One flipped bit of the signature never makes it another key's; where it is still good, the bit was one that the
-    /// signature does not cover (RFC 9580, section 5.2.3: the unhashed subpackets, which only hint at the key).
+    /// One flipped bit of the signature never makes it another key's; where it is still good, the bit was one that only
+    /// hints (RFC 9580, section 5.2.3: the unhashed subpackets, and the digest's first two bytes).
     @Test func aFlippedBitOfTheSignatureIsSeenOrMeansNothing() async throws {
         try await ThrowawayKeys.with { keys in
             let key = try await keys.make("a")
@@ -312,9 +331,9 @@ private func verify(
             // Header (2), version, type, algorithm, hash, then the lengths and bytes of hashed and unhashed subpackets.
             let hashed = Int(signature[6]) << 8 | Int(signature[7])
             let unhashed = Int(signature[8 + hashed]) << 8 | Int(signature[9 + hashed])
-            let open = 8 + hashed..<10 + hashed + unhashed
+            let open = 8 + hashed..<12 + hashed + unhashed
             var refused = 0
-            for bit in stride(from: 0, to: signature.count * 8, by: 7) {
+            for bit in stride(from: 0, to: signature.count * 8, by: 19) {
                 var flipped = signature
                 flipped[bit / 8] ^= 1 << UInt8(bit % 8)
                 do {
@@ -325,7 +344,7 @@ private func verify(
                     refused += 1
                 }
             }
-            #expect(refused > signature.count * 8 / 7 / 2)
+            #expect(refused > signature.count * 8 / 19 / 2)
         }
     }
 }

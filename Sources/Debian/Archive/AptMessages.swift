@@ -6,7 +6,7 @@ import Diagnostics
 /// methods/connect.cc, apt-pkg/algorithms.cc). What is not recognised is shown as apt says it.
 enum AptMessages {
     /// Why `apt-get update` failed.
-    static func updateFailure(_ result: String, mirrors: DebianMirrors) -> Failure {
+    static func updateFailure(_ result: String, mirrors: ArchiveMirrors) -> Failure {
         let lines = result.split(separator: "\n").map(String.init)
         func line(_ texts: String...) -> String? {
             // Each text in turn: the first is the most telling.
@@ -139,7 +139,7 @@ enum AptMessages {
     }
 
     /// The first URI in a line; the first mirror's where there is none.
-    private static func place(_ line: String, _ mirrors: DebianMirrors) -> String {
+    private static func place(_ line: String, _ mirrors: ArchiveMirrors) -> String {
         for word in line.split(whereSeparator: { " '".contains($0) }) {
             if ["http://", "https://", "file:/"].contains(where: { word.hasPrefix($0) }) {
                 return word.hasSuffix(":") ? String(word.dropLast()) : String(word)

@@ -31,7 +31,7 @@ public struct Solution: Sendable, Equatable {
 public struct AptSolver: Sendable {
     private let sources: [ArchiveSource]
     private let architecture: String
-    private let mirrors: DebianMirrors
+    private let mirrors: ArchiveMirrors
     private let folder: FilePath
     private let tools: ToolRunner
 
@@ -42,7 +42,7 @@ public struct AptSolver: Sendable {
     ///   - tools: its environment may name proxies (`http_proxy`, …).
     /// - Throws: `Failure` when a source has no mirror or no keyring.
     public init(
-        sources: [ArchiveSource], architecture: String, mirrors: DebianMirrors, folder: FilePath,
+        sources: [ArchiveSource], architecture: String, mirrors: ArchiveMirrors, folder: FilePath,
         tools: ToolRunner = ToolRunner()
     ) throws {
         for source in sources {
@@ -71,6 +71,7 @@ public struct AptSolver: Sendable {
         for source in sources {
             key.add(source.suite)
             key.add(source.components.joined(separator: " "))
+            if let name = source.name { key.add(name) }
             key.add(mirrors.bases(for: source.kind)[0])
             key.add(try DownloadStore.digest(of: source.keyring))
         }
@@ -134,7 +135,8 @@ public struct AptSolver: Sendable {
             let added = (index.essential + ["apt"]).filter { !named.contains($0) && index.contains($0) }
             wanted = Array(Set(wanted + added)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         }
-        let result = try await apt.aptGet(["--simulate", "install", "--"] + wanted)
+        let verb = request.upgrades ? "dist-upgrade" : "install"
+        let result = try await apt.aptGet(["--simulate", verb, "--"] + wanted)
         guard result.status == 0 else {
             throw AptMessages.solveFailure(result.text + "\n" + result.errors)
         }
@@ -221,14 +223,16 @@ public struct AptSolver: Sendable {
     /// Opens the indices that apt has stored (apt-get(8), indextargets).
     private func index(_ apt: AptEnvironment) async throws -> PackageIndex {
         let result = try await apt.aptGet([
-            "indextargets", "--format", "$(RELEASE) $(FILENAME)", "Created-By: Packages",
+            "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(FILENAME)", "Created-By: Packages",
         ])
-        let found = result.text.split(separator: "\n").compactMap { line -> (Substring, FilePath)? in
-            guard let blank = line.firstIndex(of: " ") else { return nil }
-            return (line[..<blank], FilePath(String(line[line.index(after: blank)...])))
+        let found = result.text.split(separator: "\n").compactMap { line -> (Substring, Substring, FilePath)? in
+            let words = line.split(separator: " ", maxSplits: 2)
+            return words.count == 3 ? (words[0], words[1], FilePath(String(words[2]))) : nil
         }
         let files = sources.flatMap { source in
-            found.filter { $0.0 == source.suite }.map { (source.kind, $0.1) }
+            let base = mirrors.bases(for: source.kind)[0]
+            return found.filter { ($0.0 == base || $0.0 == base + "/") && $0.1 == source.suite }
+                .map { (source.kind, $0.2) }
         }
         guard !files.isEmpty else {
             throw Failure(

@@ -3,14 +3,18 @@ import SystemPackage
 
 /// One suite of the Debian archive, and the keyring that proves it: a stanza of sources.list(5) without its mirror.
 public struct ArchiveSource: Sendable, Hashable {
-    /// Which of Debian's archives a suite, and so a package, belongs to.
-    public enum Kind: String, Sendable, Codable, CaseIterable {
-        /// The main archive: `trixie`, and what is not named below.
-        case debian
+    /// Which archive a suite, and so a package, belongs to: one of Debian's, or one that the recipe names.
+    public struct Kind: RawRepresentable, Sendable, Codable, Hashable {
+        public let rawValue: String
+
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        /// Debian's main archive: `trixie`, and what is not named below.
+        public static let debian = Kind(rawValue: "debian")
         /// The main archive's stable updates: `trixie-updates`. The same pool as ``debian``.
-        case updates
+        public static let updates = Kind(rawValue: "updates")
         /// The security archive: `trixie-security`. A pool of its own.
-        case security
+        public static let security = Kind(rawValue: "security")
     }
 
     /// Debian's own keyring, as the package debian-archive-keyring installs it.
@@ -20,15 +24,24 @@ public struct ArchiveSource: Sendable, Hashable {
     public let components: [String]
     /// The only keys whose signature on the suite's Release file counts.
     public let keyring: FilePath
+    /// What locks and messages call an archive that is not Debian's, or that has base URIs of its own; nil for Debian's.
+    public let name: String?
+    /// Base URIs in the order of preference; empty for Debian's mirrors.
+    public let uris: [String]
 
-    /// The archive, from the suite's name.
+    /// The archive: from the suite's name where it is Debian's.
     public var kind: Kind {
+        if let name, !uris.isEmpty { return Kind(rawValue: name) }
         if suite.hasSuffix("-security") { return .security }
         return suite.hasSuffix("-updates") && !suite.hasSuffix("-proposed-updates") ? .updates : .debian
     }
 
-    /// - Throws: `Failure` for a suite or component that is no plain name: it goes into apt's configuration.
-    public init(suite: String, components: [String], keyring: FilePath = ArchiveSource.debianKeyring) throws {
+    /// - Throws: `Failure` for a suite or component that is no plain name, and for a URI that apt cannot read: they go into
+    ///   apt's configuration.
+    public init(
+        suite: String, components: [String], keyring: FilePath = ArchiveSource.debianKeyring, name: String? = nil,
+        uris: [String] = []
+    ) throws {
         for (what, name) in [("suite", suite)] + components.map({ ("component", $0) }) {
             guard isPlainName(name) else {
                 throw Failure(
@@ -42,6 +55,8 @@ public struct ArchiveSource: Sendable, Hashable {
         self.suite = suite
         self.components = components
         self.keyring = keyring
+        self.name = name
+        self.uris = try ArchiveMirrors.checked(uris, name ?? "packages")
     }
 
     /// The same components of several suites.
@@ -57,34 +72,50 @@ public struct ArchiveSource: Sendable, Hashable {
     }
 }
 
-/// The mirrors that serve Debian's archives; each list in the order of preference.
-public struct DebianMirrors: Sendable, Equatable {
+/// The mirrors that serve the archives; each list in the order of preference.
+public struct ArchiveMirrors: Sendable, Equatable {
     /// Base URIs of the main archive, those that end before `/dists` and `/pool`, without a slash at the end.
     public let debian: [String]
     /// Base URIs of the security archive; may be empty when no security suite is asked for.
     public let security: [String]
 
+    /// Base URIs of archives that sources name themselves.
+    public private(set) var named: [ArchiveSource.Kind: [String]] = [:]
+
     /// - Throws: `Failure` for a URI that is not http, https or file, or holds a blank or a control character.
     public init(debian: [String], security: [String]) throws {
-        func checked(_ uris: [String], _ option: String) throws -> [String] {
-            try uris.map { uri in
-                let isKnown = ["http://", "https://", "file:/"].contains { uri.hasPrefix($0) }
-                guard isKnown, uri.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
-                    throw Failure(
-                        .usage, at: option, "'\(uri)' is not a mirror's URI",
-                        expected: "a http:, https: or file: URI without blanks")
-                }
-                var uri = uri
-                while uri.hasSuffix("/"), uri.count > 1 { uri.removeLast() }
-                return uri
+        self.debian = try Self.checked(debian, "--mirror")
+        self.security = try Self.checked(security, "--security-mirror")
+    }
+
+    /// Base URIs without slashes at their ends.
+    ///
+    /// - Throws: as ``init(debian:security:)``.
+    static func checked(_ uris: [String], _ place: String) throws -> [String] {
+        try uris.map { uri in
+            let isKnown = ["http://", "https://", "file:/"].contains { uri.hasPrefix($0) }
+            guard isKnown, uri.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+                throw Failure(
+                    .usage, at: place, "'\(uri)' is not a mirror's URI",
+                    expected: "a http:, https: or file: URI without blanks")
             }
+            var uri = uri
+            while uri.hasSuffix("/"), uri.count > 1 { uri.removeLast() }
+            return uri
         }
-        self.debian = try checked(debian, "--mirror")
-        self.security = try checked(security, "--security-mirror")
+    }
+
+    /// These mirrors, and those that the sources name themselves.
+    public func adding(_ sources: [ArchiveSource]) -> ArchiveMirrors {
+        var mirrors = self
+        for source in sources where !source.uris.isEmpty { mirrors.named[source.kind] = source.uris }
+        return mirrors
     }
 
     /// The base URIs of the mirrors that serve an archive.
-    public func bases(for kind: ArchiveSource.Kind) -> [String] { kind == .security ? security : debian }
+    public func bases(for kind: ArchiveSource.Kind) -> [String] {
+        named[kind] ?? (kind == .security ? security : kind == .debian || kind == .updates ? debian : [])
+    }
 
     /// The URLs of a file of an archive's pool, in the order of preference.
     ///

@@ -18,7 +18,7 @@ public enum HostMirror {
     /// - Throws: `Failure` when the host's configuration names no mirror for the main or the security archive, and
     ///   the option was not given either.
     public static func find(root: FilePath = "/", debian: String? = nil, security: String? = nil) throws
-        -> DebianMirrors
+        -> ArchiveMirrors
     {
         let configured = debian == nil || security == nil ? try read(root: root) : []
         func choose(_ named: String?, _ isSecurity: Bool) throws -> [String] {
@@ -37,7 +37,7 @@ public enum HostMirror {
             }
             return uris
         }
-        return try DebianMirrors(debian: choose(debian, false), security: choose(security, true))
+        return try ArchiveMirrors(debian: choose(debian, false), security: choose(security, true))
     }
 
     /// One URI of one source.

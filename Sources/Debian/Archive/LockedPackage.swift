@@ -29,11 +29,12 @@ public struct LockedPackage: Sendable, Hashable {
         }
         try check(isPackageName(name), "name", name)
         try check(isVersion(version), "version", version)
+        try check(isPackageName(archive.rawValue), "archive", archive.rawValue)
         try check(isPackageName(architecture), "architecture", architecture)
         try check(isPackageName(source), "source", source)
         try check(isVersion(sourceVersion), "source version", sourceVersion)
         let isPlainPath =
-            path.hasPrefix("pool/") && path.hasSuffix(".deb")
+            !path.hasPrefix("/") && path.hasSuffix(".deb")
             && path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !#""\"#.utf8.contains($0) }
             && !path.split(separator: "/", omittingEmptySubsequences: false).contains { $0 == ".." || $0.isEmpty }
         try check(isPlainPath, "pool path", path)

@@ -47,16 +47,14 @@ public struct ProvidedPackages: Sendable {
     /// Each package with its .deb in the store, in the lock's order (by name).
     public let files: [(package: LockedPackage, path: FilePath)]
     /// The lock that was used; to be written by the caller unless ``origin`` is `locked`.
-    public let lock: PackageLock
+    public var lock: PackageLock
     public let origin: Origin
-    /// The names of installed packages that the solution removes; only with a dpkg status in the request.
-    public let removed: [String]
 }
 
 /// Decides which packages go in, proves where they come from, and gets them.
 public struct PackageProvider: Sendable {
     private let downloader: Downloader
-    private let mirrors: @Sendable () throws -> DebianMirrors
+    private let mirrors: @Sendable () throws -> ArchiveMirrors
     private let snapshot: SnapshotArchive
     private let folder: FilePath
     private let tools: ToolRunner
@@ -71,7 +69,7 @@ public struct PackageProvider: Sendable {
     public init(
         downloader: Downloader, folder: FilePath, snapshot: SnapshotArchive = SnapshotArchive(),
         tools: ToolRunner = ToolRunner(), progress: any ProgressReporter = SilentProgress(),
-        mirrors: @escaping @Sendable () throws -> DebianMirrors
+        mirrors: @escaping @Sendable () throws -> ArchiveMirrors
     ) {
         self.downloader = downloader
         self.folder = folder
@@ -83,22 +81,25 @@ public struct PackageProvider: Sendable {
 
     /// The packages that answer a request.
     ///
-    /// - Parameter lock: the recipe's lock file, where there is one.
+    /// - Parameters:
+    ///   - lock: the recipe's lock file, where there is one.
+    ///   - status: the dpkg status of the request's base image; asked only when packages have to be chosen.
     /// - Throws: `Failure` for everything that ends a build: no network, a mirror that is down, an archive or a file
     ///   that cannot be proven, a request that cannot be met, and, as the options have it, a lock that cannot be used
     ///   or a store that lacks files. `CancellationError`.
-    public func provide(_ request: PackageRequest, lock: PackageLock?, options: PackageOptions = PackageOptions())
-        async throws -> ProvidedPackages
-    {
+    public func provide(
+        _ request: PackageRequest, lock: PackageLock?, options: PackageOptions = PackageOptions(),
+        status: () async throws -> [UInt8] = { [] }
+    ) async throws -> ProvidedPackages {
         guard let lock else {
             if options.lock == .require {
                 throw Failure(
                     .usage, at: "--locked", "the recipe has no lock file", next: "make one: run once without --locked")
             }
-            return try await solve(request, options) { _ in .solved }
+            return try await solve(request, options, status) { _ in .solved }
         }
         if options.lock == .update {
-            return try await solve(request, options) { .updated(changes: PackageLock.difference(from: lock, to: $0)) }
+            return try await solve(request, options, status) { .updated(changes: PackageLock.difference(from: lock, to: $0)) }
         }
         guard lock.request == request.digest else {
             if options.lock == .require {
@@ -107,12 +108,12 @@ public struct PackageProvider: Sendable {
                     expected: "request sha256:\(request.digest.hex)", found: "request sha256:\(lock.request.hex)",
                     next: "renew it: piforge build --update-lock")
             }
-            return try await replace(lock, request, options, why: "the lock file answers another request")
+            return try await replace(lock, request, options, status, why: "the lock file answers another request")
         }
 
         let missing = try await fetchLocked(lock.packages, options)
         if missing.isEmpty {
-            return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: .locked, removed: [])
+            return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: .locked)
         }
         if options.lock == .require {
             throw Failure(
@@ -121,18 +122,19 @@ public struct PackageProvider: Sendable {
                 next: "renew the lock: piforge build --update-lock")
         }
         let why = "\(count(missing)) of the lock file can no longer be had: \(list(missing))"
-        guard options.offline else { return try await replace(lock, request, options, why: why) }
-        do { return try await replace(lock, request, options, why: why) } catch is Failure {
+        guard options.offline else { return try await replace(lock, request, options, status, why: why) }
+        do { return try await replace(lock, request, options, status, why: why) } catch is Failure {
             // Without indices there is nothing to choose from, and what is missing is the better news.
             throw notStored(missing)
         }
     }
 
-    private func replace(_ lock: PackageLock, _ request: PackageRequest, _ options: PackageOptions, why: String)
-        async throws -> ProvidedPackages
-    {
+    private func replace(
+        _ lock: PackageLock, _ request: PackageRequest, _ options: PackageOptions,
+        _ status: () async throws -> [UInt8], why: String
+    ) async throws -> ProvidedPackages {
         progress.report(.note(step: "packages", text: "\(why); resolving anew"))
-        return try await solve(request, options) { fresh in
+        return try await solve(request, options, status) { fresh in
             let changes = PackageLock.difference(from: lock, to: fresh)
             for change in changes { progress.report(.note(step: "packages", text: change)) }
             return .replaced(why: why, changes: changes)
@@ -142,9 +144,11 @@ public struct PackageProvider: Sendable {
     // MARK: - A fresh solve
 
     private func solve(
-        _ request: PackageRequest, _ options: PackageOptions,
+        _ request: PackageRequest, _ options: PackageOptions, _ status: () async throws -> [UInt8],
         origin: (PackageLock) -> ProvidedPackages.Origin
     ) async throws -> ProvidedPackages {
+        var request = request
+        if request.base != nil, request.status.isEmpty { request.status = try await status() }
         let mirrors = try mirrors()
         let solver = try AptSolver(
             sources: request.sources, architecture: request.architecture, mirrors: mirrors, folder: folder,
@@ -161,9 +165,8 @@ public struct PackageProvider: Sendable {
         guard outcome.isEmpty else {
             throw options.offline ? notStored(outcome) : dropped(outcome)
         }
-        let lock = PackageLock(request: request.digest, packages: solution.packages)
-        return ProvidedPackages(
-            files: try storedFiles(lock.packages), lock: lock, origin: origin(lock), removed: solution.removed)
+        let lock = PackageLock(request: request.digest, packages: solution.packages, removed: solution.removed)
+        return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: origin(lock))
     }
 
     private func dropped(_ packages: [LockedPackage]) -> Failure {
@@ -191,7 +194,7 @@ public struct PackageProvider: Sendable {
     }
 
     /// - Returns: the packages that no mirror has (offline: that the store lacks).
-    private func fetch(_ packages: [LockedPackage], from mirrors: DebianMirrors, offline: Bool) async throws
+    private func fetch(_ packages: [LockedPackage], from mirrors: ArchiveMirrors, offline: Bool) async throws
         -> [LockedPackage]
     {
         let absent = try await absent(packages)

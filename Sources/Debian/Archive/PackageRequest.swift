@@ -18,12 +18,17 @@ public struct PackageRequest: Sendable, Equatable {
     /// only what it is asked for.
     public let addsEssential: Bool
     /// A dpkg status file of what is installed already; empty for nothing.
-    public let status: [UInt8]
+    public var status: [UInt8]
+    /// The stock image whose status that is. A request can be compared with a lock by it before the image is there.
+    public let base: SHA256Digest?
+    /// Whether installed packages are upgraded too.
+    public let upgrades: Bool
 
     /// - Throws: `Failure` for a package that is no package name (Debian Policy, section 5.6.7).
     public init(
         sources: [ArchiveSource], packages: [String], preferences: String = "", recommends: Bool = false,
-        architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = []
+        architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = [], base: SHA256Digest? = nil,
+        upgrades: Bool = false
     ) throws {
         for package in packages where PackageWish(package) == nil {
             throw Failure(
@@ -37,6 +42,8 @@ public struct PackageRequest: Sendable, Equatable {
         self.architecture = architecture
         self.addsEssential = addsEssential
         self.status = status
+        self.base = base
+        self.upgrades = upgrades
     }
 
     /// A digest over all of the request but the keyring's place on this machine. A lock file holds it, so that a lock
@@ -48,13 +55,20 @@ public struct PackageRequest: Sendable, Equatable {
         for source in sources {
             hasher.add(source.suite)
             hasher.add(source.components.joined(separator: " "))
+            if let name = source.name { hasher.add(name) }
+            for uri in source.uris { hasher.add(uri) }
         }
         hasher.add(packages.count)
         for package in packages { hasher.add(package) }
         hasher.add(preferences)
         hasher.add(recommends ? "recommends" : "no recommends")
         hasher.add(addsEssential ? "essential" : "no essential")
-        hasher.add(status)
+        if let base {
+            hasher.add(base)
+            hasher.add(upgrades ? "upgrades" : "no upgrades")
+        } else {
+            hasher.add(status)
+        }
         return hasher.finalize()
     }
 }

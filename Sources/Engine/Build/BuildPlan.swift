@@ -1,14 +1,25 @@
 import Debian
 import Digests
 import Fetch
+import Layers
 import Pack
 import Recipe
 import Steps
+import Stock
+import Storage
+import SystemPackage
 
 extension ImageBuilder {
     /// The plan of a build: pure, from the recipe's steps and the lock.
     func plan(_ inputs: Inputs, _ lock: PackageLock) -> Plan {
         var plan = Plan()
+        if let base = inputs.base {
+            plan.add(
+                "base image", summary: base.name,
+                inputs: [
+                    StepInput(base.name, base.sha256.hex), StepInput("reading format", String(StockImage.formatVersion)),
+                ])
+        }
         plan.add(
             "packages", summary: "\(lock.packages.count) packages",
             inputs: lock.packages.map {
@@ -17,13 +28,14 @@ extension ImageBuilder {
                 + [
                     StepInput("unpack format", String(DebianPackage.formatVersion)),
                     StepInput("database format", String(DpkgDatabase.formatVersion)),
-                ])
+                    StepInput("removed packages", lock.removed.joined(separator: " ")),
+                ], below: inputs.base == nil ? [] : ["base image"])
         plan.add(
             "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs, below: ["packages"])
         plan.add(
             "kernel", summary: "module index, initramfs", inputs: kernelInputs + inputs.tools, below: ["configure"])
         var below = ["kernel"]
-        for step in steps(inputs, lock, release: "RELEASE") {
+        for step in steps(inputs, lock, release: "RELEASE", base: nil) {
             plan.add(step.name, summary: step.summary, inputs: step.inputs)
             below.append(step.name)
         }
@@ -42,13 +54,18 @@ extension ImageBuilder {
 
     /// The steps that make small layers, in the order of their layers.
     ///
-    /// - Parameter release: the kernel's, as `uname -r` prints it.
-    func steps(_ inputs: Inputs, _ lock: PackageLock, release: String) -> [any Step] {
-        [aptStep(inputs, lock)] + inputs.systemSteps + [recipe.bootStep(release: release)] + inputs.overlaySteps
+    /// - Parameters:
+    ///   - release: the kernel's, as `uname -r` prints it.
+    ///   - base: what the steps find in a stock image; nil in a plan, which is made before it is read.
+    func steps(_ inputs: Inputs, _ lock: PackageLock, release: String, base: BaseSystem?) -> [any Step] {
+        let stock: [any Step] =
+            inputs.base == nil ? [] : [StockStep(), CloudInitStep(isEnabled: recipe.accounts.stock == .kept)]
+        return [aptStep(inputs, lock, base)] + stock + inputs.systemSteps
+            + [recipe.bootStep(release: release, stock: base?.boot)] + inputs.overlaySteps
     }
 
-    private func aptStep(_ inputs: Inputs, _ lock: PackageLock) -> AptStep {
-        let wanted = Set(recipe.packages.installNames + recipe.ownPackages)
+    private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {
+        let wanted = Set(recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages)
         func source(_ uri: String?, _ suites: [String]) -> AptStep.Source? {
             guard let uri, !suites.isEmpty else { return nil }
             // The package debian-archive-keyring puts it there, on the board as on the host.
@@ -57,13 +74,43 @@ extension ImageBuilder {
                 keyring: ArchiveSource.debianKeyring.string)
         }
         let isSecurity = { (suite: String) in suite.hasSuffix("-security") }
+        let automatic = lock.packages.filter { !wanted.contains($0.name) }.map {
+            ($0.name, inputs.request.architecture)
+        }
+        guard inputs.sources.isEmpty else {
+            return AptStep(
+                sources: inputs.sources.flatMap { boardSources($0, inputs) }, preferences: recipe.preferencesText,
+                automatic: automatic, fileName: "piforge.sources", known: base?.installedNames ?? [])
+        }
         return AptStep(
             sources: [
                 source(inputs.mirrors.debian.first, recipe.packages.suites.filter { !isSecurity($0) }),
                 source(inputs.mirrors.security.first, recipe.packages.suites.filter(isSecurity)),
             ].compactMap { $0 }, preferences: recipe.preferencesText,
-            automatic: lock.packages.filter { !wanted.contains($0.name) }.map { ($0.name, inputs.request.architecture) }
-        )
+            automatic: automatic)
+    }
+
+    /// A source of the recipe's for the board's own apt: its suites by the archive they are in.
+    private func boardSources(_ opened: OpenedSource, _ inputs: Inputs) -> [AptStep.Source] {
+        let source = opened.source
+        guard source.onBoard else { return [] }
+        var keyring = ArchiveSource.debianKeyring
+        var keys: Content?
+        if opened.keyring != nil || inputs.base != nil {
+            keys = (try? readFile(opened.keyring?.path ?? keyring, limit: 16 << 20)).map { Content($0) }
+            keyring = FilePath("/usr/share/keyrings/piforge-\(source.name).gpg")
+        }
+        let groups: [(String?, [String])] =
+            source.uris.isEmpty
+            ? [
+                (inputs.mirrors.debian.first, source.suites.filter { !$0.hasSuffix("-security") }),
+                (inputs.mirrors.security.first, source.suites.filter { $0.hasSuffix("-security") }),
+            ] : [(source.uris.first, source.suites)]
+        return groups.compactMap { uri, suites in
+            guard let uri, !suites.isEmpty else { return nil }
+            return AptStep.Source(
+                uri: uri, suites: suites, components: source.components, keyring: keyring.string, keys: keys)
+        }
     }
 
     /// The digest of the program itself: another piforge may make other bytes of the same inputs. It decides what runs
@@ -81,14 +128,5 @@ extension ImageBuilder {
             StepInput("disk.root_size", recipe.disk.rootSize.map { String($0.bytes) } ?? "auto"),
             StepInput("disk.free_space", String(recipe.disk.freeSpace.bytes)),
         ]
-    }
-}
-
-extension Recipe {
-    /// apt_preferences(5) of the recipe's pins.
-    var preferencesText: String {
-        packages.preferences.map {
-            "Package: \($0.package)\nPin: \($0.pin)\nPin-Priority: \($0.priority)\n"
-        }.joined(separator: "\n")
     }
 }

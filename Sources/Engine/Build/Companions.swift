@@ -34,7 +34,11 @@ extension ImageBuilder {
     /// belong in a file that is published.
     private func inputRecords(_ inputs: Inputs, _ packages: ProvidedPackages) -> [Manifest.Input] {
         var records = [Manifest.Input(name: "package lock", kind: "lock", sha256: .of(packages.lock.text))]
-        if let bytes = try? readFile(recipe.packages.keyring.path) {
+        for pin in inputs.pins {
+            records.append(
+                Manifest.Input(name: pin.name, kind: pin.use, sha256: pin.sha256, trust: pin.trust.text))
+        }
+        if inputs.sources.isEmpty, let bytes = try? readFile(recipe.packages.keyring.path) {
             records.append(Manifest.Input(name: recipe.packages.keyring.written, kind: "keyring", sha256: .of(bytes)))
         }
         for step in inputs.systemSteps + inputs.overlaySteps where step is OverlayStep || step is FirstBootStep {

@@ -7,6 +7,7 @@ import Layers
 import Pack
 import Recipe
 import Steps
+import Stock
 import Storage
 import SystemPackage
 import Tools
@@ -34,8 +35,14 @@ public struct ImageBuilder: Sendable {
         var systemSteps: [any Step]
         var overlaySteps: [any Step]
         var secrets: Secrets
+        /// The recipe's own sources with their keyrings; empty where suites and components say all.
+        var sources: [OpenedSource]
+        /// The stock image, where the recipe starts from one.
+        var base: PinnedInput?
+        /// Everything fetched besides packages, for the lock.
+        var pins: [PinnedInput]
         /// Base URIs of the archives, for the board's own apt.
-        var mirrors: DebianMirrors
+        var mirrors: ArchiveMirrors
         /// The host's programs whose versions shape bytes.
         var tools: [StepInput]
     }
@@ -53,7 +60,7 @@ public struct ImageBuilder: Sendable {
         if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
             lock = known
         } else {
-            lock = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions).lock
+            lock = try await provide(inputs).lock
         }
         let plan = plan(inputs, lock)
         let record = PlanRecord.read(recordPath)
@@ -70,8 +77,11 @@ public struct ImageBuilder: Sendable {
     /// - Returns: how many packages the build will use.
     public func fetch() async throws -> Int {
         let inputs = try await inputs()
-        let packages = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions)
-        try await report(packages)
+        let packages = try await provide(inputs)
+        try await report(packages, inputs)
+        if let stock = recipe.stock, let base = inputs.base {
+            _ = try await inputFetcher(inputs.lock).image(stock, base)
+        }
         return packages.files.count
     }
 
@@ -81,8 +91,8 @@ public struct ImageBuilder: Sendable {
     public func build() async throws -> BuildResult {
         let inputs = try await inputs()
         if inputs.lock == nil || !exists(imagePath) { try checkSpace(needed: 2 << 30, at: cache.root) }
-        let packages = try await provider().provide(inputs.request, lock: inputs.lock, options: packageOptions)
-        try await report(packages)
+        let packages = try await provide(inputs)
+        try await report(packages, inputs)
         let plan = plan(inputs, packages.lock)
         if let result = try upToDate(plan, inputs, packages) { return result }
 
@@ -127,26 +137,97 @@ public struct ImageBuilder: Sendable {
     private func inputs() async throws -> Inputs {
         var secrets = Secrets(
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
-        let sources = try ArchiveSource.suites(
-            recipe.packages.suites, components: recipe.packages.components, keyring: recipe.packages.keyring.path)
-        let request = try PackageRequest(
-            sources: sources,
-            packages: recipe.packages.install
-                + recipe.ownPackages.filter {
-                    !recipe.packages.installNames.contains($0)
-                }, preferences: recipe.preferencesText, recommends: recipe.packages.recommends)
-        let systemSteps = try recipe.systemSteps(secrets: &secrets)
         let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        let fetcher = try inputFetcher(lock)
+        var opened: [OpenedSource] = []
+        for source in recipe.allSources {
+            opened.append(
+                OpenedSource(source: source, keyring: try await source.keyring.mapAsync { try await fetcher.keyring($0) }))
+        }
+        let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
+        let own = recipe.ownPackages + recipe.dockerPackages
+        let request = try PackageRequest(
+            sources: try archiveSources(opened),
+            packages: recipe.packages.install + own.filter { !recipe.packages.installNames.contains($0) },
+            preferences: recipe.preferencesText, recommends: recipe.packages.recommends, addsEssential: base == nil,
+            base: base?.sha256, upgrades: recipe.packages.upgrade)
+        let systemSteps = try recipe.systemSteps(secrets: &secrets)
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
-            secrets: secrets, mirrors: try boardMirrors(), tools: try await toolInputs())
+            secrets: secrets, sources: opened, base: base, pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
+            mirrors: try boardMirrors(request.sources), tools: try await toolInputs())
+    }
+
+    /// The sources as apt takes them: the recipe's own, else Debian's suites.
+    private func archiveSources(_ opened: [OpenedSource]) throws -> [ArchiveSource] {
+        guard !opened.isEmpty else {
+            return try ArchiveSource.suites(
+                recipe.packages.suites, components: recipe.packages.components, keyring: recipe.packages.keyring.path)
+        }
+        return try opened.flatMap { opened in
+            try opened.source.suites.map { suite in
+                try ArchiveSource(
+                    suite: suite, components: opened.source.components,
+                    keyring: opened.keyring?.path ?? ArchiveSource.debianKeyring, name: opened.source.name,
+                    uris: opened.source.uris)
+            }
+        }
+    }
+
+    /// What gets the files besides packages.
+    func inputFetcher(_ lock: PackageLock?) throws -> InputFetcher {
+        let downloader = try downloader()
+        return InputFetcher(
+            recipe: recipe, options: options, cache: cache, downloader: downloader,
+            packages: provider(downloader, sources: []), tools: tools, lock: lock)
+    }
+
+    /// The packages that answer the request. A stock image is read for it only when they have to be chosen.
+    private func provide(_ inputs: Inputs) async throws -> ProvidedPackages {
+        let provider = provider(try downloader(), sources: inputs.request.sources)
+        // A lock without packages is one that only accepts a file.
+        let lock = inputs.lock.flatMap { $0.packages.isEmpty ? nil : $0 }
+        var provided = try await provider.provide(inputs.request, lock: lock, options: packageOptions) {
+            guard let base = try await baseImage(inputs) else { return [] }
+            return try InstalledPackages(reading: try Tree([base.layer])).status
+        }
+        for pin in inputs.pins { provided.lock.pin(pin) }
+        return provided
+    }
+
+    /// The stock image as the first layer; nil for a recipe without one.
+    func baseImage(_ inputs: Inputs) async throws -> StockImage? {
+        guard let stock = recipe.stock, let pin = inputs.base else { return nil }
+        if let stored = try StockImage.stored(pin.sha256, in: cache.layers) { return stored }
+        let file = try await inputFetcher(inputs.lock).image(stock, pin)
+        return try await StockImage.read(
+            file, digest: pin.sha256, store: cache.layers, work: cache.work, workers: options.jobs,
+            limit: Self.largestBase, tools: tools, progress: progress)
+    }
+
+    /// The most bytes that a stock image's disk may have.
+    private static let largestBase: UInt64 = 64 << 30
+
+    /// Pins a file that nothing but the user vouches for.
+    ///
+    /// - Throws: `Failure` when the recipe has no such file to accept, or no file of that digest was fetched.
+    public func accept(_ name: String, _ digest: SHA256Digest) throws -> String {
+        let known = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        var lock = known ?? PackageLock(request: .of(""), packages: [])
+        let pin = try inputFetcher(known).accept(name, digest)
+        lock.pin(pin)
+        try lock.write(to: options.lockPath)
+        return "\(options.lockPath): \(name) is pinned to sha256:\(pin.sha256.hex), \(pin.size) bytes, \(pin.trust.text)"
     }
 
     /// The recipe's mirrors, else those that the packages come from.
-    private func boardMirrors() throws -> DebianMirrors {
+    private func boardMirrors(_ sources: [ArchiveSource]) throws -> ArchiveMirrors {
+        guard sources.contains(where: { $0.uris.isEmpty }) else {
+            return try ArchiveMirrors(debian: [], security: []).adding(sources)
+        }
         let debian = recipe.packages.mirror ?? options.mirror
         let security = recipe.packages.securityMirror ?? options.securityMirror
-        return try HostMirror.find(debian: debian, security: security)
+        return try HostMirror.find(debian: debian, security: security).adding(sources)
     }
 
     private func toolInputs() async throws -> [StepInput] {
@@ -160,23 +241,35 @@ public struct ImageBuilder: Sendable {
             lock: options.updateLock ? .update : options.locked ? .require : .prefer, offline: options.offline)
     }
 
-    private func provider() throws -> PackageProvider {
-        let downloader = Downloader(
+    private func downloader() throws -> Downloader {
+        Downloader(
             store: try DownloadStore(cache.store),
             options: DownloadOptions(proxies: ProxySettings(environment: options.environment)), progress: progress)
+    }
+
+    private func provider(_ downloader: Downloader, sources: [ArchiveSource]) -> PackageProvider {
         let debian = options.mirror
         let security = options.securityMirror
         return PackageProvider(
             downloader: downloader, folder: cache.apt,
             tools: ToolRunner(environment: ProxySettings(environment: options.environment).environment),
-            progress: progress, mirrors: { try HostMirror.find(debian: debian, security: security) })
+            progress: progress
+        ) {
+            guard sources.isEmpty || sources.contains(where: { $0.uris.isEmpty }) else {
+                return try ArchiveMirrors(debian: [], security: []).adding(sources)
+            }
+            return try HostMirror.find(debian: debian, security: security).adding(sources)
+        }
     }
 
     /// Says where the packages came from, and writes the lock that answers: beside the recipe when asked to, beside the
     /// image when the recipe's own could not be used.
-    private func report(_ packages: ProvidedPackages) async throws {
+    private func report(_ packages: ProvidedPackages, _ inputs: Inputs) async throws {
         switch packages.origin {
-        case .locked: break
+        case .locked:
+            guard packages.lock != inputs.lock else { break }
+            try packages.lock.write(to: options.lockPath)
+            progress.report(.note(step: "packages", text: "wrote \(options.lockPath)"))
         case .solved, .updated:
             try packages.lock.write(to: options.lockPath)
             progress.report(.note(step: "packages", text: "wrote \(options.lockPath)"))
@@ -248,5 +341,13 @@ public struct ImageBuilder: Sendable {
         throw Failure(
             at: folder.string, "there is not enough room for the build", expected: "\(megabytes(needed)) free",
             found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
+    }
+}
+
+extension Optional {
+    /// As `map`, for a transform that suspends.
+    fileprivate func mapAsync<Value>(_ transform: (Wrapped) async throws -> Value) async rethrows -> Value? {
+        guard let wrapped = self else { return nil }
+        return try await transform(wrapped)
     }
 }

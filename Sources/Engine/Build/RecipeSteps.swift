@@ -6,12 +6,16 @@ extension Recipe {
     /// What piforge itself needs in the image besides what the recipe names: an init, the tools of the first boot, the
     /// initramfs's userland, the kernel and the firmware.
     var ownPackages: [String] {
-        var names = [
+        let first = disk.grow ? ["fdisk"] : []
+        // A stock image has its init, its logins and its network.
+        if stock != nil { return first + ["busybox-static", "e2fsprogs", "dosfstools", firmware.package, kernel.package] }
+        var names = first + [
             "systemd-sysv", "udev", "dbus", "kmod", "passwd", "login", "netbase", "busybox-static", "e2fsprogs",
-            "dosfstools", "systemd-resolved", firmware.package,
+            "dosfstools", firmware.package,
         ]
-        if case .package(let name) = kernel { names.append(name) }
-        if disk.grow { names.append("fdisk") }
+        // Before Debian 12 it is a part of the package systemd.
+        if base != .debian(suite: "bullseye") { names.append("systemd-resolved") }
+        names.append(kernel.package)
         return names
     }
 
@@ -21,8 +25,9 @@ extension Recipe {
     /// - Throws: `Failure` for a secret that is missing.
     func systemSteps(secrets: inout Secrets) throws -> [any Step] {
         [
-            FirstBootStep(grows: disk.grow, makesHostKeys: packages.installNames.contains("openssh-server")),
-            FileSystemTableStep(),
+            FirstBootStep(
+                grows: disk.grow, makesHostKeys: stock != nil || packages.installNames.contains("openssh-server")),
+            FileSystemTableStep(keepsTable: stock != nil),
             SystemStep(hostname: system.hostname, timezone: system.timezone, locale: system.locale),
             NetworkStep(wireless: try secrets.wireless()),
             SSHStep(
@@ -34,11 +39,14 @@ extension Recipe {
 
     /// The boot files of a kernel.
     ///
-    /// - Parameter release: as `uname -r` prints it.
-    func bootStep(release: String) -> BootStep {
+    /// - Parameters:
+    ///   - release: as `uname -r` prints it.
+    ///   - stock: what a stock image has on its boot partition.
+    func bootStep(release: String, stock: StockBoot?) -> BootStep {
         BootStep(
             release: release, hasInitramfs: true, memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
-            serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline)
+            serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline,
+            stock: stock)
     }
 
     /// The recipe's overlays, which have the last word.
@@ -72,6 +80,7 @@ extension Recipe {
         }
         return AccountsStep(
             root: try secrets.password(accounts.root.password, of: "root"), rootExpires: accounts.root.expire,
-            rootKeys: accounts.root.sshKeys.map(\.line), users: users)
+            rootKeys: accounts.root.sshKeys.map(\.line), users: users,
+            others: stock == nil ? .refused : accounts.stock == .kept ? .kept : .locked)
     }
 }

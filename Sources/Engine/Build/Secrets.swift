@@ -42,7 +42,10 @@ struct Secrets {
             plain = credentials.password(of: user, using: &generator)
             if isNew { generated.append((user, plain)) }
         }
-        return .hash(try PasswordHash.make(password: plain, user: user, seed: recipe.seed))
+        // Distributions before Debian 11 know no yescrypt, and no stock image says what it knows before it is read.
+        return .hash(
+            try PasswordHash.make(
+                password: plain, user: user, seed: recipe.seed, method: recipe.stock == nil ? .yescrypt : .sha512))
     }
 
     /// The wireless network with its key.

@@ -38,22 +38,39 @@ extension ImageBuilder {
                     architecture: $0.package.architecture)
             }, store: cache.layers, workers: options.jobs, progress: progress)
         let ordered = try InstallOrder.sort(unpacked)
-        // A package whose preinst moves other packages' files aside is unpacked by dpkg, in the micro-VM.
-        let diverting = try ordered.filter { try $0.preinst().map(PreinstScript.divertsWithRename) ?? false }
-        let diverted = Set(diverting.map(\.name))
-        let placed = try FileOwnership.settle(ordered.filter { !diverted.contains($0.name) })
-        var tree = try Tree(placed.map(\.layer) + [DpkgDatabase.layer(for: placed, epoch: epochTime)])
+        let base = try await baseImage(inputs).map { try BaseSystem($0) }
+        // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'
+        // files aside, and one that takes the place of something a stock image has.
+        let byDpkg = try ordered.filter { package in
+            if try package.preinst().map(PreinstScript.divertsWithRename) ?? false { return true }
+            return base?.installed.obstacle(to: package) != nil
+        }
+        let dpkgNames = Set(byDpkg.map(\.name))
+        let placed = try FileOwnership.settle(ordered.filter { !dpkgNames.contains($0.name) })
+        var tree = base?.tree ?? Tree()
+        if let base {
+            progress.report(
+                .note(
+                    step: "packages",
+                    text: "\(base.installed.count) are in the stock image; \(placed.count) are copied in, "
+                        + "\(byDpkg.count) go through dpkg, \(packages.lock.removed.count) are removed"))
+        }
+        for package in placed { try tree.apply(package.layer) }
+        let database =
+            try base.map { try DpkgDatabase.layer(for: placed, over: $0.installed, in: $0.tree, epoch: epochTime) }
+            ?? DpkgDatabase.layer(for: placed, epoch: epochTime)
+        try tree.apply(database)
         try Task.checkCancellation()
 
-        let release = try KernelRelease.find(in: tree)
+        let release = try KernelRelease.find(Self.kernelName(in: placed), in: tree)
         try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
-        let (configured, report) = try await configure(placed, diverting, packages, tree, release, work: work)
+        let (configured, report) = try await configure(placed, byDpkg, packages, tree, release, base, work: work)
         try tree.apply(configured)
         try tree.apply(try initramfs(release, tree))
 
         let step = "system"
         progress.report(.started(step: step, detail: recipe.system.hostname))
-        for part in steps(inputs, packages.lock, release: release.name) {
+        for part in steps(inputs, packages.lock, release: release.name, base: base) {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             try tree.apply(part.apply(to: tree, epoch: recipe.epoch))
         }
@@ -62,6 +79,21 @@ extension ImageBuilder {
             BuildResult.PackageSeconds(name: $0.package, seconds: ($0.seconds * 10).rounded() / 10)
         }
         return SystemTree(tree: tree, release: release.name, slowest: slowest ?? [])
+    }
+
+    /// The newest kernel among the packages that came in, as `uname -r` prints it; nil when there is none: then the
+    /// tree's newest counts.
+    private static func kernelName(in placed: [PlacedPackage]) throws -> String? {
+        let images = placed.flatMap(\.paths).filter { $0.parent == "boot" && $0.name.starts(with: "vmlinuz-".utf8) }
+        guard !images.isEmpty else { return nil }
+        let folder = Attributes(mode: 0o755, mtime: Timestamp(seconds: 0))
+        var layer = Layer(name: "kernels")
+        for image in images {
+            layer.addFile(image, folder, text: "")
+            let release = image.name.dropFirst("vmlinuz-".utf8.count)
+            layer.addDirectory(EntryPath("lib/modules").appending(release), folder)
+        }
+        return KernelRelease.all(in: try Tree([layer])).last?.name
     }
 
     /// depmod's indexes, by the modules they index.
@@ -90,7 +122,7 @@ extension ImageBuilder {
         hasher.add(release.name)
         hasher.add(release.config.flatMap { tree.content($0) }?.digest ?? .of(""))
         hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
-        hasher.add(tree.content("usr/bin/busybox")?.digest ?? .of(""))
+        hasher.add(try BootInitramfs.busybox(in: tree).digest)
         hasher.add(recipe.epoch)
         let key = hasher.finalize()
         if let stored = try cache.layers.layer(key, name: "initramfs") { return stored }
@@ -107,12 +139,10 @@ extension ImageBuilder {
 
     /// The maintainer scripts' own layer.
     private func configure(
-        _ placed: [PlacedPackage], _ diverting: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
-        _ release: KernelRelease, work: FilePath
+        _ placed: [PlacedPackage], _ byDpkg: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
+        _ release: KernelRelease, _ base: BaseSystem?, work: FilePath
     ) async throws -> (Layer, MicroVM.Report?) {
-        guard let busybox = tree.content("usr/bin/busybox") else {
-            throw Failure(at: "configure", "no package brings /usr/bin/busybox", next: "add busybox-static")
-        }
+        let busybox = try BootInitramfs.busybox(in: tree)
         func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
             ConfigureRequest.Package(
                 name: package.name, version: package.version.text, architecture: package.architecture)
@@ -121,7 +151,9 @@ extension ImageBuilder {
             tree: tree, packages: placed.map { named($0.package) }, kernel: try GuestKernel(release, in: tree),
             busybox: busybox, epoch: recipe.epoch)
         request.freeSpace = max(1 << 30, recipe.disk.freeSpace.bytes)
-        request.archives = diverting.compactMap { package in
+        request.removed = packages.lock.removed
+        request.dpkgVersion = base?.installed.version(of: "dpkg")
+        request.archives = byDpkg.compactMap { package in
             guard let file = packages.files.first(where: { $0.package.name == package.name }) else { return nil }
             return ConfigureRequest.Archive(
                 package: named(package),

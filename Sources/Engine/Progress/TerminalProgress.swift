@@ -10,6 +10,7 @@ public final class TerminalProgress: ProgressReporter {
         var step: String
         var started: ContinuousClock.Instant
         var text: String
+        var meter = RateMeter()
     }
 
     private struct State {
@@ -20,24 +21,26 @@ public final class TerminalProgress: ProgressReporter {
     }
 
     private let state = Mutex(State())
-    private let clock = ContinuousClock()
+    private let now: @Sendable () -> ContinuousClock.Instant
     /// Columns a line may take.
     private let width: Int
     private let output: @Sendable (String) -> Void
 
     /// - Parameters:
     ///   - width: columns of the terminal.
+    ///   - now: the time, for what a step took and how long it still takes.
     ///   - output: takes what is to be written, escape sequences included.
     public init(
-        width: Int = 80,
+        width: Int = 80, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
         output: @escaping @Sendable (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
     ) {
         self.width = max(40, width)
+        self.now = now
         self.output = output
     }
 
     public func report(_ event: ProgressEvent) {
-        let now = clock.now
+        let now = now()
         state.withLock { state in
             var lines: [String] = []
             switch event {
@@ -50,7 +53,9 @@ public final class TerminalProgress: ProgressReporter {
                 }
             case .advanced(let step, let completed, let total, let unit, let detail):
                 guard let index = state.running.firstIndex(where: { $0.step == step }) else { return }
-                state.running[index].text = Self.measure(completed, total, unit, detail)
+                let started = state.running[index].started
+                state.running[index].meter.add(completed, at: now - started)
+                state.running[index].text = measure(completed, total, unit, detail, state.running[index].meter)
                 // Ten pictures a second are enough for an eye.
                 if let last = state.lastDrawn, now - last < .milliseconds(100) { return }
             case .finished(let step, let detail, let cached):
@@ -95,18 +100,34 @@ public final class TerminalProgress: ProgressReporter {
         let shown = text.count > room ? text.prefix(room - 1) + "…" : Substring(text)
         return left + shown + String(repeating: " ", count: room - shown.count + 1) + right
     }
+}
 
-    /// `63 % of 218.0 MB  docker.io` or `120 of 213  docker.io`.
-    static func measure(_ completed: UInt64, _ total: UInt64?, _ unit: ProgressUnit, _ detail: String) -> String {
-        let amount: String
-        switch (unit, total) {
-        case (.bytes, let total?): amount = "\(total == 0 ? 100 : completed * 100 / total) % of \(megabytes(total))"
-        case (.bytes, nil): amount = megabytes(completed)
-        case (.count, let total?): amount = "\(completed) of \(total)"
-        case (.count, nil): amount = "\(completed)"
-        }
-        return detail.isEmpty ? amount : "\(amount)  \(detail)"
+/// `63 % of 218.0 MB, 5.2 MB/s, 0:16 left  docker.io` or `120 of 213  docker.io`: the rate is of bytes, and is shown once it
+/// is known.
+func measure(
+    _ completed: UInt64, _ total: UInt64?, _ unit: ProgressUnit, _ detail: String, _ meter: RateMeter
+) -> String {
+    var amount: String
+    switch (unit, total) {
+    case (.bytes, let total?):
+        let share = total == 0 ? 100 : Int((Double(completed) / Double(total) * 100).rounded(.down))
+        amount = "\(share) % of \(megabytes(total))"
+    case (.bytes, nil): amount = megabytes(completed)
+    case (.count, let total?): amount = "\(completed) of \(total)"
+    case (.count, nil): amount = "\(completed)"
     }
+    if unit == .bytes, let rate = meter.rate {
+        amount += ", \(megabytes(rate))/s"
+        if let total, let left = meter.secondsLeft(of: total) { amount += ", \(minutes(left)) left" }
+    }
+    return detail.isEmpty ? amount : "\(amount)  \(detail)"
+}
+
+/// `0:16`, or `1:02:03` from an hour on.
+func minutes(_ seconds: UInt64) -> String {
+    func two(_ number: UInt64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    let (hours, rest) = seconds.quotientAndRemainder(dividingBy: 3600)
+    return hours > 0 ? "\(hours):\(two(rest / 60)):\(two(rest % 60))" : "\(rest / 60):\(two(rest % 60))"
 }
 
 /// `4.2 s`, or `2:41` from a minute on.

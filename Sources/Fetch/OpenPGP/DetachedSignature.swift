@@ -14,15 +14,20 @@ enum DetachedSignature {
             throw refusal(
                 place, "the signature's file is too large", "\(bytes.count) bytes", expected: "at most \(limit) bytes")
         }
+        let binary = try binary(bytes, at: place)
+        let inline = [
+            OpenPGPPacket.Tag.onePassSignature, OpenPGPPacket.Tag.compressed, OpenPGPPacket.Tag.literal,
+        ]
+        // The first packet's type is told before its length, which data may leave open.
+        if let tag = binary.first.flatMap(OpenPGPPacket.tag), inline.contains(tag) {
+            throw refusal(place, attached, "a signature with the text inside")
+        }
         let packets: [OpenPGPPacket]
-        do { packets = try OpenPGPPackets.all(try binary(bytes, at: place)) } catch let error as OpenPGPPacketError {
+        do { packets = try OpenPGPPackets.all(binary) } catch let error as OpenPGPPacketError {
             throw refusal(
                 place, "the file is not an OpenPGP signature", "bytes that are none (\(error.message))")
         }
         let tags = packets.map(\.tag).filter { $0 != OpenPGPPacket.Tag.marker && $0 != OpenPGPPacket.Tag.padding }
-        let inline = [
-            OpenPGPPacket.Tag.onePassSignature, OpenPGPPacket.Tag.compressed, OpenPGPPacket.Tag.literal,
-        ]
         if tags.contains(where: inline.contains) { throw refusal(place, attached, "a signature with the text inside") }
         if tags.first == OpenPGPPacket.Tag.publicKey {
             throw refusal(place, "the file is not an OpenPGP signature", "a public key")

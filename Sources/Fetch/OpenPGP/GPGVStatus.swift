@@ -19,6 +19,8 @@ struct GPGVSignature: Equatable {
     var primary: KeyFingerprint?
     /// The hash function's number (RFC 9580, section 9.5).
     var hash: Int?
+    /// What it is over (RFC 9580, section 5.2.1): 0 for bytes, 1 for text with any line ends; others are over no file.
+    var type: Int?
     /// When it was made, in seconds since 1970.
     var created: Int64?
     /// When it ends, in seconds since 1970; nil for never.
@@ -49,6 +51,7 @@ struct GPGVSignature: Equatable {
                 add(.unchecked(reason: words.count > 6 ? Int(words[6]) ?? 0 : 0))
                 guard words.count > 6 else { continue }
                 found[found.count - 1].hash = Int(words[3])
+                found[found.count - 1].type = Int(words[4], radix: 16)
                 found[found.count - 1].created = Int64(words[5])
                 if words.count > 7 { found[found.count - 1].signer = KeyFingerprint(words[7]) }
             case "VALIDSIG":
@@ -58,6 +61,7 @@ struct GPGVSignature: Equatable {
                 found[last].created = Int64(words[3])
                 found[last].expires = Int64(words[4]).flatMap { $0 == 0 ? nil : $0 }
                 found[last].hash = Int(words[8])
+                found[last].type = Int(words[9], radix: 16)
                 found[last].primary = KeyFingerprint(words.count > 10 ? words[10] : words[1])
             default: break
             }

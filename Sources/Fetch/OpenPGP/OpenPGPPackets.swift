@@ -17,6 +17,12 @@ struct OpenPGPPacket {
     var body: Range<Int>
     /// Header and body.
     var whole: Range<Int>
+
+    /// The type in a header's first byte (RFC 9580, section 4.2); nil where it is no header.
+    static func tag(ofHeader byte: UInt8) -> UInt8? {
+        guard byte & 0x80 != 0 else { return nil }
+        return byte & 0x40 != 0 ? byte & 0x3f : byte >> 2 & 0x0f
+    }
 }
 
 /// Why a sequence of packets cannot be read.
@@ -63,9 +69,10 @@ struct OpenPGPPackets: Sequence, IteratorProtocol {
 
     private func readPacket() throws(Problem) -> OpenPGPPacket {
         let header = bytes[offset]
-        guard header & 0x80 != 0 else { throw Problem(message: "this is no packet header") }
+        guard let tag = OpenPGPPacket.tag(ofHeader: header) else {
+            throw Problem(message: "this is no packet header")
+        }
         let isNew = header & 0x40 != 0
-        let tag = isNew ? header & 0x3f : header >> 2 & 0x0f
         guard tag != 0 else { throw Problem(message: "the packet's type is 0, which no packet has") }
         let (length, start) = try isNew ? newLength() : oldLength(header & 3)
         guard length <= bytes.count - start else { throw Problem(message: "the packet is cut off") }

@@ -18,7 +18,7 @@ struct SignatureJudgement {
 
     /// Why one signature is no proof, the gravest first.
     private enum Objection: Int {
-        case weakKey, weakHash, revokedKey, expiredKey, expired, notPinned, uncheckable, unknownKey
+        case otherType, weakKey, weakHash, revokedKey, expiredKey, expired, notPinned, uncheckable, unknownKey
     }
 
     /// - Parameter message: what gpgv printed besides, for the case that it said nothing about any signature.
@@ -59,6 +59,12 @@ struct SignatureJudgement {
                 expected: "SHA-256 or stronger", found: "\(hash), by the key \(name(signature))",
                 next: "ask the publisher for a signature made with SHA-256, or name another mirror")
             return (.weakHash, failure)
+        }
+        if let type = signature.type, type > 1 {
+            let failure = Failure(
+                at: place, "the signature is not one over a file", expected: "a detached OpenPGP signature",
+                found: "one of type \(type) by the key \(name(signature))", next: Self.elsewhere)
+            return (.otherType, failure)
         }
         switch signature.state {
         case .bad: return (.uncheckable, badSignature(signature))

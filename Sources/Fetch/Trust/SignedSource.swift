@@ -86,13 +86,8 @@ public struct SignedSource: Sendable, Equatable {
         guard let gravest = failures.max(by: { $0.gravity < $1.gravity }) else {
             throw Failure(.usage, at: file, "no mirror is named for the file", expected: "at least one")
         }
-        var failure = gravest.failure
-        let others = failures.map(\.failure).filter { $0 != failure }.map { "\($0.place): \($0.message)" }
-        if !others.isEmpty {
-            let lines = ["the other mirrors said:"] + others
-            failure.found = ([failure.found].compactMap { $0 } + lines).joined(separator: "\n            ")
-        }
-        throw failure
+        let others = failures.map(\.failure).filter { $0 != gravest.failure }
+        throw gravest.failure.with(others: others.map { "\($0.place): \($0.message)" })
     }
 
     /// How far a mirror came before it failed; what came furthest tells most, except that a signature that is no proof

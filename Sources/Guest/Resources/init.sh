@@ -2,10 +2,11 @@
 # The first process of the micro-VM: mounts the tree, runs the maintainer scripts in it, and switches the machine off.
 #
 # /job, made by the host: modules (file names in load order), clock (seconds since 1970), preinst (lines of
-# "PACKAGE QUALIFIED-NAME ARCHITECTURE"), unpack (lines of "FILE PACKAGE" for what is in /job/debs), first (packages to
-# configure before the others), bin (commands that stand in for real ones), dpkg-version.
+# "PACKAGE QUALIFIED-NAME ARCHITECTURE"), remove (packages that go), unpack (lines of "FILE
+# PACKAGE" for what is in /job/debs), first (groups of
+# packages to configure before the others, one a line), bin (commands that stand in for real ones), dpkg-version.
 # The virtio-serial port piforge.log takes all that the scripts print, piforge.result how things went: a line "ready", then
-#   done | preinst PACKAGE STATUS | unpack PACKAGE STATUS | configure - STATUS | boot REASON
+#   done | remove PACKAGE STATUS | preinst PACKAGE STATUS | unpack PACKAGE STATUS | configure - STATUS | boot REASON
 # after "space BLOCKS-FREE BLOCK-SIZE INODES-FREE" where something failed.
 
 /bin/busybox mkdir -p /proc /sys /dev /tree
@@ -79,6 +80,13 @@ inside() {
         DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= "$@" 3>&1 4>&-
 }
 
+# Packages that stand in the way of what is installed; what needed them is told to go, or is replaced below.
+while read -r package; do
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --remove "$package"
+    status=$?
+    [ $status -eq 0 ] || finish remove "$package" $status
+done </job/remove
+
 # Preinst scripts, in the environment dpkg gives them (dpkg(1), "maintainer scripts"); the files are unpacked already.
 while read -r package qualified architecture; do
     echo "processing: preinst: $package"
@@ -92,21 +100,22 @@ done </job/preinst
 
 # One dpkg a package: a package may need the diversions of the one before it.
 while read -r name package; do
-    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --force-unsafe-io \
-        --unpack "/run/piforge/debs/$name"
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --force-unsafe-io --force-confold \
+        --auto-deconfigure --unpack "/run/piforge/debs/$name"
     status=$?
     [ $status -eq 0 ] || finish unpack "$package" $status
 done </job/unpack
 
-# Packages that the scripts of others need before dpkg's order has come to them.
-while read -r name; do
-    set -- "$@" "$name"
-done </job/first
 configure() {
     inside chroot /tree /usr/bin/dpkg --status-fd 3 --abort-after=1 --force-confold --configure "$@"
     status=$?
     [ $status -eq 0 ] || finish configure - $status
 }
-[ $# -eq 0 ] || configure --force-depends "$@"
+# Packages that the scripts of others need before dpkg's order has come to them. A group at a time: within one, dpkg puts off
+# what still waits for another of it.
+while read -r group; do
+    # shellcheck disable=SC2086 # one package a word
+    configure --force-depends $group
+done </job/first
 configure -a
 finish done

@@ -1,0 +1,226 @@
+import Debian
+import Diagnostics
+import Digests
+import Fetch
+import Layers
+import Recipe
+import Storage
+import SystemPackage
+import Tools
+
+/// Gets the files that a build needs besides packages, each proven before it is used: the stock image and keyrings.
+///
+/// What is pinned in the lock is taken as pinned: its digest is all the proof that is needed from then on.
+struct InputFetcher {
+    static let imageUse = "base image"
+    static let keyringUse = "keyring"
+    private static let digestKey = "base.image.trust.digest"
+
+    let recipe: Recipe
+    let options: BuildOptions
+    let cache: Cache
+    let downloader: Downloader
+    let packages: PackageProvider
+    let tools: ToolRunner
+    /// The recipe's lock; its pins count unless it is to be made anew.
+    let lock: PackageLock?
+
+    /// A file with what pins it.
+    struct Fetched {
+        var pin: PinnedInput
+        var path: FilePath
+    }
+
+    // MARK: The stock image
+
+    /// The stock image's pin: the lock's, or that of the file, which is fetched and proven for it.
+    ///
+    /// - Throws: `Failure` for every way in which the file cannot be had or proven; nothing of it has been decoded then.
+    func pin(_ stock: StockBase) async throws -> PinnedInput {
+        let pinned = lock?.input(stock.file, use: Self.imageUse)
+        if let pinned, !options.updateLock || stock.trust == .confirmation {
+            if case .digest(let text) = stock.trust,
+                let wanted = try Checksum(parsing: text, at: Self.digestKey).sha256, wanted != pinned.sha256
+            {
+                throw Failure(
+                    .usage, at: options.lockPath.string, "the lock has another digest of \(stock.file) than the recipe",
+                    expected: "sha256:\(wanted.hex)", found: "sha256:\(pinned.sha256.hex)",
+                    next: "correct the recipe, or renew the lock with --update-lock")
+            }
+            return pinned
+        }
+        guard !options.offline else {
+            throw Failure(
+                at: stock.file, "the image is not pinned in the lock file, and may not be fetched",
+                next: "run once without --offline")
+        }
+        switch stock.trust {
+        case .signature(let sums):
+            let source = try await signedSource(stock, sums)
+            let work = try TemporaryFolder(in: cache.work, name: "signature")
+            let vouched = try await source.verifiedSum(downloader: downloader, work: work.path, tools: tools)
+            let file = try await get(vouched.request())
+            withExtendedLifetime(work) {}
+            return try PinnedInput(
+                name: stock.file, use: Self.imageUse, size: file.size, sha256: file.digest,
+                trust: .signature(vouched.signature.key.description))
+        case .digest(let text):
+            let sum = try Checksum(parsing: text, at: Self.digestKey)
+            let file = try await get(
+                DownloadRequest(
+                    urls: urls(stock), sha256: sum.sha256, size: nil, name: stock.file,
+                    checksums: sum.sha256 == nil ? [sum] : []))
+            return try PinnedInput(
+                name: stock.file, use: Self.imageUse, size: file.size, sha256: file.digest, trust: .recipe)
+        case .confirmation:
+            let file = try await get(DownloadRequest(urls: urls(stock), sha256: nil, size: nil, name: stock.file))
+            throw Failure(
+                at: stock.file, "nothing vouches for this file but you",
+                expected: "a pin in \(options.lockPath), given by somebody who has compared the sum",
+                found: "sha256:\(file.digest.hex), \(file.size) bytes, from \(urls(stock).joined(separator: " or "))",
+                next: "piforge lock accept \(options.recipePath) \(stock.file) \(file.digest.hex)")
+        }
+    }
+
+    /// The stock image itself, in the store.
+    func image(_ stock: StockBase, _ pin: PinnedInput) async throws -> FilePath {
+        if let stored = try downloader.store.file(pin.sha256, size: pin.size, check: .digest) { return stored.path }
+        guard !options.offline else {
+            throw Failure(
+                at: "--offline", "the image \(stock.file) is not in the store", next: "run once without --offline")
+        }
+        let request = DownloadRequest(urls: urls(stock), sha256: pin.sha256, size: pin.size, name: stock.file)
+        return try await get(request).path
+    }
+
+    /// The pin for a file that a person vouches for. The file must have been fetched, so that it is known what is accepted.
+    ///
+    /// - Throws: `Failure` when the recipe has no such file to accept, or no file of that digest was fetched.
+    func accept(_ name: String, _ digest: SHA256Digest) throws -> PinnedInput {
+        guard let stock = recipe.stock, stock.trust == .confirmation else {
+            throw Failure(
+                .usage, at: options.recipePath.string, "the recipe has no file that must be accepted",
+                expected: "base.image with trust: confirm")
+        }
+        guard stock.file == name else {
+            throw Failure(
+                .usage, at: options.recipePath.string, "the recipe has no file '\(name)' that must be accepted",
+                expected: stock.file)
+        }
+        guard let file = try downloader.store.file(digest, size: nil, check: .digest) else {
+            throw Failure(
+                at: name, "no file with this sum was fetched", expected: "sha256:\(digest.hex) in \(cache.store)",
+                next: "piforge build \(options.recipePath) fetches it, and shows its sum")
+        }
+        return try PinnedInput(name: name, use: Self.imageUse, size: file.size, sha256: digest, trust: .accepted)
+    }
+
+    private func signedSource(_ stock: StockBase, _ sums: StockBase.SignedSums) async throws -> SignedSource {
+        SignedSource(
+            folders: folders(stock), file: stock.file, sums: sums.sums, signature: sums.file,
+            keyring: try await keyring(sums.keyring).path,
+            keys: try sums.keys.map { try KeyFingerprint(parsing: $0, at: "base.image.trust.signature.keys") },
+            allowsWeakKeys: sums.allowsWeakKeys)
+    }
+
+    /// The mirrors; a path that is not absolute starts at the recipe's folder.
+    private func folders(_ stock: StockBase) -> [String] {
+        stock.mirrors.map { mirror in
+            if mirror.contains("://") || mirror.hasPrefix("/") || mirror.hasPrefix("file:") { return mirror }
+            return options.recipePath.removingLastComponent().pushing(FilePath(mirror)).lexicallyNormalized().string
+        }
+    }
+
+    private func urls(_ stock: StockBase) -> [String] {
+        folders(stock).map { $0.hasSuffix("/") ? $0 + stock.file : "\($0)/\(stock.file)" }
+    }
+
+    private func get(_ request: DownloadRequest) async throws -> StoredFile {
+        let files = try await downloader.fetch([request], step: "base image", check: .digest)
+        guard let file = files.first else { throw Failure(at: request.name, "the file could not be fetched") }
+        return file
+    }
+
+    // MARK: Keyrings
+
+    /// A keyring as a file.
+    ///
+    /// - Throws: `Failure` when it cannot be had, or holds other keys than it should.
+    func keyring(_ keyring: Keyring) async throws -> Fetched {
+        switch keyring {
+        case .file(let path):
+            let bytes = try OpenPGPKeyring.read(path.path).binary
+            return try fetched(bytes, name: path.written, trust: .recipe)
+        case .package(let name):
+            if let known = try known(name) { return known }
+            return try await packaged(name)
+        case .url(let url, let keys):
+            if let known = try known(url) { return known }
+            guard !options.offline else { throw notOffline(url) }
+            let request = DownloadRequest(urls: [url], sha256: nil, size: nil, name: url)
+            guard let bytes = try await downloader.bytes(request, limit: OpenPGPKeyring.limit, step: "keyring") else {
+                throw Failure(at: url, "there is no keyring", next: "correct the recipe")
+            }
+            let ring = try OpenPGPKeyring(bytes, at: url)
+            let wanted = Set(try keys.map { try KeyFingerprint(parsing: $0, at: url) })
+            let found = Set(ring.keys.map(\.fingerprint))
+            guard wanted == found else {
+                throw Failure(
+                    at: url, "the keyring holds other keys than the recipe names",
+                    expected: wanted.map(\.description).sorted().joined(separator: ", "),
+                    found: found.map(\.description).sorted().joined(separator: ", "),
+                    next: "compare with what the publisher says, then correct the recipe")
+            }
+            return try fetched(ring.binary, name: url, trust: .recipe)
+        }
+    }
+
+    private func known(_ name: String) throws -> Fetched? {
+        guard !options.updateLock, let pin = lock?.input(name, use: Self.keyringUse),
+            let file = try downloader.store.file(pin.sha256, size: pin.size, check: .digest)
+        else { return nil }
+        return Fetched(pin: pin, path: file.path)
+    }
+
+    private func fetched(_ bytes: [UInt8], name: String, trust: PinnedInput.Trust) throws -> Fetched {
+        let file = try downloader.store.add(bytes)
+        if let pin = lock?.input(name, use: Self.keyringUse), !options.updateLock, pin.sha256 != file.digest {
+            throw Failure(
+                at: name, "the keyring is another than the one that is pinned: this may be an attack on the supply chain",
+                expected: "sha256:\(pin.sha256.hex) (\(options.lockPath))", found: "sha256:\(file.digest.hex)",
+                next: "find out why it changed; --update-lock pins the new one")
+        }
+        let pin = try PinnedInput(
+            name: name, use: Self.keyringUse, size: file.size, sha256: file.digest, trust: trust)
+        return Fetched(pin: pin, path: file.path)
+    }
+
+    /// Takes a keyring out of its Debian package, which comes from Debian's signed archive.
+    private func packaged(_ name: String) async throws -> Fetched {
+        guard !options.offline else { throw notOffline(name) }
+        let request = try PackageRequest(
+            sources: ArchiveSource.suites([Self.keyringSuite], components: ["main"]), packages: [name],
+            addsEssential: false)
+        let provided = try await packages.provide(request, lock: nil)
+        guard let found = provided.files.first(where: { $0.package.name == name }) else {
+            throw Failure(.usage, at: name, "Debian's archive has no package of that name")
+        }
+        let package = try DebianPackage.unpack(
+            PackageFile(
+                path: found.path, digest: found.package.sha256, name: name, version: found.package.version,
+                architecture: found.package.architecture), store: cache.layers)
+        let path = try EntryPath(validating: "usr/share/keyrings/\(name).gpg")
+        guard let content = try Tree([package.data]).content(path), content.size <= UInt64(OpenPGPKeyring.limit) else {
+            throw Failure(at: "\(name) \(found.package.version)", "the package brings no /\(path)")
+        }
+        return try fetched(
+            try ContentReader().bytes(of: content), name: name, trust: .package("\(name) \(found.package.version)"))
+    }
+
+    /// Where packages that only bring keys are taken from.
+    private static let keyringSuite = "trixie"
+
+    private func notOffline(_ name: String) -> Failure {
+        Failure(at: "--offline", "the keyring \(name) is not in the store", next: "run once without --offline")
+    }
+}
