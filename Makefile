@@ -9,7 +9,7 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup image prove test bench lint clean
+.PHONY: help setup image prove verify test bench lint clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [OUT=$(OUT)]"
@@ -24,6 +24,9 @@ image: setup ## Build the image of RECIPE into OUT.
 
 prove: setup ## Boot IMAGE (the one that `make image` made) and check it.
 	$(PIFORGE) prove $(IMAGE)
+
+verify: setup ## Check IMAGE without booting it: sums, xz, partitions, file systems, contents.
+	$(PIFORGE) verify $(IMAGE)
 
 test: setup ## Run all tests: the modules', then those that build and boot whole images.
 	$(SWIFT_TEST) --skip AcceptanceTests

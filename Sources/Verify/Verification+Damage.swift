@@ -115,6 +115,9 @@ extension Verification {
             case .other: return "partition \(part.number)"
             }
         } catch let failure as Failure {
+            // Where these lie is known without them.
+            if part.kind == .fat, asked.lowerBound < 512 { return "partition \(part.number), FAT: boot sector" }
+            if part.kind == .ext4, asked.overlaps(1024..<2048) { return "partition \(part.number), ext4: superblock" }
             return "partition \(part.number), where nothing can be told: \(failure.message)"
         }
         if objects.isEmpty { return "\(name): no file" }

@@ -3,8 +3,8 @@ import Storage
 
 /// Says what lies where on a FAT file system of which a stretch is not to be trusted.
 ///
-/// It reads what is whole and passes over what is not: where the boot sector is damaged it takes its copy, and of the two
-/// tables the one that is whole.
+/// It reads what is whole and passes over what is not: where the boot sector is damaged it takes its copy, and of
+/// each part of the table the copy that is whole.
 public struct FATMap {
     private let source: any ByteSource
     private let offset: UInt64
@@ -62,7 +62,7 @@ public struct FATMap {
     ///   - offset: where the file system begins in the source, in bytes.
     ///   - size: bytes of the partition.
     ///   - damaged: what is not to be trusted, in bytes from the file system's beginning.
-    /// - Throws: `Failure` when neither the boot sector nor its copy can be read, nor any of the tables.
+    /// - Throws: `Failure` when neither the boot sector nor its copy can be read.
     public init(_ source: any ByteSource, offset: UInt64, size: UInt64, damaged: [Range<UInt64>], place: String) throws
     {
         self.source = source
@@ -79,12 +79,35 @@ public struct FATMap {
         let layouts = try [0, 6 * 512].compactMap { try sector($0).flatMap { Layout($0, size: size) } }
         guard let layout = layouts.first else { throw refuse("neither the boot sector nor its copy") }
         self.layout = layout
-        guard let whole = layout.tables.first(where: { table in !damaged.contains(where: table.overlaps) }) else {
-            throw refuse("no table is whole")
-        }
         table = try FATTable(
-            source, at: offset + whole.lowerBound, size: whole.upperBound - whole.lowerBound,
-            clusterCount: layout.clusters, width: layout.width, refuse: refuse)
+            TableCopies(source: source, offset: offset, tables: layout.tables, damaged: damaged), at: 0,
+            size: UInt64(layout.tables[0].count), clusterCount: layout.clusters, width: layout.width, refuse: refuse)
+    }
+
+    /// The first table, with what is damaged of it taken from the second where that is whole.
+    private struct TableCopies: ByteSource {
+        let source: any ByteSource
+        let offset: UInt64
+        let tables: [Range<UInt64>]
+        let damaged: [Range<UInt64>]
+        var size: UInt64 { UInt64(tables[0].count) }
+
+        func read(at position: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+            let start = tables[0].lowerBound
+            try source.read(at: offset + start + position, into: buffer)
+            guard let copy = tables.dropFirst().first else { return }
+            let wanted = start + position..<start + position + UInt64(buffer.count)
+            for range in damaged where range.overlaps(wanted) {
+                let range = range.clamped(to: wanted)
+                let other = copy.lowerBound + range.lowerBound - start..<copy.lowerBound + range.upperBound - start
+                guard !damaged.contains(where: other.overlaps) else { continue }
+                let place = Int(range.lowerBound - wanted.lowerBound)..<Int(range.upperBound - wanted.lowerBound)
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[place])
+                try source.read(at: offset + other.lowerBound, into: part)
+            }
+        }
+
+        func nextData(from offset: UInt64) throws -> Range<UInt64>? { offset < size ? offset..<size : nil }
     }
 
     /// What a stretch holds, in disk order; empty where it is nothing, or nothing that can be told.
