@@ -173,7 +173,7 @@ let package = Package(
             swiftSettings: settings),
         // Drives the program itself, as a person would.
         .testTarget(
-            name: "AcceptanceTests", dependencies: ["piforge", "Diagnostics", "FlyingFox", "Pack", "Storage", "Tools", system],
+            name: "AcceptanceTests", dependencies: ["piforge", "Diagnostics", "Digests", "FlyingFox", "Pack", "Storage", "Tools", system],
             exclude: ["Stock"],
             swiftSettings: settings),
     ]

@@ -42,11 +42,16 @@ extension Recipe {
     }
 
     /// The packages of Docker that `docker.from` stands for.
+    ///
+    /// Where the kernel has AppArmor, the engine starts no container without its parser; the package only recommends it.
     var dockerPackages: [String] {
         switch docker.origin {
         case nil: []
-        case .distribution?: ["docker.io"]
-        case .docker?: ["docker-ce", "docker-ce-cli", "containerd.io"]
+        case .distribution?:
+            // Debian 13 has the client in a package of its own.
+            ["docker.io", "iptables", "apparmor"]
+                + ([.debian(suite: "bullseye"), .debian(suite: "bookworm")].contains(base) || stock != nil ? [] : ["docker-cli"])
+        case .docker?: ["docker-ce", "docker-ce-cli", "containerd.io", "iptables", "apparmor"]
         }
     }
 

@@ -7,7 +7,7 @@ extension Check {
                 "p=$(findmnt -no SOURCE /); d=/dev/$(lsblk -dno PKNAME $p); n=0; while :; do s=$(lsblk -bdno SIZE $p); "
                 + "f=$(stat -fc '%b %S' /); set -- $f; [ $(($1*$2*100/s)) -ge 90 ] && [ $((s*2)) -gt $(lsblk -bdno SIZE $d) ]"
                 + " && break; n=$((n+1)); [ $n -gt 30 ] && break; sleep 2; done; "
-                + "echo $(lsblk -bdno START $p) $s $(($1*$2)) $(lsblk -bdno SIZE $d)"
+                + "echo $(cat /sys/class/block/${p##*/}/start) $s $(($1*$2)) $(lsblk -bdno SIZE $d)"
             let line = try await system.shell.run(script, within: .longCommand).firstLine
             let numbers = line.split(separator: " ").compactMap { UInt64($0) }
             guard numbers.count == 4 else { return Observation(line, passed: false) }
