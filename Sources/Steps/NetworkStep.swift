@@ -38,9 +38,20 @@ public struct NetworkStep: Step {
         let units = SystemdUnits(tree)
         layer.addText(
             "etc/systemd/network/20-wired.network", Self.network(Self.wired, metric: 10), epoch: epoch)
-        try units.enable("systemd-networkd.service", for: "network", epoch: epoch, in: &layer)
+        // Without what the unit's Also= brings: a board without a network would wait for one.
+        for link in [
+            "sockets.target.wants/systemd-networkd.socket", "multi-user.target.wants/systemd-networkd.service",
+        ] {
+            let unit = link.split(separator: "/").last.map(String.init) ?? ""
+            layer.addSymlink(
+                EntryPath(stringLiteral: "etc/systemd/system/\(link)"),
+                to: try units.path(of: unit, for: "network").description, .root(0o777, epoch: epoch))
+        }
         if units.has("systemd-resolved.service") {
-            try units.enable("systemd-resolved.service", for: "network", epoch: epoch, in: &layer)
+            // Its own package enables it; where it is a part of systemd's, nothing does.
+            if !units.isEnabled("systemd-resolved.service") {
+                try units.enable("systemd-resolved.service", for: "network", epoch: epoch, in: &layer)
+            }
             layer.addSymlink(
                 "etc/resolv.conf", to: "../run/systemd/resolve/stub-resolv.conf", .root(0o777, epoch: epoch))
         }

@@ -18,6 +18,17 @@ struct SystemdUnits {
         Self.folders.contains { tree.content($0.appending(unit)) != nil }
     }
 
+    /// Where a unit's file is.
+    ///
+    /// - Throws: `Failure` when the tree has no such unit.
+    func path(of unit: String, for place: String) throws -> EntryPath { try file(of: unit, place: place) }
+
+    /// Whether some target wants the unit already.
+    func isEnabled(_ unit: String) -> Bool {
+        let folder: EntryPath = "etc/systemd/system"
+        return tree.children(of: folder).contains { tree[$0.appending(unit)] != nil }
+    }
+
     /// Adds the links that enable a unit: one for each `WantedBy=`, `RequiredBy=` and `Alias=`, and those of the units
     /// in `Also=`.
     ///

@@ -3,6 +3,7 @@ import Diagnostics
 import Engine
 import Fetch
 import Foundation
+import Recipe
 import SystemPackage
 import Verify
 
@@ -12,8 +13,7 @@ struct VerifyCommand: AsyncParsableCommand {
         discussion: """
             piforge verify out/debian-13.img.xz
             piforge verify out/debian-13.SHA256SUMS --keyring me.gpg --key 0123456789ABCDEF0123456789ABCDEF01234567
-            piforge verify ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz \\
-                --keyring /usr/share/keyrings/ubuntu-archive-keyring.gpg --key 843938DF228D22F7B3742BC0D94AA3F0EFE21092
+            piforge verify ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz --recipe recipes/ubuntu-18.04.3.yaml
 
             Takes what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature (.gpg, .sig, .asc), and
             NAME.manifest.json. Prints one row per check, names the first bad byte and what it lies in, and ends with 1
@@ -37,6 +37,12 @@ struct VerifyCommand: AsyncParsableCommand {
         help: ArgumentHelp("A key of the keyring that is trusted; may be given again.", valueName: "fingerprint"))
     var key: [String] = []
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A recipe on a stock image: its publisher's keys, in place of --keyring and --key.", valueName: "recipe"))
+    var recipe: String?
+
     @Option(name: [.short, .long], help: "How many blocks are unpacked at a time.")
     var jobs = ProcessInfo.processInfo.activeProcessorCount
 
@@ -44,6 +50,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...1024).contains(jobs) else { throw ValidationError("--jobs: expected 1 to 1024, found \(jobs)") }
+        if recipe != nil, keyring != nil || !key.isEmpty {
+            throw ValidationError("--recipe and --keyring or --key contradict each other")
+        }
     }
 
     func run() async throws {
@@ -53,6 +62,11 @@ struct VerifyCommand: AsyncParsableCommand {
         options.signature = signature.map { FilePath($0) }
         options.keyring = keyring.map { FilePath($0) }
         options.keys = try key.map { try KeyFingerprint(parsing: $0, at: "--key") }
+        if let recipe {
+            let publisher = try await shared.builder(recipe: recipe).publisher()
+            options.keyring = publisher.keyring
+            options.keys = try publisher.keys.map { try KeyFingerprint(parsing: $0, at: recipe) }
+        }
         let progress = shared.progress
         let chosen = options
         let json = shared.json
@@ -62,5 +76,17 @@ struct VerifyCommand: AsyncParsableCommand {
             }
         }
         if !passed { throw ExitCode(1) }
+    }
+}
+
+extension SharedOptions {
+    /// The builder of a recipe that is only asked, not built.
+    fileprivate func builder(recipe: String) throws -> ImageBuilder {
+        ImageBuilder(
+            recipe: try Recipe.load(path: FilePath(recipe), home: homeFolder),
+            options: BuildOptions(
+                recipePath: absolute(recipe), output: absolute("out"),
+                jobs: ProcessInfo.processInfo.activeProcessorCount, environment: ProcessInfo.processInfo.environment),
+            cache: try openCache(), progress: progress)
     }
 }

@@ -97,8 +97,8 @@ extension ImageBuilder {
         guard source.onBoard else { return [] }
         var keyring = ArchiveSource.debianKeyring
         var keys: Content?
-        if opened.keyring != nil || inputs.base != nil {
-            keys = (try? readFile(opened.keyring?.path ?? keyring, limit: 16 << 20)).map { Content($0) }
+        if let opened = opened.keyring {
+            keys = (try? readFile(opened.path, limit: 16 << 20)).map { Content($0) }
             keyring = FilePath("/usr/share/keyrings/piforge-\(source.name).gpg")
         }
         let groups: [(String?, [String])] =

@@ -141,8 +141,10 @@ public struct ImageBuilder: Sendable {
         let fetcher = try inputFetcher(lock)
         var opened: [OpenedSource] = []
         for source in recipe.allSources {
-            opened.append(
-                OpenedSource(source: source, keyring: try await source.keyring.mapAsync { try await fetcher.keyring($0) }))
+            // A stock image need not have Debian's keys, and those of this machine must not decide its bytes.
+            let debian = recipe.stock != nil && source.onBoard ? Keyring.package("debian-archive-keyring") : nil
+            let keyring = try await (source.keyring ?? debian).mapAsync { try await fetcher.keyring($0) }
+            opened.append(OpenedSource(source: source, keyring: keyring))
         }
         let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         let own = recipe.ownPackages + recipe.dockerPackages
@@ -207,6 +209,19 @@ public struct ImageBuilder: Sendable {
 
     /// The most bytes that a stock image's disk may have.
     private static let largestBase: UInt64 = 64 << 30
+
+    /// What vouches for the recipe's stock image: the keyring, fetched where it has to be, and the keys that count.
+    ///
+    /// - Throws: `Failure` when no signature vouches for it, or the keyring cannot be had.
+    public func publisher() async throws -> (keyring: FilePath, keys: [String]) {
+        guard case .signature(let sums)? = recipe.stock?.trust else {
+            throw Failure(
+                .usage, at: options.recipePath.string, "the recipe names no signature of a stock image",
+                expected: "base.image.trust.signature", next: "give --keyring and --key")
+        }
+        let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        return (try await inputFetcher(lock).keyring(sums.keyring).path, sums.keys)
+    }
 
     /// Pins a file that nothing but the user vouches for.
     ///
@@ -332,7 +347,8 @@ public struct ImageBuilder: Sendable {
 
     /// The packages once unpacked, the micro-VM's disk, the root file system and the image: about nine times the .debs.
     private func estimatedSpace(_ packages: ProvidedPackages) -> UInt64 {
-        packages.lock.packages.reduce(0) { $0 + $1.size } * 9 + recipe.disk.bootSize.bytes / 2
+        let base = packages.lock.inputs.first { $0.use == InputFetcher.imageUse }?.size ?? 0
+        return (packages.lock.packages.reduce(0) { $0 + $1.size } + base) * 9 + recipe.disk.bootSize.bytes / 2
     }
 
     private func checkSpace(needed: UInt64, at folder: FilePath) throws {

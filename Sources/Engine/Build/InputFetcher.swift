@@ -90,7 +90,14 @@ struct InputFetcher {
                 at: "--offline", "the image \(stock.file) is not in the store", next: "run once without --offline")
         }
         let request = DownloadRequest(urls: urls(stock), sha256: pin.sha256, size: pin.size, name: stock.file)
-        return try await get(request).path
+        do { return try await get(request).path } catch var failure as Failure {
+            // Of a file that only a person vouched for, no publisher can say whether the new one is as good.
+            if pin.trust == .accepted, failure.isMismatch(with: pin) {
+                failure.message += ": another file than the one that was accepted, maybe an attack on the supply chain"
+                failure.next = "find out why it changed; to accept the new one, take its line out of \(options.lockPath)"
+            }
+            throw failure
+        }
     }
 
     /// The pin for a file that a person vouches for. The file must have been fetched, so that it is known what is accepted.
@@ -222,5 +229,13 @@ struct InputFetcher {
 
     private func notOffline(_ name: String) -> Failure {
         Failure(at: "--offline", "the keyring \(name) is not in the store", next: "run once without --offline")
+    }
+}
+
+extension Failure {
+    /// Whether a download failed because its bytes are not the pinned ones.
+    fileprivate func isMismatch(with pin: PinnedInput) -> Bool {
+        let words = expected ?? ""
+        return words.contains(pin.sha256.hex) || words.contains("\(pin.size) bytes")
     }
 }
