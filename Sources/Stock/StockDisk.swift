@@ -61,7 +61,7 @@ struct StockDisk {
         into folder: FilePath, workers: Int, progress: any ProgressReporter
     ) async throws -> [Int: FilePath] {
         let step = "unpack"
-        progress.report(.started(step: step, detail: path.string))
+        progress.report(.started(step: step, detail: path.lastComponent?.string ?? path.string))
         var files: [Int: FilePath] = [:]
         var parts: [PartitionSink.Part] = []
         for partition in partitions where partition.isFAT || partition.isLinux {

@@ -12,6 +12,10 @@ import Storage
 import SystemPackage
 import Tools
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Makes the image of one recipe: packages, layers, tree, file systems, disk, .img.xz. The order of the calls in
 /// ``build()`` is the way of the data; nothing goes back.
 public struct ImageBuilder: Sendable {
@@ -202,9 +206,20 @@ public struct ImageBuilder: Sendable {
         guard let stock = recipe.stock, let pin = inputs.base else { return nil }
         if let stored = try StockImage.stored(pin.sha256, in: cache.layers) { return stored }
         let file = try await inputFetcher(inputs.lock).image(stock, pin)
-        return try await StockImage.read(
-            file, digest: pin.sha256, store: cache.layers, work: cache.work, workers: options.jobs,
-            limit: Self.largestBase, tools: tools, progress: progress)
+        // Under its own name, which is the one that messages should show.
+        let folder = try TemporaryFolder(in: cache.work, name: "base")
+        let named = folder.path.appending(stock.file)
+        let isLinked = link(file.string, named.string) == 0
+        defer { withExtendedLifetime(folder) {} }
+        do {
+            return try await StockImage.read(
+                isLinked ? named : file, digest: pin.sha256, store: cache.layers, work: cache.work,
+                workers: options.jobs, limit: Self.largestBase, tools: tools, progress: progress)
+        } catch var failure as Failure {
+            failure.place = failure.place.replacing("\(folder.path)/", with: "")
+            failure.next = failure.next?.replacing("\(folder.path)/", with: "")
+            throw failure
+        }
     }
 
     /// The most bytes that a stock image's disk may have.
