@@ -76,7 +76,8 @@ let package = Package(
         .target(
             name: "Steps",
             dependencies: [
-                "CCrypt", "Debian", "Diagnostics", "Digests", "Firmware", "Guest", "Kernel", "Layers", "Recipe", "Storage",
+                "CCrypt", "Debian", "Diagnostics", "Digests", "Firmware", "Guest", "Kernel", "Layers", "Recipe",
+                "Storage",
                 "Tools", system,
             ],
             resources: [
@@ -150,12 +151,15 @@ let package = Package(
             resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
         .testTarget(
             name: "StepsTests",
-            dependencies: ["Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: [
+                "Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Firmware", "Storage", "Tools", system,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Engine", "Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system,
+                "Engine", "Steps", "Recipe", "Layers", "Debian", "Diagnostics", "Digests", "Fetch", "FlyingFox",
+                "Storage", "Tools", system,
             ],
             swiftSettings: settings),
         .testTarget(
@@ -173,7 +177,8 @@ let package = Package(
             swiftSettings: settings),
         // Drives the program itself, as a person would.
         .testTarget(
-            name: "AcceptanceTests", dependencies: ["piforge", "Diagnostics", "Digests", "FlyingFox", "Pack", "Storage", "Tools", system],
+            name: "AcceptanceTests",
+            dependencies: ["piforge", "Diagnostics", "Digests", "FlyingFox", "Pack", "Storage", "Tools", system],
             exclude: ["Stock"],
             swiftSettings: settings),
     ]

@@ -66,7 +66,8 @@ enum LayerIndex {
         for _ in 0..<(try input.count(minimumBytes: 4)) {
             layer.whiteouts.append(try EntryPath(validating: input.string()))
         }
-        let count = try input.count(minimumBytes: 32)
+        // The root's path is empty.
+        let count = try input.count(minimumBytes: 29)
         layer.entries.reserveCapacity(count)
         for _ in 0..<count {
             let path = try EntryPath(validating: input.string())

@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import SystemPackage
 
 /// What a decoding is given and what it gathers: the mistakes of one recipe, all of them.
@@ -51,6 +52,15 @@ final class Decoding {
             return home.map { $0.pushing(FilePath(String(path.dropFirst(2)))).lexicallyNormalized() }
         }
         return folder.pushing(FilePath(path)).lexicallyNormalized()
+    }
+
+    /// The names of what lies in the recipe's folders and ends in `suffix`, without it; sorted.
+    func names(in folders: [String], ending suffix: String) -> [String] {
+        let found = folders.compactMap { resolve($0) }.flatMap { folder in
+            (try? FileManager.default.contentsOfDirectory(atPath: folder.string)) ?? []
+        }
+        return Set(found.filter { $0.hasSuffix(suffix) && $0 != suffix }.map { String($0.dropLast(suffix.count)) })
+            .sorted()
     }
 }
 

@@ -28,9 +28,13 @@ extension Shape where Value == HostPath {
     /// Relative paths start at the recipe's folder, `~/` at the home folder. They may lead out of the recipe's project: a
     /// recipe is its owner's file and may name any other of his.
     ///
-    /// - Parameter folders: where a name without a slash is looked for, from the recipe's folder.
-    /// - Parameter suffix: what such a name's file has behind the name.
-    static func existing(_ kind: HostFileKind, named folders: [String] = [], suffix: String = "") -> Shape {
+    /// - Parameters:
+    ///   - folders: where a name without a slash is looked for, from the recipe's folder.
+    ///   - suffix: what such a name's file has behind the name.
+    ///   - called: what such a name is the name of, where a wrong one is to be answered with those that there are.
+    static func existing(
+        _ kind: HostFileKind, named folders: [String] = [], suffix: String = "", called: String? = nil
+    ) -> Shape {
         Shape<String>.text("a path", pattern: "[^\\x00-\\x1f]+", expected: "a path of a \(kind)").mapped(
             { text, decoding in
                 let isName = !folders.isEmpty && !text.contains("/") && !text.hasPrefix(".") && !text.hasPrefix("~")
@@ -46,6 +50,12 @@ extension Shape where Value == HostPath {
                         throw Refusal("'\(candidate)' is not a \(kind)")
                     }
                     return HostPath(path: path, written: text)
+                }
+                let known = isName ? decoding.names(in: folders, ending: suffix) : []
+                if let called, !known.isEmpty {
+                    throw Refusal(
+                        "unknown \(called) '\(text)'\(didYouMean(text, known))",
+                        expected: "\(known.joined(separator: ", ")), or a path of a \(kind) with a slash in it")
                 }
                 throw Refusal(
                     "there is no \(kind) '\(text)'",

@@ -3,7 +3,8 @@ import SystemPackage
 extension Recipe {
     /// Which Debian packages are installed, and from where.
     public struct Packages: Sendable, Equatable {
-        /// The suites apt may take packages from. After loading never empty.
+        /// The suites apt may take packages from. After loading empty only where ``sources`` takes their place, and on a stock
+        /// image.
         public var suites: [String] = []
         public var components = ["main", "non-free-firmware"]
         /// Base URIs for the board's own apt; nil for those that the packages came from.
@@ -42,6 +43,12 @@ extension Recipe {
             }
         }
 
+        /// ``suites`` as a recipe writes them: not at all, or at least one.
+        var writtenSuites: [String]? {
+            get { suites.isEmpty ? nil : suites }
+            set { suites = newValue ?? [] }
+        }
+
         /// The names of the packages to install, without versions and suites.
         public var installNames: [String] {
             install.map { String($0.prefix { $0 != "=" && $0 != "/" }) }
@@ -68,7 +75,7 @@ extension Recipe.Packages {
         Self(),
         [
             Key(
-                "suites", \.suites, suiteList,
+                optional: "suites", \.writtenSuites, suiteList,
                 fallback: "the base's suite, its -updates and its -security",
                 example: .array([.string("trixie"), .string("trixie-backports")]),
                 "The suites of Debian's archive that are used."),

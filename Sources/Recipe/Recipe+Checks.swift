@@ -48,12 +48,20 @@ extension Recipe {
                 "packages", in: root, "a stock image says nothing of where packages come from",
                 next: "add packages.sources")
         }
-        for key in ["suites", "components", "mirror", "security_mirror", "keyring"]
-        where packages?["sources"] != nil && packages?[key] != nil {
+        // The canonical form writes defaults out: what stands there and says nothing new is no mistake.
+        let none = Packages()
+        let replaced = [
+            ("suites", !self.packages.suites.isEmpty), ("components", self.packages.components != none.components),
+            ("mirror", self.packages.mirror != nil), ("security_mirror", self.packages.securityMirror != nil),
+            ("keyring", self.packages.keyring != none.keyring),
+        ]
+        for (key, isSet) in replaced where isSet && !self.packages.sources.isEmpty && packages?[key] != nil {
             decoding.refuse("packages.\(key)", in: root, "stands beside packages.sources, which takes its place")
         }
         if stock == nil {
-            for key in ["packages.upgrade", "accounts.stock"] where root.has(key) {
+            for (key, isSet) in [
+                ("packages.upgrade", self.packages.upgrade), ("accounts.stock", accounts.stock != .locked),
+            ] where isSet {
                 decoding.refuse(key, in: root, "means something on a stock image alone")
             }
         }
@@ -94,11 +102,6 @@ extension Decoding {
 }
 
 extension Node {
-    /// Whether the recipe writes a key, given as `a.b`.
-    func has(_ path: String) -> Bool {
-        path.split(separator: ".").reduce(Node?.some(self)) { $0?[String($1)] } != nil
-    }
-
     /// The place of the value at `path`, or of the last step on the way that is there.
     func place(of path: [PathStep]) -> Place {
         switch (path.first, value) {

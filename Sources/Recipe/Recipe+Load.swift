@@ -42,7 +42,7 @@ extension Recipe {
     /// Fills in what is made from other keys.
     private mutating func completeDefaults() {
         if seed.isEmpty { seed = name }
-        if packages.suites.isEmpty, case .debian(let suite) = base {
+        if packages.suites.isEmpty, packages.sources.isEmpty, case .debian(let suite) = base {
             packages.suites = suite == "sid" ? [suite] : [suite, "\(suite)-updates", "\(suite)-security"]
         }
         guard stock == nil else { return }
@@ -64,6 +64,11 @@ extension Recipe {
                 overlays[index].owner = Overlay.Owner(uid: numbers[0], gid: numbers[1])
             } else if let user = accounts.users.first(where: { $0.name == text }), let uid = user.uid {
                 overlays[index].owner = Overlay.Owner(uid: uid, gid: uid)
+            } else if accounts.users.contains(where: { $0.name == text }) {
+                decoding.refuse(
+                    "overlays[\(index)].owner", in: root,
+                    "the user ID of '\(text)' is not known before the stock image is read",
+                    next: "give the account a uid, or write UID:GID")
             } else if text != "root" {
                 let names = ["root"] + accounts.users.map(\.name)
                 decoding.refuse(

@@ -41,7 +41,8 @@ struct Form<Value: Sendable>: Sendable {
                 "required": .array([.string(name)]),
                 "properties": .object([.init(key: name, value: shape.schema.described(doc))]),
             ]),
-            rows: [ReferenceRow(key: name, value: shape.summary, fallback: "", meaning: doc)],
+            rows: [ReferenceRow(key: name, value: shape.summary, fallback: "", meaning: doc)]
+                + shape.rows.map { $0.prefixed(name) },
             read: { node, path, decoding in shape.decode(node, path, decoding).map(make) },
             write: { part($0).map { .object([.init(key: name, value: shape.encode($0))]) } })
     }

@@ -65,9 +65,9 @@ extension StockBase {
             Key("trust", \.trust, Trust.shape, required: true, "What proves that the file is the right one."),
         ])
 
-    /// 40 hex digits, with or without blanks between them.
+    /// 40 hex digits, with or without blanks between them: gpg prints groups of four, two blanks in the middle.
     static let fingerprint = Shape<String>.text(
-        "a key's fingerprint", pattern: "([0-9A-Fa-f] ?){40}", expected: "40 hex digits", limit: 80
+        "a key's fingerprint", pattern: "([0-9A-Fa-f] {0,2}){40}", expected: "40 hex digits", limit: 120
     ).mapped({ text, _ in text.filter { $0 != " " }.uppercased() }, back: { $0 })
 
     static let keys = Shape<[String]>.list(of: fingerprint, called: "list of fingerprints", limit: 32, identity: { $0 })

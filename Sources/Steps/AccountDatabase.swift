@@ -63,6 +63,14 @@ struct AccountDatabase {
         if let shadowIndex = gshadow.index(of: name) { gshadow.addMember(user, at: shadowIndex, field: 3) }
     }
 
+    /// Takes a user out of every group that lists it, as member or administrator.
+    mutating func leaveGroups(_ user: String) {
+        for index in group.rows.indices { group.removeMember(user, at: index, field: 3) }
+        for index in gshadow.rows.indices {
+            for field in [2, 3] { gshadow.removeMember(user, at: index, field: field) }
+        }
+    }
+
     /// A range of 65,536 subordinate ids that no other user has, as useradd(8) gives.
     mutating func addSubordinateIDs(_ user: String) {
         for keyPath in [\AccountDatabase.subuid, \AccountDatabase.subgid] {
@@ -91,6 +99,14 @@ struct AccountFile {
         var members = rows[index][field].split(separator: ",").map(String.init)
         if !members.contains(user) { members.append(user) }
         rows[index][field] = members.joined(separator: ",")
+    }
+
+    /// Takes a name out of a comma-separated field.
+    mutating func removeMember(_ user: String, at index: Int, field: Int) {
+        guard rows[index].count > field else { return }
+        let members = rows[index][field].split(separator: ",")
+        guard members.contains(Substring(user)) else { return }
+        rows[index][field] = members.filter { $0 != user }.joined(separator: ",")
     }
 
     /// Puts a row in place of the one of the same name, or at the end.

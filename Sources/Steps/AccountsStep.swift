@@ -121,6 +121,7 @@ public struct AccountsStep: Step {
         database.shadow.rows[index] = Self.shadowRow(
             "root", root, hasKeys: !rootKeys.isEmpty, lastChange: rootExpires && root != .locked ? 0 : Self.day(epoch),
             like: database.shadow.rows[index])
+        if others == .locked { removeKeys(below: "root", &layer, tree) }
         addKeys(rootKeys, home: "root", uid: 0, gid: 0, &layer, epoch: epoch)
     }
 
@@ -139,11 +140,13 @@ public struct AccountsStep: Step {
                 .usage, at: place, "the image has no shell \(user.shell)", next: "add its package to packages.install")
         }
         let (uid, gid, home) = try identity(of: user, known, &database, place)
-        database.passwd.put([user.name, "x", String(uid), String(gid), user.gecos, "\(home)", user.shell])
+        database.passwd.put([user.name, "x", String(uid), String(gid), user.gecos, home.description, user.shell])
         let row = [user.name, "", "", "0", "99999", "7", "", "", ""]
         let lastChange = user.expires && user.password != .locked ? 0 : Self.day(epoch)
         database.shadow.put(
             Self.shadowRow(user.name, user.password, hasKeys: !user.sshKeys.isEmpty, lastChange: lastChange, like: row))
+        // What the image's own account may do is the recipe's to say.
+        if known != nil { database.leaveGroups(user.name) }
         for group in user.groups + (user.sudo == .none ? [] : ["sudo"]) {
             try database.add(user: user.name, toGroup: group)
         }
@@ -180,21 +183,35 @@ public struct AccountsStep: Step {
         return (UInt32(uid), UInt32(uid), try EntryPath(validating: "home/\(user.name)"))
     }
 
-    /// Lets no password and no key in for the people that a stock image brings, and takes what cloud-init would let them do.
+    /// Lets no password and no key in for the accounts that a stock image brings, those of people and all others, and takes
+    /// what cloud-init would let them do. The keys of the recipe's own accounts go too: theirs come from the recipe.
     private func lockOthers(
         _ database: inout AccountDatabase, _ layer: inout Layer, _ tree: Tree, epoch: Int64
     ) throws {
         let ours = Set(users.map(\.name))
-        for row in database.passwd.rows where row.count >= 7 {
-            guard let uid = Int(row[2]), (1000..<60000).contains(uid) else { continue }
-            let keys = try EntryPath(validating: row[5]).appending(".ssh").appending("authorized_keys")
-            if tree[keys] != nil { layer.whiteouts.append(keys) }
-            guard !ours.contains(row[0]), let index = database.shadow.index(of: row[0]) else { continue }
+        for (number, row) in database.passwd.rows.enumerated() where row.count >= 7 && row[0] != "root" {
+            if let home = try? EntryPath(validating: row[5]) { removeKeys(below: home, &layer, tree) }
+            guard !ours.contains(row[0]) else { continue }
+            // A hash may stand here too (passwd(5)); `x` says that it stands in shadow.
+            if row[1] != "x" { database.passwd.rows[number][1] = "x" }
+            guard let index = database.shadow.index(of: row[0]) else { continue }
+            let isPerson = Int(row[2]).map { (1000..<60000).contains($0) } ?? false
+            let password = database.shadow.rows[index].dropFirst().first ?? ""
+            guard isPerson || !(password.hasPrefix("!") || password.hasPrefix("*")) else { continue }
             database.shadow.rows[index] = Self.shadowRow(
                 row[0], .locked, hasKeys: false, lastChange: Self.day(epoch), like: database.shadow.rows[index])
         }
         let rights: EntryPath = "etc/sudoers.d/90-cloud-init-users"
         if tree[rights] != nil { layer.whiteouts.append(rights) }
+    }
+
+    /// Takes the files away from which sshd reads keys unless it is told otherwise (sshd_config(5), AuthorizedKeysFile).
+    private func removeKeys(below home: EntryPath, _ layer: inout Layer, _ tree: Tree) {
+        for name in ["authorized_keys", "authorized_keys2"] {
+            guard let folder = tree.resolve(home.appending(".ssh")) else { continue }
+            let keys = folder.appending(name)
+            if tree[keys] != nil, !layer.whiteouts.contains(keys) { layer.whiteouts.append(keys) }
+        }
     }
 
     /// The home folder: /etc/skel's files, owned by the user, and the keys.

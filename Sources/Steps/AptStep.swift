@@ -77,10 +77,15 @@ public struct AptStep: Step {
             """, epoch: epoch)
         let states: EntryPath = "var/lib/apt/extended_states"
         let before = try tree.content(states).map { try ContentReader().text(of: $0, limit: 16 << 20) } ?? ""
+        // An empty line ends a stanza.
+        let separator =
+            before.isEmpty || before.hasSuffix("\n\n") ? "" : before.hasSuffix("\n") ? "\n" : "\n\n"
         layer.addText(
             states,
-            before + (before.isEmpty || before.hasSuffix("\n\n") ? "" : "\n")
-            + automatic.filter { !known.contains($0.name) }.map { "Package: \($0.name)\nArchitecture: \($0.architecture)\nAuto-Installed: 1\n\n" }.joined(),
+            before + separator
+                + automatic.filter { !known.contains($0.name) }.map {
+                    "Package: \($0.name)\nArchitecture: \($0.architecture)\nAuto-Installed: 1\n\n"
+                }.joined(),
             epoch: epoch)
         return layer
     }

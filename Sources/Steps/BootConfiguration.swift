@@ -64,7 +64,7 @@ public struct BootConfiguration: Sendable, Equatable {
             "arm_64bit=1", "enable_uart=1", "upstream_kernel=1", "kernel=\(kernel)",
         ]
         if let initramfs { lines.append("initramfs \(initramfs)") }
-        if let stock { return stock.text(with: lines + customConfigOfOurs + extraConfig) }
+        if let stock { return stock.text(with: lines + customConfigOfOurs, last: extraConfig) }
         return (lines + customConfig).map { $0 + "\n" }.joined()
     }
 

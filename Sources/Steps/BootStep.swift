@@ -76,11 +76,7 @@ public struct BootStep: Step {
         let commandLineName = stock?.commandLineName ?? "cmdline.txt"
         layer.addText(Self.mountPoint.appending(commandLineName), configuration.commandLineText, epoch: epoch)
         if let stock {
-            // On FAT, names that differ by case alone are one name: ours.
-            let ours = Set(layer.entries.map { $0.path.description.lowercased() })
-            layer.entries.insert(
-                contentsOf: stock.entries.filter { !ours.contains($0.path.description.lowercased()) || $0.kind == .directory },
-                at: 1)
+            layer.entries += stock.entries(beside: layer.entries)
         }
         layer.entries += configuration.debianSettings(epoch: epoch)
         return layer

@@ -27,21 +27,22 @@ public struct FileSystemTableStep: Step {
                 """, epoch: epoch)
             return layer
         }
-        let labels = ["/": Self.rootLabel, "\(BootStep.mountPoint)": Self.bootLabel]
+        let labels = ["/": Self.rootLabel, BootStep.mountPoint.description: Self.bootLabel]
         var missing = labels
         let text = try ContentReader().text(of: content, limit: 1 << 20)
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
             let fields = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-            guard fields.count >= 3, !fields[0].hasPrefix("#"), let label = labels[String(fields[1])] else {
-                return String(line)
-            }
-            missing[String(fields[1])] = nil
+            guard fields.count >= 3, !fields[0].hasPrefix("#") else { return String(line) }
+            let place = fields[1] == "/" ? "/" : String(fields[1].reversed().drop { $0 == "/" }.reversed())
+            guard let label = labels[place] else { return String(line) }
+            missing[place] = nil
             let source = "LABEL=\(label)"
-            return fields[0] == source ? String(line) : ([Substring(source)] + fields.dropFirst()).joined(separator: " ")
+            return fields[0] == source
+                ? String(line) : ([Substring(source)] + fields.dropFirst()).joined(separator: " ")
         }
         while lines.last == "" { lines.removeLast() }
         if let label = missing["/"] { lines.append("LABEL=\(label) / ext4 defaults 0 1") }
-        if let label = missing["\(BootStep.mountPoint)"] {
+        if let label = missing[BootStep.mountPoint.description] {
             lines.append("LABEL=\(label) \(BootStep.mountPoint) vfat defaults 0 2")
         }
         layer.addText(path, lines.map { $0 + "\n" }.joined(), epoch: epoch)

@@ -38,7 +38,8 @@ public struct SSHStep: Step {
             // Servers before OpenSSH 8.2 read one file, in which the first value of a keyword counts; before 8.7 the dialogue
             // with PAM had another name.
             layer.addText(
-                main, rules(dialogue: "ChallengeResponseAuthentication") + configuration, epoch: epoch)
+                main, rules(dialogue: "ChallengeResponseAuthentication") + Self.withoutPorts(configuration),
+                epoch: epoch)
         }
         let units = SystemdUnits(tree)
         if isEnabled {
@@ -62,6 +63,13 @@ public struct SSHStep: Step {
         PermitRootLogin prohibit-password
 
         """
+    }
+
+    /// The configuration without its `Port` lines: of these every one counts, not the first (sshd_config(5), Port).
+    private static func withoutPorts(_ configuration: String) -> String {
+        configuration.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
+            line.split(whereSeparator: { $0.isWhitespace || $0 == "=" }).first?.lowercased() != "port"
+        }.joined(separator: "\n")
     }
 
     private static func includesFolder(_ configuration: String) -> Bool {

@@ -12,7 +12,8 @@ struct StockConfigText: Sendable, Equatable {
     /// Keys that piforge sets itself, or that mean something to U-Boot alone.
     private static let ours: Set<String> = [
         "kernel", "initramfs", "arm_64bit", "arm_control", "enable_uart", "enable_gic", "upstream_kernel", "total_mem",
-        "core_freq", "os_prefix", "kernel_address", "device_tree", "device_tree_address", "device_tree_end", "ramfsfile",
+        "core_freq", "os_prefix", "kernel_address", "device_tree", "device_tree_address", "device_tree_end",
+        "ramfsfile",
         "ramfsaddr",
     ]
 
@@ -33,9 +34,11 @@ struct StockConfigText: Sendable, Equatable {
         }
     }
 
-    /// The whole text with our lines in place.
-    func text(with lines: [String]) -> String {
-        (before + (needsSection ? ["[all]"] : []) + lines + after).map { $0 + "\n" }.joined()
+    /// The whole text with our lines in place, and the recipe's own at the end, where of two values the later counts.
+    func text(with lines: [String], last: [String]) -> String {
+        let endsInSection = !last.isEmpty && after.contains(where: Self.isSection)
+        return (before + (needsSection ? ["[all]"] : []) + lines + after + (endsInSection ? ["[all]"] : []) + last)
+            .map { $0 + "\n" }.joined()
     }
 
     /// What stays, without comments: for the board's hook, which writes config.txt anew.

@@ -53,7 +53,9 @@ import Tools
     /// What is replaced in a good file by what, and the first line of the error.
     static let broken: [(old: String, new: String, message: String)] = [
         ("{\n  \"format\"", "[\n  \"format\"", "x.lock:1: this is not a lock file"),
-        ("\"format\": 1", "\"format\": 2", "x.lock:2: the lock file has another format"),
+        ("\"format\": 1", "\"format\": 3", "x.lock:2: the lock file has another format"),
+        ("\"format\": 1", "\"format\": 2", "x.lock:3: the inputs are missing"),
+        ("\"packages\": [", "\"packages\":[", "x.lock:4: the packages are missing"),
         ("\"format\": 1,", "\"format\": 1", "x.lock:2: the format's version is missing"),
         ("sha256:", "md5:", "x.lock:3: the request's digest is missing"),
         ("\"name\":\"hello\"", "\"name\":\"hel lo\"", "x.lock:5: the package's name 'hel lo' is not valid"),
@@ -69,8 +71,8 @@ import Tools
         ("\"size\":1234", "\"size\":-1", "x.lock:5: the package's line cannot be read: it is not JSON"),
         ("\"size\":1234,", "", "x.lock:5: the package's line cannot be read: 'size' is missing"),
         (
-            "\"archive\":\"debian\"", "\"archive\":\"ubuntu\"",
-            "x.lock:5: the package's line cannot be read: 'archive' has a wrong value"
+            "\"archive\":\"debian\"", "\"archive\":\"Ubuntu\"",
+            "x.lock:5: the package's archive 'Ubuntu' is not valid"
         ),
         ("\"size\":1234", "\"size\":1234,\"colour\":\"red\"", "x.lock:5: the line is not as piforge writes it"),
         ("\"size\":1234", "\"size\": 1234", "x.lock:5: the line is not as piforge writes it"),

@@ -67,28 +67,6 @@ private let buildScript = """
         return try Tree(placed.map(\.layer) + [DpkgDatabase.layer(for: placed, epoch: Timestamp(seconds: 1))])
     }
 
-    private func write(_ tree: Tree, to root: FilePath) throws {
-        let reader = ContentReader()
-        var written: [Int: String] = [:]
-        for path in tree.paths {
-            guard let index = tree.names[path], let node = tree[path] else { continue }
-            let host = root.string + path.description
-            if let first = written[index] {
-                link(first, host)
-                continue
-            }
-            written[index] = host
-            switch node.kind {
-            case .directory: mkdir(host, 0o755)
-            case .symlink(let target): symlink(String(decoding: target, as: UTF8.self), host)
-            case .regular(let content): try writeAtomically(to: FilePath(host), bytes: reader.bytes(of: content))
-            default: Issue.record("unexpected \(path)")
-            }
-            if case .symlink = node.kind { continue }
-            chmod(host, mode_t(node.attributes.mode))
-        }
-    }
-
     /// Everything about a root but times, dpkg's backup and log, and the empty files that only one side has.
     private func describe(_ root: String) async throws -> String {
         try await run(
@@ -102,7 +80,7 @@ private let buildScript = """
     @Test func dpkgGoesOnAsIfItHadUnpackedThePackages() async throws {
         let files = try await build()
         let tree = try await tree(files, store: try LayerStore(folder: folder.path.appending("store")))
-        try write(tree, to: folder.path.appending("ours"))
+        try tree.write(to: folder.path.appending("ours"))
         _ = try await run(
             """
             mkdir -p real/var/lib/dpkg/info real/var/lib/dpkg/updates real/var/lib/dpkg/alternatives real/var/lib/dpkg/parts

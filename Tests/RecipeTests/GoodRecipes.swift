@@ -25,6 +25,84 @@ import Testing
         #expect(!recipe.system.ssh.passwordLogin)
     }
 
+    @Test func `the recipe of the stock image loads`() throws {
+        let recipe = try Recipe.load(path: project.appending("recipes/ubuntu-18.04.3.yaml"))
+        let stock = try #require(recipe.stock)
+        #expect(recipe.name == "ubuntu-18.04.3")
+        #expect(stock.file.hasSuffix(".img.xz") && stock.mirrors.count == 4)
+        guard case .signature(let sums) = stock.trust else {
+            Issue.record("the image is not proven by a signature")
+            return
+        }
+        #expect(sums.keys == ["843938DF228D22F7B3742BC0D94AA3F0EFE21092"])
+        #expect(sums.keyring == .package("ubuntu-archive-keyring"))
+        #expect(recipe.packages.sources.map(\.name) == ["ports", "debian"])
+        #expect(recipe.packages.sources.map(\.onBoard) == [false, true])
+        #expect(recipe.kernel.fragments.map(\.written) == ["kvm", "virtio", "gic", "docker"])
+        #expect(
+            recipe.kernel.fragments.map(\.path)
+                == ["kvm", "virtio", "gic", "docker"].map { project.appending("kernel-configs/\($0).config") })
+        #expect(recipe.accounts.stock == .locked)
+        #expect(recipe.accounts.users.map(\.uid) == [nil])
+        let other = try Recipe.load(
+            path: project.appending("recipes/ubuntu-18.04.3.yaml"), overrides: ["docker.from=docker.com"])
+        #expect([recipe, other].map(\.docker.origin) == [.distribution, .docker])
+    }
+
+    @Test func `every key of a stock image can be set`() throws {
+        let recipe = try parse(contents(of: Self.folder.appending("stock.yaml")))
+        var sums = StockBase.SignedSums()
+        sums.sums = "SHA512SUMS"
+        sums.file = "SHA512SUMS.asc"
+        sums.keys = ["843938DF228D22F7B3742BC0D94AA3F0EFE21092"]
+        sums.keyring = .file(HostPath(path: fixtures.appending("keys/ada.pub"), written: "../keys/ada.pub"))
+        sums.allowsWeakKeys = true
+        let stock = try #require(recipe.stock)
+        #expect(stock.trust == .signature(sums))
+        #expect(stock.mirrors == ["https://mirror.example.org/releases/", "../keys"])
+        #expect(recipe.packages.suites.isEmpty)
+        #expect(recipe.packages.upgrade)
+        #expect(recipe.packages.sources.map(\.uris.count) == [2, 0, 1])
+        #expect(recipe.packages.sources.map(\.suites) == [["bionic", "bionic-updates"], ["bookworm"], ["bionic"]])
+        #expect(recipe.packages.sources.map(\.only) == [[], ["linux-image-*", "raspi-firmware"], []])
+        #expect(
+            recipe.packages.sources.map(\.keyring) == [
+                .package("ubuntu-archive-keyring"), nil,
+                .url(
+                    "https://mirror.example.org/other/gpg", keys: ["9DC858229FC7DD38854AE2D88D81803C0EBFCD88"]),
+            ])
+        #expect(recipe.kernel.package == "linux-image-rpi")
+        #expect(recipe.kernel.fragments.map(\.path.lastComponent?.string) == ["kvm.config", "virtio.config"])
+        #expect(recipe.docker.origin == .docker)
+        #expect(recipe.accounts.stock == .kept)
+    }
+
+    /// What vouches for a stock image, each way.
+    @Test(arguments: [
+        ("confirm", StockBase.Trust.confirmation),
+        (
+            "{digest: 'sha256:\(String(repeating: "7a", count: 32))'}",
+            .digest("sha256:\(String(repeating: "7a", count: 32))")
+        ),
+        (
+            "{digest: 'sha512:\(String(repeating: "7a", count: 64))'}",
+            .digest("sha512:\(String(repeating: "7a", count: 64))")
+        ),
+        ("{digest: 'md5:\(String(repeating: "7a", count: 16))'}", .digest("md5:\(String(repeating: "7a", count: 16))")),
+    ])
+    func `a stock image is trusted for a reason`(text: String, trust: StockBase.Trust) throws {
+        let recipe = try parse(
+            contents(of: Self.folder.appending("stock.yaml")), ["base.image.trust=\(text)"])
+        #expect(recipe.stock?.trust == trust)
+    }
+
+    @Test func `sources may stand in a recipe of Debian, and take the place of its suites`() throws {
+        let recipe = try parse(
+            least, ["packages.sources=[{name: debian, suites: [trixie], components: [main], only: [less]}]"])
+        #expect(recipe.packages.suites.isEmpty)
+        #expect(try parse(recipe.canonical) == recipe)
+    }
+
     @Test func `only the small recipe limits the memory`() throws {
         let limits = try Self.shipped.map { try Recipe.load(path: project.appending($0)).memory.limit?.description }
         #expect(limits == [nil, "1G"])
@@ -37,7 +115,7 @@ import Testing
         #expect(recipe.packages.components == ["main", "non-free-firmware"])
         #expect(recipe.packages.keyring.path == "/usr/share/keyrings/debian-archive-keyring.gpg")
         #expect(!recipe.packages.recommends)
-        #expect(recipe.kernel == .package("linux-image-arm64"))
+        #expect(recipe.kernel.package == "linux-image-arm64")
         #expect(recipe.firmware.package == "raspi-firmware")
         #expect(recipe.memory.limit == nil)
         #expect(recipe.accounts == .init())
@@ -75,7 +153,9 @@ import Testing
     }
 
     @Test func `the canonical form is the same recipe with every default written out`() throws {
-        for text in [least, try contents(of: Self.folder.appending("everything.yaml"))] {
+        let texts =
+            [least] + (try ["everything", "stock"].map { try contents(of: Self.folder.appending("\($0).yaml")) })
+        for text in texts {
             let recipe = try parse(text)
             let again = try parse(recipe.canonical)
             #expect(again == recipe)
@@ -84,8 +164,10 @@ import Testing
     }
 
     @Test func `the canonical form names no folder of the host`() throws {
-        let recipe = try parse(contents(of: Self.folder.appending("everything.yaml")))
-        #expect(!recipe.canonical.contains(project.string))
+        for name in ["everything", "stock"] {
+            let recipe = try parse(contents(of: Self.folder.appending("\(name).yaml")))
+            #expect(!recipe.canonical.contains(project.string))
+        }
     }
 
     @Test func `the canonical form holds no secret, and changes when one does`() throws {

@@ -22,6 +22,8 @@ func sampleTree(_ more: [Entry] = []) throws -> Tree {
                     "usr/lib/systemd/system/ssh.service",
                     "[Unit]\nDescription=x\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n"),
                 file("usr/lib/systemd/system/wpa_supplicant@.service", "[Install]\nWantedBy=multi-user.target\n"),
+                file("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n"),
+                file("usr/lib/systemd/system/systemd-networkd.service", "[Install]\nWantedBy=multi-user.target\n"),
                 file("usr/lib/systemd/system/quiet.service", "[Service]\nExecStart=/bin/true\n"),
                 file("usr/lib/raspi-firmware/start4.elf", "firmware"),
                 file("usr/lib/raspi-firmware/fixup4.dat", "fixup"),

@@ -29,6 +29,10 @@ extension PackageLock {
             -> [Value]
         {
             var values: [Value] = []
+            let start = "  \"\(what)s\": ["
+            guard line(number) == start else {
+                throw refuse(number, "the \(what)s are missing", expected: start, found: line(number))
+            }
             number += 1
             while line(number).hasPrefix("    {") {
                 var object = line(number)

@@ -45,7 +45,7 @@ public struct PackageLock: Sendable, Equatable {
         request: SHA256Digest, packages: [LockedPackage], removed: [String] = [], inputs: [PinnedInput] = []
     ) {
         self.request = request
-        self.removed = removed.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        self.removed = Set(removed).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         self.inputs = []
         self.packages = packages.sorted {
             $0.name == $1.name
@@ -86,19 +86,21 @@ public struct PackageLock: Sendable, Equatable {
 
     /// The values need no escapes: LockedPackage lets no quote, backslash or control character in.
     private static func line(_ package: LockedPackage) -> String {
-        line([
-            ("name", package.name), ("version", package.version), ("architecture", package.architecture),
-            ("size", nil), ("sha256", package.sha256.hex), ("archive", package.archive.rawValue),
-            ("path", package.path), ("source", package.source), ("sourceVersion", package.sourceVersion),
-        ], size: package.size)
+        line(
+            [
+                ("name", package.name), ("version", package.version), ("architecture", package.architecture),
+                ("size", nil), ("sha256", package.sha256.hex), ("archive", package.archive.rawValue),
+                ("path", package.path), ("source", package.source), ("sourceVersion", package.sourceVersion),
+            ], size: package.size)
     }
 
     /// As a package's: PinnedInput lets nothing in that needs an escape.
     private static func line(_ input: PinnedInput) -> String {
-        line([
-            ("name", input.name), ("use", input.use), ("size", nil), ("sha256", input.sha256.hex),
-            ("trust", input.trust.text),
-        ], size: input.size)
+        line(
+            [
+                ("name", input.name), ("use", input.use), ("size", nil), ("sha256", input.sha256.hex),
+                ("trust", input.trust.text),
+            ], size: input.size)
     }
 
     /// - Parameter size: the value of the field that has none here.

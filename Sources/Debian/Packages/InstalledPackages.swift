@@ -38,12 +38,12 @@ public struct InstalledPackages: Sendable {
         let path = Self.root.appending("status")
         guard let content = tree.content(path), content.size <= 64 << 20 else {
             throw Failure(
-                at: "\(path)", "the image has no dpkg status file that could be read",
+                at: path.description, "the image has no dpkg status file that could be read",
                 expected: "an image of Debian or a system made from it")
         }
         status = try reader.bytes(of: content)
-        records = try ControlParagraph.parse(status, place: "\(path)").map { paragraph in
-            let place = "\(path)"
+        records = try ControlParagraph.parse(status, place: path.description).map { paragraph in
+            let place = path.description
             let name = try paragraph.required("Package", place: place)
             let state = try paragraph.required("Status", place: "\(place): \(name)").split(separator: " ")
             guard state.count == 3 else {
@@ -59,8 +59,10 @@ public struct InstalledPackages: Sendable {
                 [try EntryPath(validating: diversions[$0]), try EntryPath(validating: diversions[$0 + 1])]
             })
         overridden = try Set(
+            // user, group, mode, and a path that may hold blanks.
             lines("statoverride").compactMap { line in
-                try line.split(separator: " ").last.map { try EntryPath(validating: $0.utf8) }
+                let fields = line.split(separator: " ", maxSplits: 3)
+                return fields.count == 4 ? try EntryPath(validating: fields[3].utf8) : nil
             })
         fileTriggers = try lines("triggers/File").compactMap { line in
             try line.split(separator: " ").first.map { try EntryPath(validating: $0.utf8) }
@@ -108,20 +110,25 @@ public struct InstalledPackages: Sendable {
         return nil
     }
 
+    /// The status file without what it remembers of packages that are gone.
+    func status(without names: Set<String>) -> [UInt8] {
+        guard records.contains(where: { names.contains($0.name) }) else { return status }
+        return records.filter { !names.contains($0.name) }.flatMap { Array(($0.paragraph.text + "\n").utf8) }
+    }
+
     /// The activations (deb-triggers(5)) that unpacking these packages makes, as lines of triggers/Unincorp: the trigger,
     /// and `-` for a package that nobody has to wait for.
+    ///
+    /// A path activates its own trigger and those of the folders above it, by name: dpkg follows no links here. What a package's
+    /// own directives activate, its configuration activates too.
     func activations(by packages: [PlacedPackage]) -> String {
-        let places = packages.flatMap(\.paths).compactMap { path in resolved(path) ?? path }
-        var folders: Set<EntryPath> = []
-        for place in places {
-            var folder = Optional(place)
-            while let current = folder, folders.insert(current).inserted { folder = current.parent }
+        var names: Set<EntryPath> = []
+        for path in packages.flatMap(\.paths) {
+            var name = Optional(path)
+            while let current = name, names.insert(current).inserted { name = current.parent }
         }
         var seen: Set<EntryPath> = []
-        return fileTriggers.filter { trigger in
-            let place = resolved(trigger) ?? trigger
-            return (folders.contains(place) || folders.contains(trigger)) && seen.insert(trigger).inserted
-        }.map { "\($0) -\n" }.joined()
+        return fileTriggers.filter { names.contains($0) && seen.insert($0).inserted }.map { "\($0) -\n" }.joined()
     }
 
     /// Where a path lies in the tree: its folder's links followed, the last component as it stands.
@@ -153,7 +160,7 @@ extension DpkgDatabase {
             var entry = entry
             let isList = entry.path.parent == triggers && entry.path.name != Array("Lock".utf8)[...]
             if entry.path == root.appending("status") {
-                var bytes = installed.status
+                var bytes = installed.status(without: Set(packages.map(\.package.name)))
                 while bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
                 if !bytes.isEmpty { bytes += Array("\n\n".utf8) }
                 entry.kind = .regular(Content(bytes + (try content(of: entry, reader))))

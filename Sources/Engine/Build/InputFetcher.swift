@@ -37,7 +37,10 @@ struct InputFetcher {
     ///
     /// - Throws: `Failure` for every way in which the file cannot be had or proven; nothing of it has been decoded then.
     func pin(_ stock: StockBase) async throws -> PinnedInput {
-        let pinned = lock?.input(stock.file, use: Self.imageUse)
+        // A pin counts for what the recipe trusts now: a file that somebody accepted is not one that is signed.
+        let pinned = lock?.input(stock.file, use: Self.imageUse).flatMap {
+            Self.is($0.trust, enoughFor: stock.trust) ? $0 : nil
+        }
         if let pinned, !options.updateLock || stock.trust == .confirmation {
             if case .digest(let text) = stock.trust,
                 let wanted = try Checksum(parsing: text, at: Self.digestKey).sha256, wanted != pinned.sha256
@@ -79,6 +82,14 @@ struct InputFetcher {
                 expected: "a pin in \(options.lockPath), given by somebody who has compared the sum",
                 found: "sha256:\(file.digest.hex), \(file.size) bytes, from \(urls(stock).joined(separator: " or "))",
                 next: "piforge lock accept \(options.recipePath) \(stock.file) \(file.digest.hex)")
+        }
+    }
+
+    private static func `is`(_ pinned: PinnedInput.Trust, enoughFor wanted: StockBase.Trust) -> Bool {
+        switch (pinned, wanted) {
+        case (.signature(let key), .signature(let sums)): sums.keys.contains(key.filter { $0 != " " }.uppercased())
+        case (.recipe, .digest), (_, .confirmation): true
+        default: false
         }
     }
 
@@ -193,7 +204,8 @@ struct InputFetcher {
         let file = try downloader.store.add(bytes)
         if let pin = lock?.input(name, use: Self.keyringUse), !options.updateLock, pin.sha256 != file.digest {
             throw Failure(
-                at: name, "the keyring is another than the one that is pinned: this may be an attack on the supply chain",
+                at: name,
+                "the keyring is another than the one that is pinned: this may be an attack on the supply chain",
                 expected: "sha256:\(pin.sha256.hex) (\(options.lockPath))", found: "sha256:\(file.digest.hex)",
                 next: "find out why it changed; --update-lock pins the new one")
         }

@@ -37,7 +37,7 @@ extension ImageBuilder {
                 at: "kernel \(release.name)", "its package brings no configuration to hold it to",
                 expected: "/boot/config-\(release.name)", next: "leave kernel.fragments out")
         }
-        let config = try KernelConfig(ContentReader().bytes(of: content), at: "\(path)")
+        let config = try KernelConfig(ContentReader().bytes(of: content), at: path.description)
         let violations = ConfigFragment.violations(of: wanted, in: config, version: version)
         guard violations.isEmpty else {
             throw FailureList(

@@ -60,8 +60,10 @@ extension Recipe {
         var stanzas = packages.preferences.map { ($0.package, $0.pin, $0.priority) }
         for source in allSources where !source.only.isEmpty {
             for suite in source.suites {
-                stanzas.append((source.only.joined(separator: " "), "release n=\(suite)", 990))
-                stanzas.append(("*", "release n=\(suite)", -10))
+                // A bare name is a release's suite or its code name. Debian's bookworm-updates is a code name, and Ubuntu's
+                // bionic-updates a suite.
+                stanzas.append((source.only.joined(separator: " "), "release \(suite)", 990))
+                stanzas.append(("*", "release \(suite)", -10))
             }
         }
         return stanzas.map { "Package: \($0)\nPin: \($1)\nPin-Priority: \($2)\n" }.joined(separator: "\n")

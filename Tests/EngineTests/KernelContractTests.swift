@@ -1,0 +1,79 @@
+import Diagnostics
+import Digests
+import Engine
+import Foundation
+import Recipe
+import Storage
+import SystemPackage
+import Testing
+import Tools
+
+/// A kernel that does not follow the recipe's fragments ends a build before anything is made of it.
+@Suite struct KernelContractTests {
+    private let shell = Tool("sh", package: "dash", purpose: "build packages in tests")
+
+    /// The packages that a Debian image always has, as empty shells; the kernel has a configuration.
+    private static let script = """
+        umask 022; mkdir -p debian/pool/main debian/dists/trixie/main/binary-arm64
+        build() { printf '%s\\n' "Package: $1" "Version: 1.0" "Architecture: arm64" "Maintainer: T <t@example.org>" \\
+          "Description: test" > p/DEBIAN/control; dpkg-deb -Znone --build p debian/pool/main/$1_1.0_arm64.deb >/dev/null; }
+        for name in systemd-sysv udev dbus kmod passwd login netbase busybox-static e2fsprogs dosfstools raspi-firmware \\
+          systemd-resolved less; do rm -rf p; mkdir -p p/DEBIAN; build $name; done
+        rm -rf p; mkdir -p p/DEBIAN p/boot p/lib/modules/6.12.1-arm64; echo k > p/boot/vmlinuz-6.12.1-arm64
+        printf '%s\\n' 'CONFIG_KVM=m' '# CONFIG_VIRTIO is not set' 'CONFIG_CGROUPS=y' > p/boot/config-6.12.1-arm64
+        echo m > p/lib/modules/6.12.1-arm64/modules.builtin; build linux-image-arm64
+        cd debian; for deb in pool/main/*.deb; do dpkg-deb -f $deb; echo "Filename: $deb"; echo "Size: $(stat -c %s $deb)"
+          echo "SHA256: $(sha256sum $deb | cut -d ' ' -f 1)"; echo; done > dists/trixie/main/binary-arm64/Packages
+        cd dists/trixie; sum=$(sha256sum main/binary-arm64/Packages | cut -d ' ' -f 1)
+        printf '%s\\n' 'Origin: Test' 'Suite: trixie' 'Codename: trixie' 'Date: Sat, 01 Jan 2022 00:00:00 UTC' \\
+          'Architectures: arm64' 'Components: main' 'SHA256:' " $sum $(stat -c %s main/binary-arm64/Packages) main/binary-arm64/Packages" > Release
+        mkdir -m 700 ../../../gnupg; export GNUPGHOME=$PWD/../../../gnupg
+        gpg --batch --quiet --passphrase '' --quick-gen-key t@example.org ed25519 sign never
+        gpg --batch --quiet --clearsign --output InRelease Release; gpg --batch --quiet --export > ../../../keys.gpg
+        gpgconf --kill all
+        """
+
+    @Test func everyLineThatTheKernelBreaksIsNamed() async throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-contract")
+        try await ToolRunner().run(shell, ["-ec", Self.script], directory: folder.path, place: "test")
+        try writeAtomically(
+            to: folder.path.appending("kernel-configs/kvm.config"),
+            bytes: Array("# A machine in the machine.\nCONFIG_KVM=y\nCONFIG_CGROUPS=y\n".utf8))
+        try writeAtomically(
+            to: folder.path.appending("kernel-configs/virtio.config"), bytes: Array("CONFIG_VIRTIO=y\n".utf8))
+        let file = folder.path.appending("pi.yaml")
+        let text = """
+            name: pi
+            epoch: 2026-11-01
+            base: {debian: trixie}
+            packages: {suites: [trixie], components: [main], keyring: keys.gpg, install: [less]}
+            kernel: {fragments: [kvm, virtio]}
+            system: {ssh: {enable: false}}
+            disk: {grow: false}
+            """
+        try writeAtomically(to: file, bytes: Array(text.utf8))
+        let builder = ImageBuilder(
+            recipe: try Recipe.load(path: file),
+            options: BuildOptions(
+                recipePath: file, output: folder.path.appending("out"), mirror: "file:\(folder.path)/debian",
+                securityMirror: "file:\(folder.path)/debian", jobs: 1, environment: [:]),
+            cache: try Cache(root: folder.path.appending("cache")), progress: SilentProgress())
+        let thrown = await #expect(throws: FailureList.self) { _ = try await builder.build() }
+        #expect(
+            thrown?.failures.map(\.description) == [
+                """
+                kvm.config:2: the kernel 6.12.1-arm64 does not follow it
+                  expected: CONFIG_KVM=y
+                  found:    m
+                  next:     choose another kernel, or take the fragment out of kernel.fragments
+                """,
+                """
+                virtio.config:1: the kernel 6.12.1-arm64 does not follow it
+                  expected: CONFIG_VIRTIO=y
+                  found:    n
+                  next:     choose another kernel, or take the fragment out of kernel.fragments
+                """,
+            ])
+        #expect(!exists(folder.path.appending("out/pi.img.xz")))
+    }
+}
