@@ -40,6 +40,10 @@ public struct Recipe: Sendable, Equatable {
         public var package = "linux-image-arm64"
         /// Files of kernel configuration lines that the kernel is held to.
         public var fragments: [HostPath] = []
+        /// What ``source`` is made of.
+        var origin: KernelSource.Origin?
+        var defconfig = "defconfig"
+        var patches: [KernelSource.Patch] = []
 
         public init() {}
     }
@@ -119,12 +123,7 @@ extension Recipe.Kernel {
                     called: "list of fragments", limit: 64, identity: { $0.written }),
                 example: .array([.string("kvm"), .string("virtio")]),
                 "Kernel configuration that the kernel is held to: names of files in kernel-configs, or paths."),
-        ],
-        reserved: [
-            ReservedKey(
-                name: "source", message: "this version of piforge does not build a kernel from source yet",
-                next: "write kernel: {package: linux-image-arm64}")
-        ])
+        ] + sourceKeys)
 }
 
 extension Recipe.Memory {
