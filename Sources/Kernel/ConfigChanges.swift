@@ -34,11 +34,11 @@ public struct ConfigChanges: Sendable, Equatable, Codable {
         }
         var groups: [String: [Change]] = [:]
         for option in Set(old.options + new.options).sorted() where old[option] != new[option] {
-            let name = owners[option] ?? menus.owner[option].map { "menu \($0)" } ?? "no longer there"
+            let name = owners[option] ?? menus.owner[option].map { "menu \($0)" } ?? "no longer offered"
             groups[name, default: []].append(
                 Change(option: option, old: old[option].description, new: new[option].description))
         }
-        self.groups = (order + menus.order.map { "menu \($0)" } + ["no longer there"]).compactMap { name in
+        self.groups = (order + menus.order.map { "menu \($0)" } + ["no longer offered"]).compactMap { name in
             groups[name].map { Group(name: name, changes: $0) }
         }
     }

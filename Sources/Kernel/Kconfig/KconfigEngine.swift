@@ -74,7 +74,7 @@ public struct KconfigEngine: Sendable {
         return KernelConfigurator.variables.map { ($0.name, $0.value) }
             + [
                 ("SRCARCH", "arm64"), ("CC", "\(KernelConfigurator.prefix)gcc"), ("HOSTCC", "gcc"), ("HOSTCXX", "g++"),
-                ("PYTHON3", "python3"), ("CLANG_FLAGS", ""), ("KERNELVERSION", version.description),
+                ("CLANG_FLAGS", ""), ("KERNELVERSION", version.description),
             ] + binutils.sorted { $0.key < $1.key }.map { ($0.key, KernelConfigurator.prefix + $0.value) }
     }
 

@@ -7,8 +7,8 @@ import Tools
 ///
 /// A configuration holds what its compiler can do, so the compiler is part of what it is made of: the cross compiler that builds
 /// the kernel is asked, and its version and that of its assembler and linker stand in the configuration. What else of a machine
-/// could reach it is fixed: the text by which the compiler introduces itself (it has the distribution's package version), and
-/// pahole, rustc and bindgen, which count as not there whether they are installed or not.
+/// could reach it is fixed: the text by which the compiler introduces itself (it has the distribution's package version); and
+/// pahole, rustc, bindgen, Python's modules and the headers of gcc's plugins count as not there, whether they are or not.
 public struct KernelConfigurator: Sendable {
     /// The programs that Kconfig is built and run with.
     public static let programs = [
@@ -24,7 +24,16 @@ public struct KernelConfigurator: Sendable {
     public static let variables: [(name: String, value: String)] = [
         ("ARCH", "arm64"), ("CROSS_COMPILE", prefix), ("CC_VERSION_TEXT", "\(prefix)gcc"),
         ("PAHOLE", "pahole-is-not-used"), ("RUSTC", "rustc-is-not-used"), ("BINDGEN", "bindgen-is-not-used"),
+        ("PYTHON3", "python3-is-not-used"),
     ]
+
+    /// The compiler as Kconfig sees it: without the folder of its plugins, whose headers are a package of their own.
+    private static let compiler = """
+        #!/bin/sh
+        test "$*" = -print-file-name=plugin && exec echo plugins-are-not-used
+        exec \(prefix)gcc "$@"
+
+        """
 
     private let tree: KconfigTree
     private let work: FilePath
@@ -63,8 +72,10 @@ public struct KernelConfigurator: Sendable {
         let config = work.appending(".config")
         try writeAtomically(to: config, bytes: start)
         // The defconfig's lines and then the fragments', completed in one go: the last line for a symbol wins.
+        let compiler = work.appending("compiler")
+        try writeAtomically(to: compiler, mode: 0o755, bytes: Array(Self.compiler.utf8))
         let arguments =
-            ["-C", tree.root.string, "O=\(work)", "--no-print-directory"]
+            ["-C", tree.root.string, "O=\(work)", "CC=\(compiler)", "--no-print-directory"]
             + Self.variables.map { "\($0.name)=\($0.value)" } + ["olddefconfig"]
         try await tools.run(Self.make, arguments, place: "Kconfig of Linux \(tree.version)")
         return try readFile(config, limit: KernelConfig.largest)
