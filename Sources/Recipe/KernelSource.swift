@@ -142,9 +142,15 @@ extension Recipe.Kernel {
     public var source: KernelSource? {
         guard let origin else { return nil }
         var source = KernelSource(origin)
-        source.patches = patches
-        source.defconfig = defconfig
+        source.patches = patches ?? []
+        source.defconfig = defconfig ?? source.defconfig
         return source
+    }
+
+    /// The package, where the kernel is a package's.
+    var packageKey: String? {
+        get { origin == nil ? package : nil }
+        set { package = newValue ?? package }
     }
 
     /// The keys of a kernel that is built from source.
@@ -154,16 +160,16 @@ extension Recipe.Kernel {
             example: .members(["debian": .string("linux-source-6.12")]),
             "The source that the kernel is configured (and, in a later version, built) from, in the package's place."),
         Key(
-            "defconfig", \.defconfig,
+            optional: "defconfig", \.defconfig,
             .text(
                 "a defconfig's name", pattern: "[A-Za-z0-9][A-Za-z0-9_.-]*", expected: "a file of arch/arm64/configs",
-                limit: 128), example: .string("bcm2711_defconfig"),
+                limit: 128), fallback: "`defconfig`", example: .string("bcm2711_defconfig"),
             "What the configuration of a source starts from: a file of its arch/arm64/configs."),
         Key(
-            "patches", \.patches,
+            optional: "patches", \.patches,
             .list(
                 of: KernelSource.Patch.shape, called: "list of patches", limit: 1000, identity: { $0.file.path.string }),
-            "Patches of the source, applied in this order."),
+            fallback: "none", "Patches of the source, applied in this order."),
     ]
 }
 

@@ -42,8 +42,8 @@ public struct Recipe: Sendable, Equatable {
         public var fragments: [HostPath] = []
         /// What ``source`` is made of.
         var origin: KernelSource.Origin?
-        var defconfig = "defconfig"
-        var patches: [KernelSource.Patch] = []
+        var defconfig: String?
+        var patches: [KernelSource.Patch]?
 
         public init() {}
     }
@@ -114,7 +114,9 @@ extension Recipe.Kernel {
     static let shape = Shape<Recipe.Kernel>.object(
         Self(),
         [
-            Key("package", \.package, Recipe.Packages.name, "The Debian package of the kernel."),
+            Key(
+                optional: "package", \.packageKey, Recipe.Packages.name, fallback: "`linux-image-arm64`",
+                "The Debian package of the kernel."),
             Key(
                 "fragments", \.fragments,
                 .list(
