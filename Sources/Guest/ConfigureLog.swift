@@ -4,8 +4,10 @@ import Diagnostics
 public struct ScriptTiming: Sendable, Hashable {
     public enum Script: String, Sendable {
         case preinst
-        /// dpkg unpacking the package, its preinst script among that.
+        /// dpkg unpacking the package, its preinst script among that, and for an upgrade the old version's scripts.
         case unpack
+        /// dpkg removing the package, its prerm and postrm scripts among that.
+        case removal
         /// `postinst configure`.
         case postinst
         /// `postinst triggered`.
@@ -52,6 +54,7 @@ struct ConfigureLog {
     private static let keptLines = 40
     private static let scripts: [Substring: ScriptTiming.Script] = [
         "preinst": .preinst, "configure": .postinst, "trigproc": .trigger, "install": .unpack, "unpack": .unpack,
+        "upgrade": .unpack, "remove": .removal,
     ]
 
     /// Takes one line, without its newline.
@@ -109,6 +112,7 @@ extension ScriptTiming.Script {
         switch self {
         case .preinst: "preinst script"
         case .unpack: "preinst script"
+        case .removal: "removal script"
         case .postinst: "postinst script (configure)"
         case .trigger: "postinst script (triggered)"
         }

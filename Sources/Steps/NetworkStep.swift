@@ -43,6 +43,7 @@ public struct NetworkStep: Step {
             "sockets.target.wants/systemd-networkd.socket", "multi-user.target.wants/systemd-networkd.service",
         ] {
             let unit = link.split(separator: "/").last.map(String.init) ?? ""
+            guard units.has(unit) else { continue }
             layer.addSymlink(
                 EntryPath(stringLiteral: "etc/systemd/system/\(link)"),
                 to: try units.path(of: unit, for: "network").description, .root(0o777, epoch: epoch))

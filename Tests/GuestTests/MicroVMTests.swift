@@ -150,6 +150,76 @@ import Tools
         try expectNothingLeft()
     }
 
+    /// What a stock image has: a package that is upgraded, one that goes, and one that stays.
+    private func stock(prerm: String = "#!/bin/sh\necho \"prerm $*\" >>/etc/calls\n") -> [SmallPackage] {
+        let note = "#!/bin/sh\necho \"old $DPKG_MAINTSCRIPT_NAME $*\" >>/etc/calls\n"
+        return [
+            SmallPackage(
+                name: "tool", files: ["usr/share/tool/data": "1.0\n", "usr/share/tool/gone": "1.0\n"],
+                control: ["prerm": note, "postrm": note], state: "install ok installed"),
+            SmallPackage(
+                name: "rival", files: ["usr/share/rival/data": "x\n"], control: ["prerm": prerm],
+                state: "install ok installed"),
+            SmallPackage(
+                name: "watcher", control: ["postinst": "#!/bin/sh\necho \"watcher $*\" >>/etc/calls\n"],
+                state: "install ok installed"),
+        ]
+    }
+
+    @Test func aStockImagesPackagesAreUpgradedAndRemovedByDpkg() async throws {
+        let fresh = SmallPackage(
+            name: "fresh", files: ["usr/share/watched/fresh": "x\n"],
+            control: ["postinst": "#!/bin/sh\necho \"fresh $*\" >>/etc/calls\n"])
+        let newer = SmallPackage(
+            name: "tool", version: "2.0", files: ["usr/share/tool/data": "2.0\n"],
+            control: ["preinst": "#!/bin/sh\necho \"new preinst $*\" >>/etc/calls\n"])
+        var request = try await request(stock() + [fresh])
+        request.packages = [fresh.package]
+        request.dpkgVersion = "1.22"
+        request.removed = ["rival"]
+        request.archives = [try await newer.archive(in: folder.path.appending("debs"))]
+        // As `DpkgDatabase.layer(for:over:in:epoch:)` leaves an activation.
+        var triggers = Layer(name: "triggers")
+        let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 1))
+        triggers.addFile("var/lib/dpkg/triggers/File", file, text: "/usr/share/watched watcher\n")
+        triggers.addFile("var/lib/dpkg/triggers/Unincorp", file, text: "/usr/share/watched -\n")
+        triggers.addFile("var/lib/dpkg/info/watcher.triggers", file, text: "interest /usr/share/watched\n")
+        try request.tree.apply(triggers)
+
+        let (layer, report) = try await configure(request)
+        var tree = request.tree
+        try tree.apply(layer)
+        let reader = ContentReader()
+        func text(_ path: EntryPath) throws -> String? { try tree.content(path).map { try reader.text(of: $0) } }
+        let calls = try #require(try text("etc/calls")).split(separator: "\n").map(String.init)
+        #expect(
+            Array(calls.prefix(4)) == [
+                "prerm remove", "old prerm upgrade 2.0", "new preinst upgrade 1.0 2.0", "old postrm upgrade 2.0",
+            ])
+        #expect(Set(calls.dropFirst(4)) == ["fresh configure ", "watcher triggered /usr/share/watched"])
+        #expect(try text("usr/share/tool/data") == "2.0\n")
+        #expect(tree["usr/share/tool/gone"] == nil && tree["usr/share/rival/data"] == nil)
+        #expect(try text("var/lib/dpkg/triggers/Unincorp") == "")
+        let states = try #require(try text("var/lib/dpkg/status")).split(separator: "\n")
+            .filter { $0.hasPrefix("Package: ") || $0.hasPrefix("Status: ") }.joined(separator: " ")
+        #expect(!states.contains("rival") && states.components(separatedBy: "install ok installed").count == 4)
+        let timed = try #require(report).timings.map { "\($0.package) \($0.script)" }
+        #expect(timed.starts(with: ["rival removal", "tool unpack"]), "\(timed)")
+        try expectNothingLeft()
+    }
+
+    @Test func aPackageThatCannotBeRemovedIsNamed() async throws {
+        var request = try await request(stock(prerm: "#!/bin/sh\necho I stay >&2\nexit 4\n"))
+        request.packages = []
+        request.dpkgVersion = "1.22"
+        request.removed = ["rival"]
+        let prepared = request
+        let failure = await #expect(throws: Failure.self) { try await configure(prepared) }
+        #expect(failure?.place == "rival")
+        #expect(failure?.message == "the removal script ended with status 4")
+        #expect(failure?.found?.contains("I stay") == true)
+    }
+
     @Test func aFailingPostinstIsNamedWithItsStatusAndLastLines() async throws {
         let package = SmallPackage(
             name: "delta", version: "2:1.5-3",

@@ -134,6 +134,8 @@ struct SmallPackage {
     var files: [String: String] = [:]
     /// By name: `postinst`, `preinst`, `triggers`.
     var control: [String: String] = [:]
+    /// What dpkg's database says of it.
+    var state = "install ok unpacked"
 
     var package: ConfigureRequest.Package { .init(name: name, version: version, architecture: "all") }
 
@@ -164,7 +166,7 @@ struct SmallPackage {
         let database = EntryPath("var/lib/dpkg")
         var status = ""
         for package in packages {
-            let record = package.fields.replacing("\nVersion", with: "\nStatus: install ok unpacked\nVersion")
+            let record = package.fields.replacing("\nVersion", with: "\nStatus: \(package.state)\nVersion")
             status += record + "\n"
             var list = "/.\n"
             for (name, text) in package.files.sorted(by: { $0.key < $1.key }) {

@@ -80,9 +80,10 @@ inside() {
         DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= "$@" 3>&1 4>&-
 }
 
-# Packages that stand in the way of what is installed; what needed them is told to go, or is replaced below.
+# Packages that stand in the way of what is installed; what needed them is told to go, or is replaced below. Triggers wait
+# until all is unpacked: each of these runs would work them off anew, with half of what they need.
 while read -r package; do
-    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --remove "$package"
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --no-triggers --force-depends --remove "$package"
     status=$?
     [ $status -eq 0 ] || finish remove "$package" $status
 done </job/remove
@@ -100,7 +101,7 @@ done </job/preinst
 
 # One dpkg a package: a package may need the diversions of the one before it.
 while read -r name package; do
-    inside chroot /tree /usr/bin/dpkg --status-fd 3 --force-depends --force-unsafe-io --force-confold \
+    inside chroot /tree /usr/bin/dpkg --status-fd 3 --no-triggers --force-depends --force-unsafe-io --force-confold \
         --auto-deconfigure --unpack "/run/piforge/debs/$name"
     status=$?
     [ $status -eq 0 ] || finish unpack "$package" $status
