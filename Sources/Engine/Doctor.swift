@@ -19,7 +19,7 @@ public enum Doctor {
     }
 
     /// What needs a program.
-    public enum Need: Sendable { case build, proof }
+    public enum Need: Sendable { case build, proof, kernel }
 
     private struct Check {
         let name: String
@@ -50,7 +50,16 @@ public enum Doctor {
         Check("qemu-system-aarch64", "qemu-system-arm", "run the micro-VM and the proof", [.build, .proof]),
         Check("fdtget", "device-tree-compiler", "read the device tree", [.proof]),
         Check("fdtput", "device-tree-compiler", "fit the device tree to the emulator", [.proof]),
-        Check("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "compile the proof's KVM guest", [.proof]),
+        Check(
+            "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "compile the proof's KVM guest, and ask for kernels",
+            [.proof, .kernel]),
+        Check("gcc", "gcc", "build a kernel's Kconfig", [.kernel]),
+        Check("make", "make", "run a kernel's Kconfig", [.kernel]),
+        Check("flex", "flex", "build a kernel's Kconfig", [.kernel]),
+        Check("bison", "bison", "build a kernel's Kconfig", [.kernel]),
+        Check("patch", "patch", "patch a kernel's source", [.kernel]),
+        Check("git", "git", "get a kernel's source at a commit", [.kernel]),
+        Check("python3", "python3-venv", "explain a kernel's configuration", [.kernel]),
         Check("ssh", "openssh-client", "log in during the proof", [.proof]),
         Check("ssh-keygen", "openssh-client", "make the proof's throw-away key", [.proof]),
     ]

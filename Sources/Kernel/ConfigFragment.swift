@@ -115,7 +115,11 @@ public struct ConfigFragment: Sendable, Equatable {
                 continue
             }
             let common = settings[place].values.filter(line.values.contains)
-            if common.isEmpty { failures.append(Self.contradiction(line, settings[place])) } else { settings[place].values = common }
+            if common.isEmpty {
+                failures.append(Self.contradiction(line, settings[place]))
+            } else {
+                settings[place].values = common
+            }
         }
         guard failures.isEmpty else { throw FailureList(failures) }
         return settings.map { line in

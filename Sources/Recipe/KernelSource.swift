@@ -91,7 +91,17 @@ extension KernelSource {
             ])
     }
 
-    static let originShape = Keys.shape.mapped({ keys, _ in try origin(keys) }, back: { written($0) })
+    static let originShape: Shape<Origin> = {
+        let keys = Keys.shape
+        var shape = keys.mapped({ keys, _ in try origin(keys) }, back: { written($0) })
+        let checked = shape.decode
+        shape.decode = { node, path, decoding in
+            // What a refused key would have said is not missed as well.
+            let isRead = keys.decode(node, path, decoding) != nil
+            return isRead && decoding.isClean(path.text) ? checked(node, path, decoding) : nil
+        }
+        return shape
+    }()
 
     private static func origin(_ keys: Keys) throws -> Origin {
         let origins = [
@@ -101,7 +111,9 @@ extension KernelSource {
         let named = origins.filter(\.1).map(\.0)
         guard named.count == 1 else {
             throw Refusal(
-                named.isEmpty ? "it says nothing of where the source is" : "\(named.joined(separator: " and ")) exclude each other",
+                named.isEmpty
+                    ? "it says nothing of where the source is"
+                    : "\(named.joined(separator: " and ")) exclude each other",
                 expected: "one of debian, tarball, git, tree")
         }
         for (key, isThere, owner) in [
@@ -119,7 +131,9 @@ extension KernelSource {
         }
         if let git = keys.git {
             guard let commit = keys.commit else {
-                throw Refusal("the repository has no commit: a branch is another source every day", expected: "commit: 40 hex digits")
+                throw Refusal(
+                    "the repository has no commit: a branch is another source every day",
+                    expected: "commit: 40 hex digits")
             }
             return .git(git, commit: commit)
         }

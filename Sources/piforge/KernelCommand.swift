@@ -4,12 +4,14 @@ import Engine
 
 struct KernelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kernel", abstract: "Configure a recipe's kernel from source.", subcommands: [KernelConfigCommand.self])
+        commandName: "kernel", abstract: "Configure a recipe's kernel from source.",
+        subcommands: [KernelConfigCommand.self])
 }
 
 struct KernelConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Make the kernel's configuration from its defconfig and the recipe's fragments.",
+        commandName: "config",
+        abstract: "Make the kernel's configuration from its defconfig and the recipe's fragments.",
         discussion: """
             piforge kernel config recipes/debian-13-custom-kernel.yaml
             piforge kernel config recipes/debian-13-custom-kernel.yaml --check

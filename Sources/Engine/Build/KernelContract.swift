@@ -33,7 +33,9 @@ extension ImageBuilder {
         throw Failure(
             at: options.recipePath.string, "an image with a kernel from source cannot be built yet",
             expected: "kernel.package",
-            next: "piforge kernel config \(options.recipePath) makes the kernel's configuration; for an image, name a package")
+            next:
+                "piforge kernel config \(options.recipePath) makes the kernel's configuration; for an image, name a package"
+        )
     }
 
     private func fragmentDigest(_ fragment: HostPath) throws -> SHA256Digest {

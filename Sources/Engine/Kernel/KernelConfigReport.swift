@@ -46,10 +46,13 @@ public struct KernelConfigReport: Sendable, Codable {
 
     /// For a person.
     public var text: String {
-        var text = "\(source): Linux \(version), \(toolchain): \(builtIn) built in, \(modules) modules; \(lines) lines of fragments\n"
+        var text =
+            "\(source): Linux \(version), \(toolchain): \(builtIn) built in, \(modules) modules; \(lines) lines of fragments\n"
         if let changes {
             let count = changes.count
-            text += count == 0 ? "\(file): no option differs\n" : "\(file): \(count) option\(count == 1 ? " differs" : "s differ")\n"
+            text +=
+                count == 0
+                ? "\(file): no option differs\n" : "\(file): \(count) option\(count == 1 ? " differs" : "s differ")\n"
             text += changes.text(limit: 30)
         } else {
             text += "\(file): not there yet\n"

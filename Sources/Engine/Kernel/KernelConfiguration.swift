@@ -18,7 +18,8 @@ extension ImageBuilder {
     public func configureKernel(check: Bool, why: [String]) async throws -> KernelConfigReport {
         guard let source = recipe.kernel.source else {
             throw Failure(
-                .usage, at: options.recipePath.string, "the recipe's kernel is a package, which brings its configuration",
+                .usage, at: options.recipePath.string,
+                "the recipe's kernel is a package, which brings its configuration",
                 expected: "kernel.source", next: "piforge kernel config recipes/debian-13-custom-kernel.yaml")
         }
         let folder = kernelConfigs
@@ -50,7 +51,8 @@ extension ImageBuilder {
         var report = KernelConfigReport(
             file: file.string, source: part.name, version: tree.version.description,
             toolchain: KernelConfigurator.toolchain(of: config),
-            builtIn: config.options.count { config[$0] == .yes }, modules: config.options.count { config[$0] == .module },
+            builtIn: config.options.count { config[$0] == .yes },
+            modules: config.options.count { config[$0] == .module },
             lines: fragment.lines(for: tree.version).count,
             changes: old.map {
                 ConfigChanges(from: $0, to: config, text: String(decoding: made, as: UTF8.self), fragment: fragment)
@@ -86,7 +88,8 @@ extension ImageBuilder {
         let digest = SHA256Digest.of(bytes)
         guard digest.hex == patch.sha256 else {
             throw Failure(
-                at: patch.file.written, "the patch is not the one that the recipe names", expected: "sha256:\(patch.sha256)",
+                at: patch.file.written, "the patch is not the one that the recipe names",
+                expected: "sha256:\(patch.sha256)",
                 found: "sha256:\(digest.hex)", next: "find out why it changed, then correct kernel.patches")
         }
         return KernelPatch(bytes, name: patch.file.written)
@@ -106,7 +109,9 @@ extension ImageBuilder {
     }
 
     private static func header(_ inputs: SHA256Digest) -> [UInt8] {
-        Array("# Made by `piforge kernel config` from the recipe and its fragments: change those.\n# inputs sha256:\(inputs.hex)\n".utf8)
+        Array(
+            "# Made by `piforge kernel config` from the recipe and its fragments: change those.\n# inputs sha256:\(inputs.hex)\n"
+                .utf8)
     }
 
     private static func inputsLine(_ bytes: [UInt8]) -> ArraySlice<UInt8>? {
@@ -170,17 +175,21 @@ extension ImageBuilder {
 
     /// Compares with the committed configuration.
     private func judge(
-        _ report: inout KernelConfigReport, committed: [UInt8]?, old: KernelConfig?, made: [UInt8], _ config: KernelConfig,
+        _ report: inout KernelConfigReport, committed: [UInt8]?, old: KernelConfig?, made: [UInt8],
+        _ config: KernelConfig,
         check: Bool
     ) {
         let next = "piforge kernel config \(options.recipePath)"
         guard let committed, let old else {
-            if check { report.failures.append(Failure(at: report.file, "there is no committed configuration", next: next)) }
+            if check {
+                report.failures.append(Failure(at: report.file, "there is no committed configuration", next: next))
+            }
             return
         }
         let before = KernelConfigurator.toolchain(of: old)
         if before != report.toolchain {
-            report.note = "the committed configuration was made with \(before); options that only the compiler decides may differ"
+            report.note =
+                "the committed configuration was made with \(before); options that only the compiler decides may differ"
         }
         guard check, committed != made else { return }
         if before != report.toolchain, Self.inputsLine(committed) == Self.inputsLine(made) { return }

@@ -56,7 +56,8 @@ struct KernelSourceReader {
         progress.report(.started(step: Self.step, detail: name))
         let unpacked = try DebianPackage.unpack(file, store: cache.layers)
         let archive = try EntryPath(validating: "usr/src/\(package).tar.xz")
-        guard let content = try Tree([unpacked.data]).content(archive), case .file(let path, let offset) = content.source
+        guard let content = try Tree([unpacked.data]).content(archive),
+            case .file(let path, let offset) = content.source
         else { throw Failure(at: name, "the package brings no \(archive)", next: "name a linux-source package") }
         let layer = try extract(
             OpenFile.reading(path), range: offset..<(offset + content.size), compression: .xz, also, strips: true,
@@ -83,7 +84,8 @@ struct KernelSourceReader {
         }
         switch provided.origin {
         case .locked: break
-        case .replaced(let why, _): progress.report(.note(step: Self.step, text: "\(why): \(package) \(found.package.version) instead"))
+        case .replaced(let why, _):
+            progress.report(.note(step: Self.step, text: "\(why): \(package) \(found.package.version) instead"))
         case .solved, .updated:
             if writesLock {
                 try provided.lock.write(to: lockPath)
@@ -98,11 +100,15 @@ struct KernelSourceReader {
     // MARK: A tarball
 
     private func tarball(_ place: String, _ sha256: String, _ also: Set<EntryPath>) async throws -> Part {
-        guard let digest = SHA256Digest(hex: sha256) else { throw Failure(.usage, at: "kernel.source.sha256", "no SHA-256") }
+        guard let digest = SHA256Digest(hex: sha256) else {
+            throw Failure(.usage, at: "kernel.source.sha256", "no SHA-256")
+        }
         let name = place.split(separator: "/").last.map(String.init) ?? place
         let key = key(sha256, also)
         let identity = "sha256:\(sha256)"
-        if let stored = try cache.layers.layer(key, name: name) { return Part(layer: stored, name: name, identity: identity) }
+        if let stored = try cache.layers.layer(key, name: name) {
+            return Part(layer: stored, name: name, identity: identity)
+        }
         let isURL = place.contains("://")
         let stored = try fetcher.downloader.store.file(digest, size: nil, check: .digest)
         guard stored != nil || !isURL || !options.offline else {
@@ -140,7 +146,9 @@ struct KernelSourceReader {
         let name = "\(url.split(separator: "/").last ?? "") \(commit.prefix(12))"
         let key = key(commit, also)
         let identity = "commit:\(commit)"
-        if let stored = try cache.layers.layer(key, name: name) { return Part(layer: stored, name: name, identity: identity) }
+        if let stored = try cache.layers.layer(key, name: name) {
+            return Part(layer: stored, name: name, identity: identity)
+        }
         let isURL = url.contains(":")
         guard !options.offline || !isURL else {
             throw Failure(at: "--offline", "the commit \(name) is not in the cache", next: "run once without --offline")
@@ -159,9 +167,11 @@ struct KernelSourceReader {
         try await tools.run(Self.gitTool, ["init", "--quiet", "--bare", repository], place: name)
         try await tools.run(
             Self.gitTool,
-            always + ["fetch", "--quiet", "--depth=1", "--no-tags", "--", isURL ? url : seenFromRecipe(url), commit], place: url)
+            always + ["fetch", "--quiet", "--depth=1", "--no-tags", "--", isURL ? url : seenFromRecipe(url), commit],
+            place: url)
         // git names objects by their digest, so what bears the commit's id is the commit.
-        let listing = try await tools.run(Self.gitTool, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
+        let listing = try await tools.run(
+            Self.gitTool, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
         let paths = listing.output.split(separator: 0).filter { bytes in
             guard let path = try? EntryPath(validating: bytes) else { return false }
             return KconfigTree.isNeeded(path) || also.contains(path)
@@ -225,7 +235,8 @@ struct KernelSourceReader {
     private func checkRoom(_ needed: UInt64) throws {
         guard let free = freeSpace(at: cache.root), free < needed else { return }
         throw Failure(
-            at: cache.root.string, "there is not enough room for a kernel's source", expected: "\(megabytes(needed)) free",
+            at: cache.root.string, "there is not enough room for a kernel's source",
+            expected: "\(megabytes(needed)) free",
             found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
     }
 }

@@ -15,7 +15,8 @@ public struct KconfigEngine: Sendable {
     public static let programs = [
         Tool("python3", package: "python3-venv", purpose: "explain a kernel's configuration"), environment,
     ]
-    private static let environment = Tool("env", package: "coreutils", purpose: "run Python in an environment of its own")
+    private static let environment = Tool(
+        "env", package: "coreutils", purpose: "run Python in an environment of its own")
 
     private let folder: FilePath
     private let offline: Bool
@@ -70,7 +71,9 @@ public struct KconfigEngine: Sendable {
 
     /// What the kernel's Makefile exports to Kconfig.
     private static func variables(_ version: KernelVersion) -> [(String, String)] {
-        let binutils = ["LD": "ld", "AR": "ar", "NM": "nm", "OBJCOPY": "objcopy", "OBJDUMP": "objdump", "STRIP": "strip"]
+        let binutils = [
+            "LD": "ld", "AR": "ar", "NM": "nm", "OBJCOPY": "objcopy", "OBJDUMP": "objdump", "STRIP": "strip",
+        ]
         return KernelConfigurator.variables.map { ($0.name, $0.value) }
             + [
                 ("SRCARCH", "arm64"), ("CC", "\(KernelConfigurator.prefix)gcc"), ("HOSTCC", "gcc"), ("HOSTCXX", "g++"),
@@ -98,7 +101,8 @@ public struct KconfigEngine: Sendable {
             Self.environment,
             [
                 made.path.appending("bin/python").string, "-m", "pip", "install", "--quiet", "--no-deps",
-                "--no-cache-dir", "--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes", "-r", requirements.string,
+                "--no-cache-dir", "--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes", "-r",
+                requirements.string,
             ], place: Self.release)
         removeTree(folder)
         guard rename(made.path.string, folder.string) == 0 else {

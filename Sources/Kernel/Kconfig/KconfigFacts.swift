@@ -58,8 +58,10 @@ public struct KconfigFacts: Sendable, Codable, Equatable {
         let article = kind == "int" ? "an" : "a"
         switch (wanted, kind) {
         case (.module?, "bool"): reasons.append("it is a bool, y or n, and never a module")
-        case (.text?, "bool"), (.text?, "tristate"), (.number?, "bool"), (.number?, "tristate"), (.text?, "int"), (.text?, "hex"),
-            (.yes?, "string"), (.yes?, "int"), (.yes?, "hex"), (.module?, "string"), (.module?, "int"), (.module?, "hex"),
+        case (.text?, "bool"), (.text?, "tristate"), (.number?, "bool"), (.number?, "tristate"), (.text?, "int"),
+            (.text?, "hex"),
+            (.yes?, "string"), (.yes?, "int"), (.yes?, "hex"), (.module?, "string"), (.module?, "int"),
+            (.module?, "hex"),
             (.number?, "string"):
             reasons.append("it is \(article) \(kind)")
         default: break
@@ -69,8 +71,10 @@ public struct KconfigFacts: Sendable, Codable, Equatable {
         }
         for condition in wanted == .notSet ? [] : unmet ?? [] {
             let parts = condition.symbols.count == 1 && condition.symbols[0].name == condition.text
-            let values = parts ? "" : " (\(condition.symbols.map { "\($0.name) is \($0.value)" }.joined(separator: ", ")))"
-            reasons.append("depends on \(condition.text), which is \(condition.value)\(condition.symbols.isEmpty ? "" : values)")
+            let values =
+                parts ? "" : " (\(condition.symbols.map { "\($0.name) is \($0.value)" }.joined(separator: ", ")))"
+            reasons.append(
+                "depends on \(condition.text), which is \(condition.value)\(condition.symbols.isEmpty ? "" : values)")
         }
         if wanted != .notSet, let chosen { reasons.append("it is one of a choice, of which CONFIG_\(chosen) is taken") }
         if case .number? = wanted, let range, range.count == 2 {
@@ -84,7 +88,8 @@ public struct KconfigFacts: Sendable, Codable, Equatable {
         }
         if reasons.isEmpty {
             reasons.append(
-                wanted == nil ? "its prompt is shown, and nothing forbids another value" : "Kconfig gives it another value")
+                wanted == nil
+                    ? "its prompt is shown, and nothing forbids another value" : "Kconfig gives it another value")
         }
         return reasons
     }
@@ -92,7 +97,8 @@ public struct KconfigFacts: Sendable, Codable, Equatable {
     /// What to add to a fragment; nil when nothing helps, or nothing is known to.
     public var next: String? {
         guard known, let remedy, !remedy.isEmpty else { return nil }
-        return "add " + remedy.map { $0.value == "n" ? "# CONFIG_\($0.name) is not set" : "CONFIG_\($0.name)=\($0.value)" }
+        return "add "
+            + remedy.map { $0.value == "n" ? "# CONFIG_\($0.name) is not set" : "CONFIG_\($0.name)=\($0.value)" }
             .joined(separator: ", ")
     }
 
@@ -112,6 +118,7 @@ extension KconfigFacts {
         let next = line.values.first == .notSet ? nil : next
         return Failure(
             at: "kernel",
-            "\(line.text) did not take (it is \(found)): \(reasons.joined(separator: "; ")). Fragment \(line.place)", next: next)
+            "\(line.text) did not take (it is \(found)): \(reasons.joined(separator: "; ")). Fragment \(line.place)",
+            next: next)
     }
 }

@@ -67,7 +67,8 @@ public struct KernelConfigurator: Sendable {
                 expected: "one of \(tree.defconfigs.joined(separator: ", "))")
         }
         let lines = try fragment.settings(for: tree.version)
-        let start = try readFile(base, limit: KernelConfig.largest) + Array("\n".utf8)
+        let start =
+            try readFile(base, limit: KernelConfig.largest) + Array("\n".utf8)
             + Array(lines.map { "\($0.text)\n" }.joined().utf8)
         let config = work.appending(".config")
         try writeAtomically(to: config, bytes: start)
@@ -84,7 +85,9 @@ public struct KernelConfigurator: Sendable {
     /// The versions of the compiler, assembler and linker that a configuration was made with: `gcc 12.2.0, binutils 2.40`.
     public static func toolchain(of config: KernelConfig) -> String {
         func version(_ option: String) -> String {
-            guard case .number(let digits) = config[option], let number = Int(digits), number > 0 else { return "unknown" }
+            guard case .number(let digits) = config[option], let number = Int(digits), number > 0 else {
+                return "unknown"
+            }
             let parts = [number / 10_000, number / 100 % 100, number % 100]
             return option == "CONFIG_GCC_VERSION"
                 ? parts.map(String.init).joined(separator: ".") : "\(parts[0]).\(parts[1])"

@@ -23,9 +23,12 @@ public struct KernelPatch: Sendable {
     public func files() throws -> Set<EntryPath> {
         var files: Set<EntryPath> = []
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
-            guard let mark = ["--- ", "+++ ", "rename from ", "copy from "].first(where: { line.starts(with: $0.utf8) })
+            guard
+                let mark = ["--- ", "+++ ", "rename from ", "copy from "].first(where: { line.starts(with: $0.utf8) })
             else { continue }
-            let name = line.dropFirst(mark.utf8.count).prefix { $0 != UInt8(ascii: "\t") && $0 != UInt8(ascii: "\r") }
+            let name = line.dropFirst(mark.utf8.count).prefix {
+                ![UInt8(ascii: "\t"), UInt8(ascii: "\r")].contains($0)
+            }
             if name.elementsEqual("/dev/null".utf8) { continue }
             var path = try EntryPath(validating: name)
             if mark.count == 4 {
@@ -48,7 +51,9 @@ public struct KernelPatch: Sendable {
     public func apply(to folder: FilePath, tools: ToolRunner = ToolRunner()) async throws {
         _ = try files()
         let result = try await tools.result(
-            Self.tool, ["-p1", "--batch", "--forward", "--reject-file=-", "--no-backup-if-mismatch"], input: bytes,
+            Self.tool,
+            // Nothing is guessed: a hunk whose context is another was made for another source.
+            ["-p1", "--batch", "--forward", "--fuzz=0", "--reject-file=-", "--no-backup-if-mismatch"], input: bytes,
             directory: folder)
         guard result.status != 0 else { return }
         var file = ""
@@ -60,9 +65,9 @@ public struct KernelPatch: Sendable {
             if line.hasPrefix("Reversed (or previously applied)") { refused.append("\(file): it is applied already") }
             if line.hasPrefix("can't find file") { refused.append(String(line.prefix(200))) }
         }
-        let lines = refused.isEmpty ? (result.text + result.errors).split(separator: "\n").suffix(4).map(String.init) : refused
+        let said = (result.text + result.errors).split(separator: "\n").suffix(4).map(String.init)
         throw Failure(
             at: name, "the patch does not apply", expected: "a patch for this version of the source",
-            found: lines.joined(separator: "; "))
+            found: (refused.isEmpty ? said : refused).joined(separator: "; "))
     }
 }

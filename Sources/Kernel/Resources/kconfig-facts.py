@@ -148,7 +148,7 @@ def facts(kernel, config, name, wanted):
 def main():
     request = json.load(sys.stdin)
     os.environ["srctree"] = request["tree"]
-    kernel = Kernel(os.path.join(request["tree"], "Kconfig"), warn_to_stderr=False)
+    kernel = Kernel("Kconfig", warn_to_stderr=False)
     kernel.load_config(request["config"])
     answers = [facts(kernel, request["config"], s["name"], s.get("wanted")) for s in request["symbols"]]
     json.dump(answers, sys.stdout, sort_keys=True)
