@@ -13,7 +13,7 @@ import Testing
     @Test func committedConfigurationIsWhatComesOut() throws {
         let folder = try TemporaryFolder(in: "/var/tmp", name: "piforge-kernel-config")
         let cache = folder.path.appending("cache").string
-        let committed = Program.repository.pushing("kernel-configs/generated/\(Self.name).config")
+        let committed = Program.repository.pushing(FilePath("kernel-configs/generated/\(Self.name).config"))
         let before = try readFile(committed)
         let outcome = try Program.piforge([
             "kernel", "config", Self.recipe, "--check", "--why", "VHOST_VSOCK", "--cache", cache,
@@ -175,7 +175,7 @@ import Testing
         #expect(stale.output.contains("  menu Linux: 1\n    CONFIG_NET: y -> n\n"), "\(stale.output)")
         #expect(try readFile(bench.generated) == before)
         let json = try bench.run(["--check", "--json"])
-        let report = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+        let report = try JSONSerialization.jsonObject(with: Data((json.output.split(separator: "\n").last ?? "").utf8)) as? [String: Any]
         #expect(report?["version"] as? String == "6.12.9")
         #expect((report?["problems"] as? [String])?.count == 1)
         #expect(files(below: bench.root.pushing("cache/work")) == [])
