@@ -38,7 +38,7 @@ public struct Cache: Sendable {
         layers = try LayerStore(folder: root.appending("layers"))
         // Images in the cache hold password hashes and keys: it is its owner's alone.
         restrictToOwner(root)
-        TemporaryFolder.removeAbandoned(in: root.appending("work"))
+        for folder in ["work", "python"] { TemporaryFolder.removeAbandoned(in: root.appending(folder)) }
         for folder in ["layers", "blocks", "plans"] { removeAbandonedPartials(in: root.appending(folder)) }
     }
 

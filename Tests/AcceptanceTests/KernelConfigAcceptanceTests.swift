@@ -55,7 +55,7 @@ import Testing
             "piforge: kernel: CONFIG_KVM=m did not take (it is y): it is a bool, y or n, and never a module. Fragment wishes.config:2\n",
             "piforge: kernel: # CONFIG_ARM_GIC is not set did not take (it is y): it has no prompt, so that no line sets it; selected by ",
             "piforge: kernel: CONFIG_KMV=y did not take (it is n): Linux 6.12.", "near: CONFIG_KVM",
-            "piforge: kernel: CONFIG_LOG_BUF_SHIFT=99 did not take (it is 17): it takes 12 to 25. Fragment wishes.config:5\n",
+            "piforge: kernel: CONFIG_LOG_BUF_SHIFT=99 did not take (it is 25): it takes 12 to 25. Fragment wishes.config:5\n",
         ] {
             #expect(wishes.errors.contains(line), "\(wishes.errors)")
         }
@@ -175,10 +175,31 @@ import Testing
         #expect(stale.output.contains("  menu Linux: 1\n    CONFIG_NET: y -> n\n"), "\(stale.output)")
         #expect(try readFile(bench.generated) == before)
         let json = try bench.run(["--check", "--json"])
-        let report = try JSONSerialization.jsonObject(with: Data((json.output.split(separator: "\n").last ?? "").utf8)) as? [String: Any]
+        let report =
+            try JSONSerialization.jsonObject(with: Data((json.output.split(separator: "\n").last ?? "").utf8))
+            as? [String: Any]
         #expect(report?["version"] as? String == "6.12.9")
         #expect((report?["problems"] as? [String])?.count == 1)
         #expect(files(below: bench.root.pushing("cache/work")) == [])
+    }
+
+    /// A configuration that was made with another compiler is judged by what went in.
+    @Test func anotherCompilerIsTold() throws {
+        let bench = try Bench()
+        let defconfig = bench.root.pushing("linux/arch/arm64/configs/defconfig")
+        try writeAtomically(to: defconfig, bytes: Array("CONFIG_GCC_VERSION=120200\nCONFIG_CC_HAS_ONE=y\n".utf8))
+        #expect(try bench.run().status == 0)
+        let made = String(decoding: try readFile(bench.generated), as: UTF8.self)
+        let other = made.replacing("120200", with: "140200").replacing("CC_HAS_ONE=y", with: "CC_HAS_TWO=y")
+        try writeAtomically(to: bench.generated, bytes: Array(other.utf8))
+        let outcome = try bench.run(["--check"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(
+            outcome.output.contains("note: the committed configuration was made with gcc 14.2.0; "), "\(outcome.output)"
+        )
+        let foreign = other.replacing("# inputs sha256:", with: "# inputs sha256:0")
+        try writeAtomically(to: bench.generated, bytes: Array(foreign.utf8))
+        #expect(try bench.run(["--check"]).status == 1)
     }
 
     @Test func badInputIsNamedBeforeAnythingIsWritten() throws {

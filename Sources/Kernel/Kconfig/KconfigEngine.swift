@@ -105,7 +105,7 @@ public struct KconfigEngine: Sendable {
                 requirements.string,
             ], place: Self.release)
         removeTree(folder)
-        guard rename(made.path.string, folder.string) == 0 else {
+        guard rename(made.path.string, folder.string) == 0 || exists(python) else {
             throw Failure(at: folder.string, "could not put the Python environment in place")
         }
         return python
