@@ -143,6 +143,7 @@ public struct ImageBuilder: Sendable {
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
         let fetcher = try inputFetcher(lock)
+        let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         var opened: [OpenedSource] = []
         for source in recipe.allSources {
             // A stock image need not have Debian's keys, and those of this machine must not decide its bytes.
@@ -150,7 +151,6 @@ public struct ImageBuilder: Sendable {
             let keyring = try await (source.keyring ?? debian).mapAsync { try await fetcher.keyring($0) }
             opened.append(OpenedSource(source: source, keyring: keyring))
         }
-        let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         let own = recipe.ownPackages + recipe.dockerPackages
         let request = try PackageRequest(
             sources: try archiveSources(opened),
