@@ -2,6 +2,8 @@
 
 RECIPE ?= recipes/debian-13.yaml
 OUT ?= out
+# The recipe whose kernel is configured from source.
+KERNEL ?= recipes/debian-13-custom-kernel.yaml
 IMAGE ?= $(OUT)/$(basename $(notdir $(RECIPE))).img.xz
 PIFORGE := .build/release/piforge
 
@@ -9,11 +11,11 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup image prove verify test bench lint clean
+.PHONY: help setup image prove verify kernel-config kernel-config-check test bench lint clean
 
 help: ## Show this list.
-	@echo "make TARGET [RECIPE=$(RECIPE)] [OUT=$(OUT)]"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 24
 	@echo "The program itself is $(PIFORGE)."
 
 setup: ## Install the Debian packages that are missing, and build piforge.
@@ -27,6 +29,12 @@ prove: setup ## Boot IMAGE (the one that `make image` made) and check it.
 
 verify: setup ## Check IMAGE without booting it: sums, xz, partitions, file systems, contents.
 	$(PIFORGE) verify $(IMAGE)
+
+kernel-config: setup ## Make the kernel's configuration of KERNEL, and say what changed.
+	$(PIFORGE) kernel config $(KERNEL)
+
+kernel-config-check: setup ## Fail if a committed configuration is stale, or a line of a fragment did not take.
+	$(PIFORGE) kernel config $(KERNEL) --check
 
 test: setup ## Run all tests: the modules', then those that build and boot whole images.
 	$(SWIFT_TEST) --skip AcceptanceTests

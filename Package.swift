@@ -58,7 +58,8 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Kernel", dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
-            resources: [.embedInCode("Resources/boot-init.sh")], swiftSettings: settings),
+            resources: [.embedInCode("Resources/boot-init.sh"), .embedInCode("Resources/kconfig-facts.py")],
+            swiftSettings: settings),
         .target(
             name: "Guest",
             dependencies: ["Diagnostics", "Digests", "Disk", "Kernel", "Layers", "Storage", "Tools", system],

@@ -8,7 +8,8 @@ import SystemPackage
 ///
 ///     store/     downloads, by SHA-256        apt/      package indices
 ///     layers/    layers, by key               blocks/   compressed blocks of images, by digest
-///     plans/     what the last builds ran with           work/    of running builds; removed when they end
+///     plans/     what the last builds ran with           python/   Kconfiglib, which explains a kernel's configuration
+///     work/      of running builds; removed when they end
 public struct Cache: Sendable {
     public let root: FilePath
     public let layers: LayerStore
@@ -51,7 +52,7 @@ public struct Cache: Sendable {
 
     /// What each part of the cache takes.
     public func usage() -> [Usage] {
-        ["store", "apt", "layers", "blocks", "plans", "proofs", "work"].map { name in
+        ["store", "apt", "layers", "blocks", "plans", "proofs", "python", "work"].map { name in
             var files = 0
             var bytes: UInt64 = 0
             for path in Self.files(below: root.appending(name)) {
@@ -67,7 +68,7 @@ public struct Cache: Sendable {
     /// - Returns: how many bytes came free.
     public func prune(olderThan age: Int64?, now: Int64) -> UInt64 {
         var freed: UInt64 = 0
-        for part in ["store", "apt", "layers", "blocks", "plans", "proofs"] {
+        for part in ["store", "apt", "layers", "blocks", "plans", "proofs", "python"] {
             for path in Self.files(below: root.appending(part)) {
                 if let age, now - lastUse(of: path) < age { continue }
                 freed += allocatedSize(of: path)

@@ -5,7 +5,7 @@ import SystemPackage
 /// What a kernel's configuration must have: lines as in a `.config`, with alternatives, and limits to kernel versions.
 ///
 ///     CONFIG_KVM=y                            set to this value
-///     CONFIG_VHOST_NET=y|m                    set to one of these
+///     CONFIG_VHOST_NET=y|m                    set to one of these; in a kernel that is configured here, to the first
 ///     # CONFIG_X is not set                   not set, or not there
 ///     CONFIG_VHOST_MENU=y # since 5.7         asked of Linux 5.7 and later
 ///     CONFIG_NF_NAT_IPV4=y|m # until 5.0      asked of Linux up to 5.0.x; `# since 4.8 until 5.0` is both
@@ -90,14 +90,39 @@ public struct ConfigFragment: Sendable, Equatable {
         return try parse(text, file: path.string)
     }
 
-    /// The lines of several fragments.
+    /// The lines of several fragments. Two of them may ask for the same option when some value will do for both.
     ///
-    /// - Throws: `FailureList` with every option that two of them ask for.
+    /// - Throws: `FailureList` with every two lines that contradict each other.
     public static func joined(_ fragments: [ConfigFragment]) throws -> ConfigFragment {
         let lines = fragments.flatMap(\.lines)
-        let failures = conflicts(in: lines)
+        let failures = conflicts(in: lines, allowingAgreement: true)
         guard failures.isEmpty else { throw FailureList(failures) }
         return ConfigFragment(lines: lines)
+    }
+
+    /// What to write into a configuration for a kernel of that version: one line for each option, in the order in which they are
+    /// first asked for. Of the values that do for every line, the one that the first of them names first.
+    ///
+    /// - Throws: `FailureList` with every option for which no value will do.
+    public func settings(for version: KernelVersion) throws -> [Line] {
+        var settings: [Line] = []
+        var places: [String: Int] = [:]
+        var failures: [Failure] = []
+        for line in lines(for: version) {
+            guard let place = places[line.option] else {
+                places[line.option] = settings.count
+                settings.append(line)
+                continue
+            }
+            let common = settings[place].values.filter(line.values.contains)
+            if common.isEmpty { failures.append(Self.contradiction(line, settings[place])) } else { settings[place].values = common }
+        }
+        guard failures.isEmpty else { throw FailureList(failures) }
+        return settings.map { line in
+            var line = line
+            line.values = Array(line.values.prefix(1))
+            return line
+        }
     }
 
     /// The lines that are asked of a kernel of that version.
@@ -127,23 +152,28 @@ public struct ConfigFragment: Sendable, Equatable {
         }
     }
 
-    private static func conflicts(in lines: [Line]) -> [Failure] {
+    private static func conflicts(in lines: [Line], allowingAgreement: Bool = false) -> [Failure] {
         var earlier: [String: [Line]] = [:]
         var failures: [Failure] = []
         for line in lines {
-            if let other = earlier[line.option]?.first(where: line.overlaps) {
-                let same = Set(other.values) == Set(line.values)
+            let others = earlier[line.option, default: []].filter(line.overlaps)
+            if let other = others.first(where: { !allowingAgreement || Set($0.values).isDisjoint(with: line.values) }) {
                 failures.append(
-                    Failure(
-                        .usage, at: line.place,
-                        same
-                            ? "\(line.option) is asked for twice" : "the line contradicts another for the same option",
-                        expected: same ? "one line for an option" : "\(other.text), as at \(other.place)",
-                        found: same ? "another at \(other.place)" : line.text))
+                    Set(other.values) == Set(line.values)
+                        ? Failure(
+                            .usage, at: line.place, "\(line.option) is asked for twice",
+                            expected: "one line for an option", found: "another at \(other.place)")
+                        : contradiction(line, other))
             }
             earlier[line.option, default: []].append(line)
         }
         return failures
+    }
+
+    private static func contradiction(_ line: Line, _ other: Line) -> Failure {
+        Failure(
+            .usage, at: line.place, "the line contradicts another for the same option",
+            expected: "\(other.text), as at \(other.place)", found: line.text)
     }
 }
 

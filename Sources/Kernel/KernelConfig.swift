@@ -137,6 +137,9 @@ public struct KernelConfig: Sendable, Equatable {
     /// How many options the file names, set or not.
     public var count: Int { values.count }
 
+    /// The options that the file names, set or not, sorted.
+    public var options: [String] { values.keys.sorted() }
+
     /// An option's value, such as of `CONFIG_KVM`.
     public subscript(option: String) -> KernelOptionValue { values[option] ?? .notSet }
 }

@@ -7,6 +7,7 @@ extension Recipe {
         checkAccounts(root, decoding)
         checkPackages(root, decoding)
         checkSources(root, decoding)
+        checkKernel(root, decoding)
         if decoding.isClean("system.services") {
             for (index, unit) in system.services.disable.enumerated() where system.services.enable.contains(unit) {
                 decoding.refuse(

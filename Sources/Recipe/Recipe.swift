@@ -40,6 +40,10 @@ public struct Recipe: Sendable, Equatable {
         public var package = "linux-image-arm64"
         /// Files of kernel configuration lines that the kernel is held to.
         public var fragments: [HostPath] = []
+        /// What ``source`` is made of.
+        var origin: KernelSource.Origin?
+        var defconfig: String?
+        var patches: [KernelSource.Patch]?
 
         public init() {}
     }
@@ -110,7 +114,9 @@ extension Recipe.Kernel {
     static let shape = Shape<Recipe.Kernel>.object(
         Self(),
         [
-            Key("package", \.package, Recipe.Packages.name, "The Debian package of the kernel."),
+            Key(
+                optional: "package", \.packageKey, Recipe.Packages.name, fallback: "`linux-image-arm64`",
+                "The Debian package of the kernel."),
             Key(
                 "fragments", \.fragments,
                 .list(
@@ -119,12 +125,7 @@ extension Recipe.Kernel {
                     called: "list of fragments", limit: 64, identity: { $0.written }),
                 example: .array([.string("kvm"), .string("virtio")]),
                 "Kernel configuration that the kernel is held to: names of files in kernel-configs, or paths."),
-        ],
-        reserved: [
-            ReservedKey(
-                name: "source", message: "this version of piforge does not build a kernel from source yet",
-                next: "write kernel: {package: linux-image-arm64}")
-        ])
+        ] + sourceKeys)
 }
 
 extension Recipe.Memory {

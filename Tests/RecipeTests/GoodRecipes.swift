@@ -103,6 +103,48 @@ import Testing
         #expect(try parse(recipe.canonical) == recipe)
     }
 
+    /// Where a kernel's source is, each way.
+    @Test(arguments: [
+        ("{debian: linux-source-6.12}", KernelSource.Origin.debian(package: "linux-source-6.12", suite: "trixie")),
+        (
+            "{debian: linux-source-6.1, suite: bookworm}",
+            .debian(package: "linux-source-6.1", suite: "bookworm")
+        ),
+        (
+            "{tarball: ../linux.tar, sha256: \(String(repeating: "7a", count: 32))}",
+            .tarball("../linux.tar", sha256: String(repeating: "7a", count: 32))
+        ),
+        (
+            "{git: https://example.org/linux, commit: \(String(repeating: "7a", count: 20))}",
+            .git("https://example.org/linux", commit: String(repeating: "7a", count: 20))
+        ),
+        ("{tree: ../keys}", .tree(HostPath(path: fixtures.appending("keys"), written: "../keys"))),
+    ])
+    func `a kernel's source has an origin`(text: String, origin: KernelSource.Origin) throws {
+        let recipe = try parse(least, ["kernel={source: \(text)}"])
+        #expect(recipe.kernel.source?.origin == origin)
+        #expect(recipe.kernel.source?.defconfig == "defconfig")
+        #expect(try parse(recipe.canonical) == recipe)
+    }
+
+    @Test func `a kernel's source may be patched, and start from another defconfig`() throws {
+        let recipe = try parse(contents(of: Self.folder.appending("kernel.yaml")))
+        let source = try #require(recipe.kernel.source)
+        #expect(source.defconfig == "bcm2711_defconfig")
+        #expect(source.patches.map(\.file.written) == ["../keys/empty.pub"])
+        #expect(source.patches.map(\.sha256.count) == [64])
+        #expect(try parse(recipe.canonical) == recipe)
+    }
+
+    @Test func `the project's own kernels name their sources`() throws {
+        let debian = try Recipe.load(path: project.appending("recipes/debian-13-custom-kernel.yaml"))
+        #expect(debian.kernel.source?.origin == .debian(package: "linux-source-6.12", suite: "trixie"))
+        #expect(debian.kernel.fragments.count == 8)
+        let posted = try Recipe.load(path: project.appending("recipes/ubuntu-18.04.3-as-posted.yaml"))
+        #expect(posted.kernel.source?.defconfig == "bcm2711_defconfig")
+        #expect(posted.memory.limit == .gibibytes(1))
+    }
+
     @Test func `only the small recipe limits the memory`() throws {
         let limits = try Self.shipped.map { try Recipe.load(path: project.appending($0)).memory.limit?.description }
         #expect(limits == [nil, "1G"])

@@ -139,6 +139,7 @@ public struct ImageBuilder: Sendable {
     // MARK: Inputs
 
     private func inputs() async throws -> Inputs {
+        try refuseSource()
         var secrets = Secrets(
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil

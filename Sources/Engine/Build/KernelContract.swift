@@ -16,6 +16,26 @@ extension ImageBuilder {
         }
     }
 
+    /// The recipe's fragments as one.
+    ///
+    /// - Throws: `FailureList` with every line that is malformed or contradicts another.
+    func kernelFragment() throws -> ConfigFragment {
+        try ConfigFragment.joined(
+            try recipe.kernel.fragments.map { fragment in
+                let text = String(decoding: try readFile(fragment.path, limit: KernelConfig.largest), as: UTF8.self)
+                return try ConfigFragment.parse(text, file: fragment.path.lastComponent?.string ?? fragment.written)
+            })
+    }
+
+    /// - Throws: `Failure` for a recipe whose kernel would have to be compiled.
+    func refuseSource() throws {
+        guard recipe.kernel.source != nil else { return }
+        throw Failure(
+            at: options.recipePath.string, "an image with a kernel from source cannot be built yet",
+            expected: "kernel.package",
+            next: "piforge kernel config \(options.recipePath) makes the kernel's configuration; for an image, name a package")
+    }
+
     private func fragmentDigest(_ fragment: HostPath) throws -> SHA256Digest {
         .of(try readFile(fragment.path, limit: KernelConfig.largest))
     }
@@ -26,11 +46,7 @@ extension ImageBuilder {
     /// - Throws: `FailureList` with every line that the kernel's configuration does not follow.
     func kernelContract(_ release: KernelRelease, in tree: Tree) throws -> [String] {
         guard !recipe.kernel.fragments.isEmpty else { return [] }
-        let fragments = try recipe.kernel.fragments.map { fragment in
-            let text = String(decoding: try readFile(fragment.path, limit: KernelConfig.largest), as: UTF8.self)
-            return try ConfigFragment.parse(text, file: fragment.path.lastComponent?.string ?? fragment.written)
-        }
-        let wanted = try ConfigFragment.joined(fragments)
+        let wanted = try kernelFragment()
         guard let path = release.config, let content = tree.content(path), let version = KernelVersion(release.name)
         else {
             throw Failure(

@@ -1,0 +1,194 @@
+import Diagnostics
+import Digests
+import Kernel
+import Layers
+import Recipe
+import Storage
+import SystemPackage
+import Tools
+
+extension ImageBuilder {
+    /// Configures the recipe's kernel from its source, and compares the result with the committed one.
+    ///
+    /// - Parameters:
+    ///   - check: write nothing, and find fault with a committed configuration that is not the result.
+    ///   - why: symbols to tell about, with or without `CONFIG_`.
+    /// - Returns: what came of it; its `failures` are for the caller to throw. Nothing was written when there are any.
+    /// - Throws: `Failure` for all that keeps the kernel from being configured; `CancellationError`.
+    public func configureKernel(check: Bool, why: [String]) async throws -> KernelConfigReport {
+        guard let source = recipe.kernel.source else {
+            throw Failure(
+                .usage, at: options.recipePath.string, "the recipe's kernel is a package, which brings its configuration",
+                expected: "kernel.source", next: "piforge kernel config recipes/debian-13-custom-kernel.yaml")
+        }
+        let folder = kernelConfigs
+        let fragment = try kernelFragment()
+        let patches = try source.patches.map { try Self.patch($0) }
+        let reader = KernelSourceReader(
+            source: source, options: options, cache: cache, fetcher: try inputFetcher(nil), progress: progress,
+            lockPath: kernelLockPath, writesLock: !check)
+        let part = try await reader.part(also: try patches.reduce(into: []) { $0.formUnion(try $1.files()) })
+
+        let work = try TemporaryFolder(in: cache.work, name: "kconfig")
+        defer { withExtendedLifetime(work) {} }
+        let root = work.path.appending("source")
+        try KconfigTree.write(part.layer, to: root)
+        for patch in patches { try await patch.apply(to: root, tools: tools) }
+        let tree = try KconfigTree(root: root, place: part.name)
+        let output = work.path.appending("output")
+        try createFolder(output)
+        progress.report(.started(step: "kconfig", detail: "Linux \(tree.version), \(source.defconfig)"))
+        let made = try await KernelConfigurator(tree: tree, work: output, tools: tools)
+            .configure(defconfig: source.defconfig, fragment)
+        progress.report(.finished(step: "kconfig", detail: "\(made.count) bytes", cached: false))
+
+        let file = folder.appending("generated").appending("\(recipe.name).config")
+        let bytes = Self.header(try inputs(source, part, tree.version, fragment)) + made
+        let config = try KernelConfig(bytes, at: file.string)
+        let committed = exists(file) ? try readFile(file, limit: KernelConfig.largest) : nil
+        let old = try committed.map { try KernelConfig($0, at: file.string) }
+        var report = KernelConfigReport(
+            file: file.string, source: part.name, version: tree.version.description,
+            toolchain: KernelConfigurator.toolchain(of: config),
+            builtIn: config.options.count { config[$0] == .yes }, modules: config.options.count { config[$0] == .module },
+            lines: fragment.lines(for: tree.version).count,
+            changes: old.map {
+                ConfigChanges(from: $0, to: config, text: String(decoding: made, as: UTF8.self), fragment: fragment)
+            }, wrote: false, note: nil, answers: [], problems: [])
+        try await explain(&report, why, fragment, config, tree, output.appending(".config"))
+        judge(&report, committed: committed, old: old, made: bytes, config, check: check)
+        if report.failures.isEmpty, !check, committed != bytes {
+            try writeAtomically(to: file, bytes: bytes)
+            report.wrote = true
+        }
+        report.problems = report.failures.map(\.description)
+        return report
+    }
+
+    // MARK: What goes in
+
+    /// The folder `kernel-configs` beside the recipe's folder, or in it.
+    private var kernelConfigs: FilePath {
+        let folder = options.recipePath.removingLastComponent()
+        let beside = folder.removingLastComponent().appending("kernel-configs")
+        return exists(beside) ? beside : folder.appending("kernel-configs")
+    }
+
+    /// `recipes/NAME.kernel.lock` beside `recipes/NAME.yaml`.
+    private var kernelLockPath: FilePath {
+        var path = options.recipePath
+        path.extension = "kernel.lock"
+        return path
+    }
+
+    private static func patch(_ patch: KernelSource.Patch) throws -> KernelPatch {
+        let bytes = try readFile(patch.file.path)
+        let digest = SHA256Digest.of(bytes)
+        guard digest.hex == patch.sha256 else {
+            throw Failure(
+                at: patch.file.written, "the patch is not the one that the recipe names", expected: "sha256:\(patch.sha256)",
+                found: "sha256:\(digest.hex)", next: "find out why it changed, then correct kernel.patches")
+        }
+        return KernelPatch(bytes, name: patch.file.written)
+    }
+
+    /// A digest of all that shapes the configuration, but for the compiler.
+    private func inputs(
+        _ source: KernelSource, _ part: KernelSourceReader.Part, _ version: KernelVersion, _ fragment: ConfigFragment
+    ) throws -> SHA256Digest {
+        let hasher = KeyHasher(purpose: "kernel configuration 1")
+        hasher.add(part.identity)
+        hasher.add(source.defconfig)
+        hasher.add(source.patches.count)
+        for patch in source.patches { hasher.add(patch.sha256) }
+        for line in try fragment.settings(for: version) { hasher.add(line.text) }
+        return hasher.finalize()
+    }
+
+    private static func header(_ inputs: SHA256Digest) -> [UInt8] {
+        Array("# Made by `piforge kernel config` from the recipe and its fragments: change those.\n# inputs sha256:\(inputs.hex)\n".utf8)
+    }
+
+    private static func inputsLine(_ bytes: [UInt8]) -> ArraySlice<UInt8>? {
+        bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 2).first { $0.starts(with: "# inputs ".utf8) }
+    }
+
+    // MARK: What came out
+
+    /// Finds the lines that did not take, and tells why; answers questions.
+    private func explain(
+        _ report: inout KernelConfigReport, _ why: [String], _ fragment: ConfigFragment, _ config: KernelConfig,
+        _ tree: KconfigTree, _ path: FilePath
+    ) async throws {
+        let symbols = try tree.symbols()
+        let violations = ConfigFragment.violations(of: fragment, in: config, version: tree.version)
+        // `# CONFIG_X is not set` of a symbol that is not there takes, and is a mistake all the same.
+        let unknown = fragment.lines(for: tree.version).filter {
+            $0.values == [.notSet] && !symbols.contains(Self.symbol($0.option))
+        }
+        let lines = violations.map { ($0.line, $0.found) } + unknown.map { ($0, KernelOptionValue.notSet) }
+        let questions =
+            lines.map { KconfigEngine.Question(name: Self.symbol($0.0.option), wanted: $0.0.values.first) }
+            + why.map { KconfigEngine.Question(name: Self.symbol($0), wanted: nil) }
+        let engine = KconfigEngine(
+            folder: cache.root.appending("python").appending("kconfiglib"), offline: options.offline,
+            tools: ToolRunner(environment: pipEnvironment))
+        let facts: [KconfigFacts]
+        do {
+            facts = try await engine.facts(questions, tree: tree, config: path)
+        } catch let failure as Failure where why.isEmpty {
+            // That a line did not take is worth more than why.
+            report.failures = lines.map { line, found in
+                Failure(
+                    at: "kernel", "\(line.text) did not take (it is \(found)). Fragment \(line.place)",
+                    found: "no explanation: \(failure.place): \(failure.message)", next: failure.next)
+            }
+            return
+        }
+        for (line, fact) in zip(lines, facts) {
+            report.failures.append(fact.failure(line.0, found: line.1, version: tree.version, symbols: symbols))
+        }
+        report.answers = facts.dropFirst(lines.count).map { fact in
+            KernelConfigReport.Answer(
+                option: "CONFIG_\(fact.name)", value: config["CONFIG_\(fact.name)"].description,
+                reasons: fact.reasons(wanted: nil, version: tree.version, symbols: symbols), next: fact.next,
+                defined: fact.defined ?? [])
+        }
+    }
+
+    private static func symbol(_ option: String) -> String {
+        option.hasPrefix("CONFIG_") ? String(option.dropFirst("CONFIG_".count)) : option
+    }
+
+    /// What pip needs of the caller's environment: proxies, certificates, and its own settings.
+    private var pipEnvironment: [String: String] {
+        options.environment.filter { name, _ in
+            name.hasPrefix("PIP_") || ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"].contains(name)
+                || ["http_proxy", "https_proxy", "all_proxy", "no_proxy"].contains(name.lowercased())
+        }
+    }
+
+    /// Compares with the committed configuration.
+    private func judge(
+        _ report: inout KernelConfigReport, committed: [UInt8]?, old: KernelConfig?, made: [UInt8], _ config: KernelConfig,
+        check: Bool
+    ) {
+        let next = "piforge kernel config \(options.recipePath)"
+        guard let committed, let old else {
+            if check { report.failures.append(Failure(at: report.file, "there is no committed configuration", next: next)) }
+            return
+        }
+        let before = KernelConfigurator.toolchain(of: old)
+        if before != report.toolchain {
+            report.note = "the committed configuration was made with \(before); options that only the compiler decides may differ"
+        }
+        guard check, committed != made else { return }
+        if before != report.toolchain, Self.inputsLine(committed) == Self.inputsLine(made) { return }
+        let count = report.changes?.count ?? 0
+        report.failures.append(
+            Failure(
+                at: report.file, "the committed configuration is stale",
+                expected: "what \(report.source) and the fragments give",
+                found: count == 0 ? "the same options, from other inputs" : "\(count) options that differ", next: next))
+    }
+}

@@ -1,0 +1,231 @@
+import Debian
+import Diagnostics
+import Digests
+import Fetch
+import Kernel
+import Layers
+import Recipe
+import Storage
+import SystemPackage
+import Tools
+
+/// Gets a kernel's source, proves it, and takes out the part that Kconfig reads.
+struct KernelSourceReader {
+    static let step = "kernel source"
+
+    let source: KernelSource
+    let options: BuildOptions
+    let cache: Cache
+    let fetcher: InputFetcher
+    let progress: any ProgressReporter
+    /// What a Debian package of source is pinned by; beside the recipe.
+    let lockPath: FilePath
+    /// Whether a lock may be written.
+    let writesLock: Bool
+
+    /// A source's part for Kconfig, and what it is.
+    struct Part {
+        var layer: Layer
+        /// `linux-source-6.12 6.12.48-1`.
+        var name: String
+        /// What proves it: the digest or commit of the whole source.
+        var identity: String
+    }
+
+    /// - Parameter also: files that are wanted besides: those that the patches change.
+    /// - Throws: `Failure` for a source that cannot be had, is not the one that is pinned, or is none of a kernel.
+    func part(also: Set<EntryPath>) async throws -> Part {
+        switch source.origin {
+        case .debian(let package, let suite): try await debian(package, suite, also)
+        case .tarball(let place, let sha256): try await tarball(place, sha256, also)
+        case .git(let url, let commit): try await git(url, commit, also)
+        case .tree(let path): try tree(path, also)
+        }
+    }
+
+    // MARK: A Debian package
+
+    private func debian(_ package: String, _ suite: String, _ also: Set<EntryPath>) async throws -> Part {
+        let file = try await packageFile(package, suite)
+        let name = "\(package) \(file.version)"
+        let key = key(file.digest.hex, also)
+        if let stored = try cache.layers.layer(key, name: name) {
+            return Part(layer: stored, name: name, identity: "sha256:\(file.digest.hex)")
+        }
+        try checkRoom(1 << 30)
+        progress.report(.started(step: Self.step, detail: name))
+        let unpacked = try DebianPackage.unpack(file, store: cache.layers)
+        let archive = try EntryPath(validating: "usr/src/\(package).tar.xz")
+        guard let content = try Tree([unpacked.data]).content(archive), case .file(let path, let offset) = content.source
+        else { throw Failure(at: name, "the package brings no \(archive)", next: "name a linux-source package") }
+        let layer = try extract(
+            OpenFile.reading(path), range: offset..<(offset + content.size), compression: .xz, also, strips: true,
+            place: "\(name): \(archive.name.count > 0 ? "\(package).tar.xz" : "")", key: key)
+        return Part(layer: layer, name: name, identity: "sha256:\(file.digest.hex)")
+    }
+
+    private func packageFile(_ package: String, _ suite: String) async throws -> PackageFile {
+        let suites = suite == "sid" ? [suite] : [suite, "\(suite)-updates", "\(suite)-security"]
+        // What the package depends on is for those who compile where it is installed. It is not installed here.
+        let installed = ["binutils", "xz-utils"].map { name in
+            "Package: \(name)\nStatus: install ok installed\nMaintainer: none\nArchitecture: arm64\nVersion: 1:9999\nDescription: none\n\n"
+        }
+        let request = try PackageRequest(
+            sources: ArchiveSource.suites(suites, components: ["main"]), packages: [package], addsEssential: false,
+            status: Array(installed.joined().utf8))
+        let lock = exists(lockPath) ? try PackageLock.read(lockPath) : nil
+        let provided = try await fetcher.packages.provide(
+            request, lock: lock,
+            options: PackageOptions(
+                lock: options.updateLock ? .update : options.locked ? .require : .prefer, offline: options.offline))
+        guard let found = provided.files.first(where: { $0.package.name == package }) else {
+            throw Failure(.usage, at: package, "Debian's archive has no package of that name")
+        }
+        switch provided.origin {
+        case .locked: break
+        case .replaced(let why, _): progress.report(.note(step: Self.step, text: "\(why): \(package) \(found.package.version) instead"))
+        case .solved, .updated:
+            if writesLock {
+                try provided.lock.write(to: lockPath)
+                progress.report(.note(step: Self.step, text: "wrote \(lockPath)"))
+            }
+        }
+        return PackageFile(
+            path: found.path, digest: found.package.sha256, name: package, version: found.package.version,
+            architecture: found.package.architecture)
+    }
+
+    // MARK: A tarball
+
+    private func tarball(_ place: String, _ sha256: String, _ also: Set<EntryPath>) async throws -> Part {
+        guard let digest = SHA256Digest(hex: sha256) else { throw Failure(.usage, at: "kernel.source.sha256", "no SHA-256") }
+        let name = place.split(separator: "/").last.map(String.init) ?? place
+        let key = key(sha256, also)
+        let identity = "sha256:\(sha256)"
+        if let stored = try cache.layers.layer(key, name: name) { return Part(layer: stored, name: name, identity: identity) }
+        let isURL = place.contains("://")
+        let stored = try fetcher.downloader.store.file(digest, size: nil, check: .digest)
+        guard stored != nil || !isURL || !options.offline else {
+            throw Failure(at: "--offline", "the source \(name) is not in the store", next: "run once without --offline")
+        }
+        let request = DownloadRequest(
+            urls: [isURL ? place : seenFromRecipe(place)], sha256: digest, size: nil, name: name)
+        let files = try await fetcher.downloader.fetch([request], step: Self.step, check: .digest)
+        guard let file = files.first else { throw Failure(at: name, "the file could not be fetched") }
+        try checkRoom(1 << 30)
+        let opened = try OpenFile.reading(file.path)
+        let layer = try extract(
+            opened, range: 0..<file.size, compression: try Self.compression(opened, file.size), also, strips: true,
+            place: name, key: key)
+        return Part(layer: layer, name: name, identity: identity)
+    }
+
+    /// By the first bytes: xz (file format 1.0.4, section 2.1.1.1), gzip (RFC 1952, section 2.3.1), zstd (RFC 8878, section 3.1.1).
+    private static func compression(_ file: OpenFile, _ size: UInt64) throws -> ArchiveCompression {
+        let start = try file.bytes(at: 0, count: Int(min(size, 6)))
+        if start == [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00] { return .xz }
+        if start.starts(with: [0x1F, 0x8B]) { return .gzip }
+        return start.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) ? .zstd : .none
+    }
+
+    private func seenFromRecipe(_ path: String) -> String {
+        options.recipePath.removingLastComponent().pushing(FilePath(path)).lexicallyNormalized().string
+    }
+
+    // MARK: A commit
+
+    private static let gitTool = Tool("git", package: "git", purpose: "get a kernel's source at a commit")
+
+    private func git(_ url: String, _ commit: String, _ also: Set<EntryPath>) async throws -> Part {
+        let name = "\(url.split(separator: "/").last ?? "") \(commit.prefix(12))"
+        let key = key(commit, also)
+        let identity = "commit:\(commit)"
+        if let stored = try cache.layers.layer(key, name: name) { return Part(layer: stored, name: name, identity: identity) }
+        let isURL = url.contains(":")
+        guard !options.offline || !isURL else {
+            throw Failure(at: "--offline", "the commit \(name) is not in the cache", next: "run once without --offline")
+        }
+        try checkRoom(3 << 30)
+        progress.report(.started(step: Self.step, detail: name))
+        let work = try TemporaryFolder(in: cache.work, name: "git")
+        var environment = ProxySettings(environment: options.environment).environment
+        environment["GIT_CONFIG_NOSYSTEM"] = "1"
+        environment["GIT_TERMINAL_PROMPT"] = "0"
+        for variable in ["GIT_SSL_CAINFO", "SSL_CERT_FILE"] { environment[variable] = options.environment[variable] }
+        let tools = ToolRunner(environment: environment)
+        let repository = work.path.string
+        // A git URL `ext::…` would run a program.
+        let always = ["-c", "protocol.ext.allow=never", "-c", "safe.directory=*", "-C", repository]
+        try await tools.run(Self.gitTool, ["init", "--quiet", "--bare", repository], place: name)
+        try await tools.run(
+            Self.gitTool,
+            always + ["fetch", "--quiet", "--depth=1", "--no-tags", "--", isURL ? url : seenFromRecipe(url), commit], place: url)
+        // git names objects by their digest, so what bears the commit's id is the commit.
+        let listing = try await tools.run(Self.gitTool, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
+        let paths = listing.output.split(separator: 0).filter { bytes in
+            guard let path = try? EntryPath(validating: bytes) else { return false }
+            return KconfigTree.isNeeded(path) || also.contains(path)
+        }
+        let archive = work.path.appending("part.tar")
+        try await tools.run(
+            Self.gitTool,
+            always + ["archive", "--format=tar", "--output=\(archive)", commit, "--"]
+                + paths.map { ":(literal)" + String(decoding: $0, as: UTF8.self) }, place: name)
+        let file = try OpenFile.reading(archive)
+        let layer = try extract(
+            file, range: 0..<(try file.size()), compression: .none, also, strips: false, place: name, key: key)
+        withExtendedLifetime(work) {}
+        return Part(layer: layer, name: name, identity: identity)
+    }
+
+    // MARK: A tree
+
+    private func tree(_ path: HostPath, _ also: Set<EntryPath>) throws -> Part {
+        let layer = try KconfigTree.copy(path.path, also: also)
+        let hasher = KeyHasher(purpose: "kernel source tree")
+        for entry in layer.entries {
+            guard case .regular(let content) = entry.kind else { continue }
+            hasher.add(entry.path.bytes)
+            hasher.add(content.digest)
+        }
+        return Part(layer: layer, name: path.written, identity: "tree:\(hasher.finalize().hex)")
+    }
+
+    // MARK: The part
+
+    private func key(_ identity: String, _ also: Set<EntryPath>) -> SHA256Digest {
+        let hasher = KeyHasher(purpose: "kconfig tree")
+        hasher.add(KconfigTree.formatVersion)
+        hasher.add(LayerStore.formatVersion)
+        hasher.add(identity)
+        for path in also.sorted() { hasher.add(path.bytes) }
+        return hasher.finalize()
+    }
+
+    private func extract(
+        _ file: OpenFile, range: Range<UInt64>, compression: ArchiveCompression, _ also: Set<EntryPath>, strips: Bool,
+        place: String, key: SHA256Digest
+    ) throws -> Layer {
+        progress.report(.started(step: Self.step, detail: place))
+        let layer = try cache.layers.layer(key, name: place) { writer in
+            var reported: UInt64 = 0
+            try KconfigTree.extract(
+                file, range: range, compression: compression, also: also, strips: strips, place: place, into: writer
+            ) { bytes in
+                guard bytes - reported > 32 << 20 else { return }
+                reported = bytes
+                progress.report(
+                    .advanced(step: Self.step, completed: bytes, total: nil, unit: .bytes, detail: place))
+            }
+        }
+        progress.report(.finished(step: Self.step, detail: "\(layer.entries.count) files for Kconfig", cached: false))
+        return layer
+    }
+
+    private func checkRoom(_ needed: UInt64) throws {
+        guard let free = freeSpace(at: cache.root), free < needed else { return }
+        throw Failure(
+            at: cache.root.string, "there is not enough room for a kernel's source", expected: "\(megabytes(needed)) free",
+            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
+    }
+}

@@ -1,0 +1,95 @@
+import Diagnostics
+import Storage
+import SystemPackage
+import Tools
+
+/// Configures a kernel through its own Kconfig.
+///
+/// A configuration holds what its compiler can do, so the compiler is part of what it is made of: the cross compiler that builds
+/// the kernel is asked, and its version and that of its assembler and linker stand in the configuration. What else of a machine
+/// could reach it is fixed: the text by which the compiler introduces itself (it has the distribution's package version); and
+/// pahole, rustc, bindgen, Python's modules and the headers of gcc's plugins count as not there, whether they are or not.
+public struct KernelConfigurator: Sendable {
+    /// The programs that Kconfig is built and run with.
+    public static let programs = [
+        make, Tool("gcc", package: "gcc", purpose: "build the kernel's Kconfig"),
+        Tool("flex", package: "flex", purpose: "build the kernel's Kconfig"),
+        Tool("bison", package: "bison", purpose: "build the kernel's Kconfig"),
+        Tool("\(prefix)gcc", package: "gcc-aarch64-linux-gnu", purpose: "ask it what the kernel's compiler can do"),
+    ]
+    private static let make = Tool("make", package: "make", purpose: "run the kernel's Kconfig")
+    static let prefix = "aarch64-linux-gnu-"
+
+    /// Variables of the kernel's Makefile, for every use of a tree.
+    public static let variables: [(name: String, value: String)] = [
+        ("ARCH", "arm64"), ("CROSS_COMPILE", prefix), ("CC_VERSION_TEXT", "\(prefix)gcc"),
+        ("PAHOLE", "pahole-is-not-used"), ("RUSTC", "rustc-is-not-used"), ("BINDGEN", "bindgen-is-not-used"),
+        ("PYTHON3", "python3-is-not-used"),
+    ]
+
+    /// The compiler as Kconfig sees it: without the folder of its plugins, whose headers are a package of their own.
+    private static let compiler = """
+        #!/bin/sh
+        test "$*" = -print-file-name=plugin && exec echo plugins-are-not-used
+        exec \(prefix)gcc "$@"
+
+        """
+
+    private let tree: KconfigTree
+    private let work: FilePath
+    private let tools: ToolRunner
+
+    /// - Parameter work: an empty folder, for what Kconfig builds. Nothing is written to the tree.
+    public init(tree: KconfigTree, work: FilePath, tools: ToolRunner = ToolRunner()) {
+        self.tree = tree
+        self.work = work
+        self.tools = tools
+    }
+
+    /// The `.config` that a defconfig and a fragment give, as the kernel's `olddefconfig` writes it.
+    ///
+    /// - Throws: `Failure` for a defconfig that the source lacks, and with the last lines of a Kconfig that fails;
+    ///   `FailureList` with every program that is missing.
+    public func configure(defconfig: String, _ fragment: ConfigFragment) async throws -> [UInt8] {
+        let missing = Self.programs.filter { ToolRunner.locate($0) == nil }
+        guard missing.isEmpty else {
+            throw FailureList(
+                missing.map {
+                    Failure(
+                        at: $0.name, "the program is not installed; it is needed to \($0.purpose)",
+                        next: "make setup (or: sudo apt-get install \($0.package))")
+                })
+        }
+        let base = tree.root.appending("arch/arm64/configs").appending(defconfig)
+        guard exists(base) else {
+            throw Failure(
+                .usage, at: "kernel.defconfig", "Linux \(tree.version) has no arch/arm64/configs/\(defconfig)",
+                expected: "one of \(tree.defconfigs.joined(separator: ", "))")
+        }
+        let lines = try fragment.settings(for: tree.version)
+        let start = try readFile(base, limit: KernelConfig.largest) + Array("\n".utf8)
+            + Array(lines.map { "\($0.text)\n" }.joined().utf8)
+        let config = work.appending(".config")
+        try writeAtomically(to: config, bytes: start)
+        // The defconfig's lines and then the fragments', completed in one go: the last line for a symbol wins.
+        let compiler = work.appending("compiler")
+        try writeAtomically(to: compiler, mode: 0o755, bytes: Array(Self.compiler.utf8))
+        let arguments =
+            ["-C", tree.root.string, "O=\(work)", "CC=\(compiler)", "--no-print-directory"]
+            + Self.variables.map { "\($0.name)=\($0.value)" } + ["olddefconfig"]
+        try await tools.run(Self.make, arguments, place: "Kconfig of Linux \(tree.version)")
+        return try readFile(config, limit: KernelConfig.largest)
+    }
+
+    /// The versions of the compiler, assembler and linker that a configuration was made with: `gcc 12.2.0, binutils 2.40`.
+    public static func toolchain(of config: KernelConfig) -> String {
+        func version(_ option: String) -> String {
+            guard case .number(let digits) = config[option], let number = Int(digits), number > 0 else { return "unknown" }
+            let parts = [number / 10_000, number / 100 % 100, number % 100]
+            return option == "CONFIG_GCC_VERSION"
+                ? parts.map(String.init).joined(separator: ".") : "\(parts[0]).\(parts[1])"
+        }
+        let linker = version("CONFIG_LD_VERSION")
+        return "gcc \(version("CONFIG_GCC_VERSION"))" + (linker == "unknown" ? "" : ", binutils \(linker)")
+    }
+}
