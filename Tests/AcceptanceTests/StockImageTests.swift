@@ -62,7 +62,10 @@ import Testing
         #expect(listed.output.contains("\nfile\t1\t1\t"), "one stream of one block: \(listed.output)")
         for name in ["publisher", "stranger"] {
             let key = try Program.run(
-                ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", "\(name)@example.org", "rsa3072", "sign"],
+                [
+                    "gpg", "--batch", "--passphrase", "", "--quick-generate-key", "\(name)@example.org", "rsa3072",
+                    "sign",
+                ],
                 environment: gpg)
             #expect(key.status == 0, "\(key.errors)")
         }
@@ -143,7 +146,8 @@ import Testing
 
     /// What must not be trusted is refused with its own words, and nothing of it is decoded or left.
     @Test(arguments: [
-        ("forged", "the signature is by a key that is in the keyring, but is not pinned"), ("altered", "the signature is bad"),
+        ("forged", "the signature is by a key that is in the keyring, but is not pinned"),
+        ("altered", "the signature is bad"),
         ("unsigned", "the mirror does not have the file"),
         ("unlisted", "the list of sums has no line for the file"),
         ("flipped", "the file's SHA-256 is not the expected one; nothing was kept"),

@@ -38,7 +38,8 @@ import Testing
     }
 
     @Test func `every key stands in one of the test recipes that have them all`() throws {
-        let text = try ["everything", "kernel", "stock"].map { try contents(of: fixtures.appending("good/\($0).yaml")) }.joined()
+        let text = try ["everything", "kernel", "stock"].map { try contents(of: fixtures.appending("good/\($0).yaml")) }
+            .joined()
         let keys = Recipe.referenceText().split(separator: "\n").compactMap {
             $0.split(separator: "`").dropFirst().first
         }

@@ -161,7 +161,8 @@ public struct ImageBuilder: Sendable {
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
-            secrets: secrets, sources: opened, base: base, pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
+            secrets: secrets, sources: opened, base: base,
+            pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
             mirrors: try boardMirrors(request.sources), tools: try await toolInputs())
     }
 
@@ -248,7 +249,8 @@ public struct ImageBuilder: Sendable {
         let pin = try inputFetcher(known).accept(name, digest)
         lock.pin(pin)
         try lock.write(to: options.lockPath)
-        return "\(options.lockPath): \(name) is pinned to sha256:\(pin.sha256.hex), \(pin.size) bytes, \(pin.trust.text)"
+        return
+            "\(options.lockPath): \(name) is pinned to sha256:\(pin.sha256.hex), \(pin.size) bytes, \(pin.trust.text)"
     }
 
     /// The recipe's mirrors, else those that the packages come from.
@@ -332,7 +334,8 @@ public struct ImageBuilder: Sendable {
     }
 
     private func result(
-        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, count: Int, upToDate: Bool, slowest: [BuildResult.PackageSeconds]
+        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, count: Int, upToDate: Bool,
+        slowest: [BuildResult.PackageSeconds]
     ) -> BuildResult {
         BuildResult(
             image: imagePath.string, size: size, sha256: digest.hex, uncompressedSize: uncompressed,

@@ -105,7 +105,8 @@ struct InputFetcher {
             // Of a file that only a person vouched for, no publisher can say whether the new one is as good.
             if pin.trust == .accepted, failure.isMismatch(with: pin) {
                 failure.message += ": another file than the one that was accepted, maybe an attack on the supply chain"
-                failure.next = "find out why it changed; to accept the new one, take its line out of \(options.lockPath)"
+                failure.next =
+                    "find out why it changed; to accept the new one, take its line out of \(options.lockPath)"
             }
             throw failure
         }
@@ -205,7 +206,8 @@ struct InputFetcher {
         // A package's new version is as good as the old one: Debian's archive signs both.
         var isSigned = false
         if case .package = trust { isSigned = !options.locked }
-        if let pin = lock?.input(name, use: Self.keyringUse), !options.updateLock, !isSigned, pin.sha256 != file.digest {
+        if let pin = lock?.input(name, use: Self.keyringUse), !options.updateLock, !isSigned, pin.sha256 != file.digest
+        {
             throw Failure(
                 at: name,
                 "the keyring is another than the one that is pinned: this may be an attack on the supply chain",
