@@ -383,6 +383,13 @@ import Testing
             try fingerprint("stranger"), "--cache", cache,
         ])
         #expect(stranger.status == 1, "\(stranger.output)")
+        // Ubuntu's own keys, out of Debian's archive, as the shipped recipe has them: none of them signed the stand-in.
+        let ubuntu = try Program.piforge([
+            "verify", site.appending(Self.file).string, "--recipe", "recipes/ubuntu-18.04.3.yaml", "--cache", cache,
+        ])
+        #expect(ubuntu.status == 1, "\(ubuntu.errors)")
+        #expect(ubuntu.output.contains("signature"), "\(ubuntu.output)")
+        #expect(ubuntu.output.contains("not in the keyring"), "\(ubuntu.output)")
     }
 
     @Test(arguments: ["raspi4b", "virt"])
