@@ -43,6 +43,8 @@ test: setup ## Run all tests: the modules', then those that build and boot whole
 bench: ## Measure piforge against the usual tools; BENCH=quick for the small recipe.
 	@scripts/setup.sh --with scripts/packages-bench.txt
 	benchmarks/run.sh
+	benchmarks/stock.sh
+	benchmarks/fetch.sh
 
 lint: ## Check the code's format.
 	swift format lint --strict -r Sources Tests Package.swift

@@ -11,7 +11,8 @@ struct JobInitramfs {
     /// `Essential: yes` lets them take for granted (Debian Policy 3.8), in an order that works, a group at a time.
     static let first = [
         [
-            "libgcc-s1", "libc6", "libcrypt1", "base-passwd", "base-files", "mawk", "gawk", "original-awk", "debianutils",
+            "libgcc-s1", "libc6", "libcrypt1", "base-passwd", "base-files", "mawk", "gawk", "original-awk",
+            "debianutils",
         ],
         ["libpcre2-8-0", "libselinux1", "debconf", "perl-base", "dash"],
     ]

@@ -98,6 +98,7 @@ public struct AccountsStep: Step {
     }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+        try checkHashes(tree)
         var layer = Layer(name: name)
         var database = try AccountDatabase(tree)
         try setRoot(&database, &layer, tree, epoch: epoch)
@@ -110,6 +111,19 @@ public struct AccountsStep: Step {
             layer.addFile(file.path, attributes, text: file.text)
         }
         return layer
+    }
+
+    /// glibc's own libcrypt (libcrypt-2.27.so), which systems before Debian 11 have, knows no yescrypt: such a password would
+    /// let nobody in.
+    private func checkHashes(_ tree: Tree) throws {
+        let library = tree.resolve("lib/aarch64-linux-gnu/libcrypt.so.1")
+        guard library?.name.starts(with: "libcrypt-".utf8) ?? false else { return }
+        for (user, password) in [("root", root)] + users.map({ ($0.name, $0.password) }) {
+            guard case .hash(let hash) = password, hash.hasPrefix("$y$") else { continue }
+            throw Failure(
+                .usage, at: "accounts: \(user)", "the image's libcrypt does not know yescrypt hashes",
+                expected: "a SHA-512 hash ($6$…)", next: "make one with: mkpasswd -m sha512crypt")
+        }
     }
 
     private func setRoot(

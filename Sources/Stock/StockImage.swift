@@ -72,7 +72,8 @@ public struct StockImage: Sendable {
         freeSpace: @Sendable (FilePath) -> UInt64? = { Storage.freeSpace(at: $0) }
     ) async throws -> StockImage {
         if let stored = try stored(digest, in: store) {
-            progress.report(.finished(step: "stock image", detail: image.lastComponent?.string ?? image.string, cached: true))
+            progress.report(
+                .finished(step: "stock image", detail: image.lastComponent?.string ?? image.string, cached: true))
             return stored
         }
         let disk = try StockDisk(image, limit: limit)

@@ -19,13 +19,13 @@ struct LockAcceptCommand: AsyncParsableCommand {
             "accepted by the user on first use".
             """)
 
+    @OptionGroup var arguments: BuildArguments
+
     @Argument(help: ArgumentHelp("The file, as the build named it.", valueName: "file"))
     var file: String
 
     @Argument(help: ArgumentHelp("Its SHA-256, as the build showed it: 64 hex digits.", valueName: "sha256"))
     var sum: String
-
-    @OptionGroup var arguments: BuildArguments
 
     func run() async throws {
         let hex = sum.hasPrefix("sha256:") ? sum.dropFirst("sha256:".count) : sum[...]

@@ -19,7 +19,8 @@ struct Piforge: AsyncParsableCommand {
         version: piforgeVersion,
         subcommands: [
             BuildCommand.self, FetchCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self,
-            LockCommand.self, KernelCommand.self, VerifyCommand.self, CacheCommand.self, DoctorCommand.self, PackCommand.self, StockCommand.self, GetCommand.self,
+            LockCommand.self, KernelCommand.self, VerifyCommand.self, CacheCommand.self, DoctorCommand.self,
+            PackCommand.self, StockCommand.self, GetCommand.self,
         ])
 
     /// Parses and runs, with piforge's exit codes in place of the parser's.

@@ -56,7 +56,8 @@ import Testing
 
     @Test func everyCommandHasHelpWithAnExample() throws {
         for command in [
-            ["build"], ["fetch"], ["plan"], ["prove"], ["doctor"], ["recipe", "check"], ["recipe", "show"],
+            ["build"], ["fetch"], ["plan"], ["prove"], ["doctor"], ["verify"], ["lock", "accept"], ["recipe", "check"],
+            ["recipe", "show"],
             ["recipe", "list"], ["recipe", "schema"], ["cache", "list"], ["cache", "prune"],
         ] {
             let outcome = try Program.piforge(command + ["--help"])

@@ -96,7 +96,8 @@ private struct Cut: AsyncBufferedSequence, AsyncBufferedIteratorProtocol {
     mutating func next() async throws -> UInt8? { try await nextBuffer(suggested: 1)?.first }
 
     mutating func nextBuffer(suggested count: Int) async throws -> [UInt8]? {
-        guard rest > 0, let data = try handle.read(upToCount: Swift.min(rest, Swift.max(count, 1 << 16))), !data.isEmpty else {
+        guard rest > 0, let data = try handle.read(upToCount: Swift.min(rest, Swift.max(count, 1 << 16))), !data.isEmpty
+        else {
             throw SocketError.disconnected
         }
         rest -= data.count

@@ -203,6 +203,25 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
         #expect(try result.text("etc/sudoers.d/50-ubuntu") == "ubuntu ALL=(ALL:ALL) NOPASSWD: ALL\n")
     }
 
+    @Test func aHashThatAnOldLibraryDoesNotKnowIsRefused() throws {
+        let time = Timestamp(seconds: 1)
+        let folder: EntryPath = "lib/aarch64-linux-gnu"
+        func tree(_ library: String) throws -> Tree {
+            try sampleTree([
+                Entry(
+                    folder.appending(library), Attributes(mode: 0o644, mtime: time), .regular(Content("elf"))),
+                Entry(
+                    folder.appending("libcrypt.so.1"), Attributes(mode: 0o777, mtime: time),
+                    .symlink(Array(library.utf8))),
+            ])
+        }
+        let pi = UserAccount(name: "pi", password: .hash("$y$j9T$salt$hash"))
+        let step = AccountsStep(root: .locked, rootExpires: false, rootKeys: [], users: [pi], others: .locked)
+        let error = #expect(throws: Failure.self) { try step.apply(to: tree("libcrypt-2.27.so"), epoch: epoch) }
+        #expect(error?.description.contains("accounts: pi: the image's libcrypt does not know yescrypt hashes") == true)
+        #expect(throws: Never.self) { try step.apply(to: tree("libcrypt.so.1.1.0"), epoch: epoch) }
+    }
+
     @Test func aNewAccountTakesAFreeID() throws {
         let tree = try tree()
         let result = try tree.with(

@@ -80,7 +80,10 @@ private final class Events: ProgressReporter {
         let second = try await sample.read(progress: events)
         #expect(second.layer.digest == first.layer.digest)
         #expect(second.facts == first.facts)
-        #expect(events.all == [.finished(step: "stock image", detail: sample.packed.lastComponent?.string ?? "", cached: true)])
+        #expect(
+            events.all == [
+                .finished(step: "stock image", detail: sample.packed.lastComponent?.string ?? "", cached: true)
+            ])
         let store = try LayerStore(folder: sample.layers)
         #expect(exists(store.path(of: StockImage.key(for: .of("digest")))))
         #expect(StockImage.key(for: .of("digest")) != StockImage.key(for: .of("other")))

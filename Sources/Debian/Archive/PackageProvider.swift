@@ -99,7 +99,9 @@ public struct PackageProvider: Sendable {
             return try await solve(request, options, status) { _ in .solved }
         }
         if options.lock == .update {
-            return try await solve(request, options, status) { .updated(changes: PackageLock.difference(from: lock, to: $0)) }
+            return try await solve(request, options, status) {
+                .updated(changes: PackageLock.difference(from: lock, to: $0))
+            }
         }
         guard lock.request == request.digest else {
             if options.lock == .require {

@@ -17,7 +17,8 @@ struct BaseSystem {
         let unfinished = installed.unfinished
         guard unfinished.isEmpty else {
             throw Failure(
-                at: "base image", "packages of the image are not wholly installed", expected: "installed, or not at all",
+                at: "base image", "packages of the image are not wholly installed",
+                expected: "installed, or not at all",
                 found: unfinished.prefix(8).joined(separator: ", "),
                 next: "use an image whose dpkg --audit finds nothing")
         }

@@ -17,7 +17,8 @@ extension ImageBuilder {
             plan.add(
                 "base image", summary: base.name,
                 inputs: [
-                    StepInput(base.name, base.sha256.hex), StepInput("reading format", String(StockImage.formatVersion)),
+                    StepInput(base.name, base.sha256.hex),
+                    StepInput("reading format", String(StockImage.formatVersion)),
                 ])
         }
         plan.add(

@@ -144,6 +144,7 @@ public struct ImageBuilder: Sendable {
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
         let fetcher = try inputFetcher(lock)
+        let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         var opened: [OpenedSource] = []
         for source in recipe.allSources {
             // A stock image need not have Debian's keys, and those of this machine must not decide its bytes.
@@ -151,7 +152,6 @@ public struct ImageBuilder: Sendable {
             let keyring = try await (source.keyring ?? debian).mapAsync { try await fetcher.keyring($0) }
             opened.append(OpenedSource(source: source, keyring: keyring))
         }
-        let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         let own = recipe.ownPackages + recipe.dockerPackages
         let request = try PackageRequest(
             sources: try archiveSources(opened),
@@ -161,7 +161,8 @@ public struct ImageBuilder: Sendable {
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
-            secrets: secrets, sources: opened, base: base, pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
+            secrets: secrets, sources: opened, base: base,
+            pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
             mirrors: try boardMirrors(request.sources), tools: try await toolInputs())
     }
 
@@ -248,7 +249,8 @@ public struct ImageBuilder: Sendable {
         let pin = try inputFetcher(known).accept(name, digest)
         lock.pin(pin)
         try lock.write(to: options.lockPath)
-        return "\(options.lockPath): \(name) is pinned to sha256:\(pin.sha256.hex), \(pin.size) bytes, \(pin.trust.text)"
+        return
+            "\(options.lockPath): \(name) is pinned to sha256:\(pin.sha256.hex), \(pin.size) bytes, \(pin.trust.text)"
     }
 
     /// The recipe's mirrors, else those that the packages come from.
@@ -332,7 +334,8 @@ public struct ImageBuilder: Sendable {
     }
 
     private func result(
-        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, count: Int, upToDate: Bool, slowest: [BuildResult.PackageSeconds]
+        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, count: Int, upToDate: Bool,
+        slowest: [BuildResult.PackageSeconds]
     ) -> BuildResult {
         BuildResult(
             image: imagePath.string, size: size, sha256: digest.hex, uncompressedSize: uncompressed,

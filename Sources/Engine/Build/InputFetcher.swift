@@ -105,7 +105,8 @@ struct InputFetcher {
             // Of a file that only a person vouched for, no publisher can say whether the new one is as good.
             if pin.trust == .accepted, failure.isMismatch(with: pin) {
                 failure.message += ": another file than the one that was accepted, maybe an attack on the supply chain"
-                failure.next = "find out why it changed; to accept the new one, take its line out of \(options.lockPath)"
+                failure.next =
+                    "find out why it changed; to accept the new one, take its line out of \(options.lockPath)"
             }
             throw failure
         }
@@ -205,7 +206,8 @@ struct InputFetcher {
         // A package's new version is as good as the old one: Debian's archive signs both.
         var isSigned = false
         if case .package = trust { isSigned = !options.locked }
-        if let pin = lock?.input(name, use: Self.keyringUse), !options.updateLock, !isSigned, pin.sha256 != file.digest {
+        if let pin = lock?.input(name, use: Self.keyringUse), !options.updateLock, !isSigned, pin.sha256 != file.digest
+        {
             throw Failure(
                 at: name,
                 "the keyring is another than the one that is pinned: this may be an attack on the supply chain",
@@ -224,19 +226,23 @@ struct InputFetcher {
             sources: ArchiveSource.suites([Self.keyringSuite], components: ["main"]), packages: [name],
             addsEssential: false)
         let provided = try await packages.provide(request, lock: nil)
-        guard let found = provided.files.first(where: { $0.package.name == name }) else {
-            throw Failure(.usage, at: name, "Debian's archive has no package of that name")
-        }
-        let package = try DebianPackage.unpack(
-            PackageFile(
-                path: found.path, digest: found.package.sha256, name: name, version: found.package.version,
-                architecture: found.package.architecture), store: cache.layers)
         let path = try EntryPath(validating: "usr/share/keyrings/\(name).gpg")
-        guard let content = try Tree([package.data]).content(path), content.size <= UInt64(OpenPGPKeyring.limit) else {
-            throw Failure(at: "\(name) \(found.package.version)", "the package brings no \(path)")
+        // The package itself, or one that it only leads to since its contents have moved.
+        let others = provided.files.filter { $0.package.name != name }
+        for (found, file) in provided.files.filter({ $0.package.name == name }) + others {
+            let package = try DebianPackage.unpack(
+                PackageFile(
+                    path: file, digest: found.sha256, name: found.name, version: found.version,
+                    architecture: found.architecture), store: cache.layers)
+            guard let content = try Tree([package.data]).content(path), content.size <= UInt64(OpenPGPKeyring.limit)
+            else { continue }
+            return try fetched(
+                try ContentReader().bytes(of: content), name: name, trust: .package("\(found.name) \(found.version)"))
         }
-        return try fetched(
-            try ContentReader().bytes(of: content), name: name, trust: .package("\(name) \(found.package.version)"))
+        throw Failure(
+            at: name, "neither the package nor what it depends on brings \(path)",
+            found: provided.files.map { "\($0.package.name) \($0.package.version)" }.joined(separator: ", "),
+            next: "name a keyring as a file: keyring: {file: PATH}")
     }
 
     /// Where packages that only bring keys are taken from.

@@ -50,7 +50,8 @@ extension Recipe {
         case .distribution?:
             // Debian 13 has the client in a package of its own.
             ["docker.io", "iptables", "apparmor"]
-                + ([.debian(suite: "bullseye"), .debian(suite: "bookworm")].contains(base) || stock != nil ? [] : ["docker-cli"])
+                + ([.debian(suite: "bullseye"), .debian(suite: "bookworm")].contains(base) || stock != nil
+                    ? [] : ["docker-cli"])
         case .docker?: ["docker-ce", "docker-ce-cli", "containerd.io", "iptables", "apparmor"]
         }
     }

@@ -8,11 +8,14 @@ extension Recipe {
     var ownPackages: [String] {
         let first = disk.grow ? ["fdisk"] : []
         // A stock image has its init, its logins and its network.
-        if stock != nil { return first + ["busybox-static", "e2fsprogs", "dosfstools", firmware.package, kernel.package] }
-        var names = first + [
-            "systemd-sysv", "udev", "dbus", "kmod", "passwd", "login", "netbase", "busybox-static", "e2fsprogs",
-            "dosfstools", firmware.package,
-        ]
+        if stock != nil {
+            return first + ["busybox-static", "e2fsprogs", "dosfstools", firmware.package, kernel.package]
+        }
+        var names =
+            first + [
+                "systemd-sysv", "udev", "dbus", "kmod", "passwd", "login", "netbase", "busybox-static", "e2fsprogs",
+                "dosfstools", firmware.package,
+            ]
         // Before Debian 12 it is a part of the package systemd.
         if base != .debian(suite: "bullseye") { names.append("systemd-resolved") }
         names.append(kernel.package)

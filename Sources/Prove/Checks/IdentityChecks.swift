@@ -61,7 +61,8 @@ extension Check {
             let names = others.map { $0[0] }.joined(separator: ", ")
             let locked = names.isEmpty ? "there are none" : "locked: \(names)"
             return Observation(
-                open.isEmpty ? locked : "open: \(open.joined(separator: ", "))", passed: result.status == 0 && open.isEmpty)
+                open.isEmpty ? locked : "open: \(open.joined(separator: ", "))",
+                passed: result.status == 0 && open.isEmpty)
         }
     }
 }
