@@ -24,7 +24,9 @@ import Testing
         #expect(!outcome.errors.contains("did not take"), "\(outcome.errors)")
         #expect(outcome.status == 0 || !isLocked, "\(outcome.errors)")
         if isLocked { #expect(outcome.output.contains("no option differs"), "\(outcome.output)") }
-        #expect(outcome.output.contains("CONFIG_VHOST_VSOCK is y: its prompt is shown"), "\(outcome.output)")
+        #expect(
+            outcome.output.contains("CONFIG_VHOST_VSOCK is y: kvm.config:20 asks for CONFIG_VHOST_VSOCK=y|m; "),
+            "\(outcome.output)")
         #expect(files(below: FilePath(cache).appending("work")) == [])
 
         // The same source without the fragments that prepare the ground, offline.
@@ -257,6 +259,35 @@ import Testing
             #expect(!exists(bench.generated))
         }
         #expect(files(below: bench.root.pushing("cache/work")) == [])
+    }
+
+    /// A missing program and a small disk, in name spaces of their own.
+    @Test(arguments: [
+        (
+            "mount --bind /dev/null /usr/bin/flex && mount --bind /dev/null /usr/bin/bison", "cache",
+            [
+                "piforge: flex: the program is not installed; it is needed to build the kernel's Kconfig\n"
+                    + "  next:     make setup (or: sudo apt-get install flex)\n", "piforge: bison: ",
+            ]
+        ),
+        (
+            "mount -t tmpfs -o size=64m none /mnt", "/mnt/cache",
+            ["piforge: /mnt/cache: there is not enough room for a kernel's source\n", "expected: 1073.7 MB free"]
+        ),
+    ])
+    func whatTheMachineLacksIsNamed(prepare: String, cache: String, messages: [String]) throws {
+        let bench = try Bench()
+        _ = try Program.run(["tar", "-czf", "linux.tar.gz", "linux"], directory: bench.root)
+        try bench.write(
+            "source: {tarball: ../linux.tar.gz, sha256: \(try bench.digest("linux.tar.gz"))}, fragments: [a]")
+        let outcome = try Program.run(
+            [
+                "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                "\(prepare) && exec \"$0\" kernel config recipes/small.yaml --cache \(cache)", Program.path.string,
+            ], directory: bench.root)
+        #expect(outcome.status == 1)
+        for message in messages { #expect(outcome.errors.contains(message), "\(outcome.errors)") }
+        #expect(!exists(bench.generated))
     }
 
     @Test func anImageWithAKernelFromSourceIsRefusedPlainly() throws {

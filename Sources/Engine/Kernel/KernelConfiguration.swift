@@ -153,10 +153,13 @@ extension ImageBuilder {
         for (line, fact) in zip(lines, facts) {
             report.failures.append(fact.failure(line.0, found: line.1, version: tree.version, symbols: symbols))
         }
+        let asked = fragment.lines(for: tree.version)
         report.answers = facts.dropFirst(lines.count).map { fact in
-            KernelConfigReport.Answer(
-                option: "CONFIG_\(fact.name)", value: config["CONFIG_\(fact.name)"].description,
-                reasons: fact.reasons(wanted: nil, version: tree.version, symbols: symbols), next: fact.next,
+            let option = "CONFIG_\(fact.name)"
+            let wishes = asked.filter { $0.option == option }.map { "\($0.place) asks for \($0.text)" }
+            return KernelConfigReport.Answer(
+                option: option, value: config[option].description,
+                reasons: wishes + fact.reasons(wanted: nil, version: tree.version, symbols: symbols), next: fact.next,
                 defined: fact.defined ?? [])
         }
     }
