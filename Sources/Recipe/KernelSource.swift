@@ -65,7 +65,7 @@ extension KernelSource {
             [
                 Key(
                     optional: "debian", \.debian, Recipe.Packages.name, example: .string("linux-source-6.12"),
-                    "A Debian package of source, verified by apt. Or:"),
+                    "The source as a Debian package, verified by apt."),
                 Key(
                     optional: "suite", \.suite,
                     .word("suite", of: ["bullseye", "bookworm", "trixie", "forky", "sid"]), fallback: "`trixie`",
@@ -74,12 +74,12 @@ extension KernelSource {
                     optional: "tarball", \.tarball,
                     KernelSource.place("a URL or a path", expected: "a URL or a path, without blanks"),
                     example: .string("https://example.org/linux-6.12.tar.xz"),
-                    "A .tar.xz, .tar.gz or .tar. Paths start at the recipe's folder. Or:"),
+                    "The source as a .tar.xz, .tar.gz, .tar.zst or .tar. Paths start at the recipe's folder."),
                 Key(optional: "sha256", \.sha256, KernelSource.sha256, "The tarball's SHA-256."),
                 Key(
                     optional: "git", \.git,
                     KernelSource.place("a repository", expected: "a URL or a path, without blanks"),
-                    example: .string("https://github.com/raspberrypi/linux"), "A git repository. Or:"),
+                    example: .string("https://github.com/raspberrypi/linux"), "The source as a git repository."),
                 Key(
                     optional: "commit", \.commit,
                     .text(
@@ -87,7 +87,7 @@ extension KernelSource {
                     "The commit; its id is the checksum of the whole source."),
                 Key(
                     optional: "tree", \.tree, .existing(.folder), example: .string("~/src/linux"),
-                    "A source tree of this machine; it is never changed."),
+                    "The source as a folder of this machine; it is never changed."),
             ])
     }
 

@@ -58,7 +58,7 @@ import Testing
         for command in [
             ["build"], ["fetch"], ["plan"], ["prove"], ["doctor"], ["verify"], ["lock", "accept"], ["recipe", "check"],
             ["recipe", "show"],
-            ["recipe", "list"], ["recipe", "schema"], ["cache", "list"], ["cache", "prune"],
+            ["recipe", "list"], ["recipe", "schema"], ["cache", "list"], ["cache", "prune"], ["kernel", "config"],
         ] {
             let outcome = try Program.piforge(command + ["--help"])
             #expect(outcome.status == 0)
