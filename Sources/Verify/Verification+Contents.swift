@@ -133,7 +133,11 @@ extension Verification {
             if let absence = image.absence(of: part.range) { return .notChecked(absence) }
             let config = try kernelConfig(release, disk, part)
             guard let version = KernelVersion(release) else { return .failed("\(release) is no version") }
-            let fragment = try ConfigFragment.parse(lines.joined(separator: "\n"), file: "the manifest's kernelConfig")
+            // Each line for itself: fragments may ask for one option together.
+            let fragment = try ConfigFragment.joined(
+                lines.enumerated().map { index, line in
+                    try ConfigFragment.parse(line, file: "the manifest's kernelConfig[\(index)]")
+                })
             let violations = ConfigFragment.violations(of: fragment, in: config, version: version)
             guard violations.isEmpty else { return .failed(violations.map(\.summary).joined(separator: "\n")) }
             return .ok("\(release), all \(lines.count) followed")

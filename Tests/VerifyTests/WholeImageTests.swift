@@ -140,10 +140,10 @@ func names(in folder: FilePath) throws -> [String] {
         let image = try await TestImage.shared
         let folder = try image.copy()
         var manifest = image.manifest
+        // Two fragments may ask for one option.
         manifest.expectations.kernelConfig = [
-            "CONFIG_KVM=y", "CONFIG_TUN=y", "CONFIG_VHOST_NET=y|m", "# CONFIG_KVM is not set",
+            "CONFIG_KVM=y", "CONFIG_TUN=y", "CONFIG_VHOST_NET=y|m", "CONFIG_KVM=y|m",
         ]
-        manifest.expectations.kernelConfig.removeLast()
         try manifest.write(to: folder.path.appending("t.manifest.json"))
         try TestImage.writeSums(in: folder.path)
         let report = try await folder.verify()
