@@ -6,7 +6,6 @@ import Pack
 import Recipe
 import Steps
 import Stock
-import Storage
 import SystemPackage
 
 extension ImageBuilder {
@@ -99,7 +98,8 @@ extension ImageBuilder {
         var keyring = ArchiveSource.debianKeyring
         var keys: Content?
         if let opened = opened.keyring {
-            keys = (try? readFile(opened.path, limit: 16 << 20)).map { Content($0) }
+            keys = Content(
+                size: opened.pin.size, digest: opened.pin.sha256, source: .file(opened.path, offset: 0))
             keyring = FilePath("/usr/share/keyrings/piforge-\(source.name).gpg")
         }
         let groups: [(String?, [String])] =

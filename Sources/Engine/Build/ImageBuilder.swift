@@ -142,7 +142,7 @@ public struct ImageBuilder: Sendable {
         try refuseSource()
         var secrets = Secrets(
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
-        let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        let lock = try readLock()
         let fetcher = try inputFetcher(lock)
         let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         var opened: [OpenedSource] = []
@@ -180,6 +180,11 @@ public struct ImageBuilder: Sendable {
                     uris: opened.source.uris)
             }
         }
+    }
+
+    /// The recipe's lock; nil when it has none yet.
+    private func readLock() throws -> PackageLock? {
+        exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
     }
 
     /// What gets the files besides packages.
@@ -236,7 +241,7 @@ public struct ImageBuilder: Sendable {
                 .usage, at: options.recipePath.string, "the recipe names no signature of a stock image",
                 expected: "base.image.trust.signature", next: "give --keyring and --key")
         }
-        let lock = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        let lock = try readLock()
         return (try await inputFetcher(lock).keyring(sums.keyring).path, sums.keys)
     }
 
@@ -244,7 +249,7 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Throws: `Failure` when the recipe has no such file to accept, or no file of that digest was fetched.
     public func accept(_ name: String, _ digest: SHA256Digest) throws -> String {
-        let known = exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
+        let known = try readLock()
         var lock = known ?? PackageLock(request: .of(""), packages: [])
         let pin = try inputFetcher(known).accept(name, digest)
         lock.pin(pin)
@@ -255,11 +260,18 @@ public struct ImageBuilder: Sendable {
 
     /// The recipe's mirrors, else those that the packages come from.
     private func boardMirrors(_ sources: [ArchiveSource]) throws -> ArchiveMirrors {
-        guard sources.contains(where: { $0.uris.isEmpty }) else {
+        try Self.mirrors(
+            for: sources, debian: recipe.packages.mirror ?? options.mirror,
+            security: recipe.packages.securityMirror ?? options.securityMirror)
+    }
+
+    /// The sources' own mirrors, and Debian's where a source names none; only then is the host asked for them.
+    private static func mirrors(
+        for sources: [ArchiveSource], debian: String?, security: String?
+    ) throws -> ArchiveMirrors {
+        guard sources.isEmpty || sources.contains(where: { $0.uris.isEmpty }) else {
             return try ArchiveMirrors(debian: [], security: []).adding(sources)
         }
-        let debian = recipe.packages.mirror ?? options.mirror
-        let security = recipe.packages.securityMirror ?? options.securityMirror
         return try HostMirror.find(debian: debian, security: security).adding(sources)
     }
 
@@ -288,10 +300,7 @@ public struct ImageBuilder: Sendable {
             tools: ToolRunner(environment: ProxySettings(environment: options.environment).environment),
             progress: progress
         ) {
-            guard sources.isEmpty || sources.contains(where: { $0.uris.isEmpty }) else {
-                return try ArchiveMirrors(debian: [], security: []).adding(sources)
-            }
-            return try HostMirror.find(debian: debian, security: security).adding(sources)
+            try Self.mirrors(for: sources, debian: debian, security: security)
         }
     }
 
