@@ -16,16 +16,18 @@ struct Node: Sendable {
     var value: Value
     var place: Place
 
-    /// Where a node was written: a line of the recipe, or an override of the command line.
+    /// Where a node was written: a line of the recipe, an override of the command line, or a line of another file.
     enum Place: Sendable, Equatable {
         case line(Int)
         case override(String)
+        /// `devices.yaml:7`.
+        case elsewhere(String)
 
         /// For sorting a report: the file's mistakes first, by line.
         var order: Int {
             switch self {
             case .line(let line): line
-            case .override: Int.max
+            case .override, .elsewhere: Int.max
             }
         }
 
@@ -33,6 +35,7 @@ struct Node: Sendable {
             switch self {
             case .line(let line): "\(file):\(line)"
             case .override(let text): "--set \(text)"
+            case .elsewhere(let text): text
             }
         }
     }

@@ -26,7 +26,8 @@ extension Node {
         }
     }
 
-    private mutating func set(_ new: Node, at path: ArraySlice<PathStep>, place: Place) throws {
+    /// - Throws: `Refusal`.
+    mutating func set(_ new: Node, at path: ArraySlice<PathStep>, place: Place) throws {
         guard let step = path.first else {
             self = new
             return

@@ -8,25 +8,30 @@ extension Recipe {
     ///   - path: the YAML file, at most 1 MiB. Messages write it as it is given here; relative paths in the recipe start at its
     ///     folder.
     ///   - overrides: `a.b=c` each, as `--set` takes them, applied in order.
+    ///   - device: what is set for it, after the overrides.
     ///   - home: what `~/` stands for in the recipe's paths; nil refuses it.
     /// - Throws: `Failure` of kind `.usage` for one mistake, `FailureList` for several, each with its line or override.
-    public static func load(path: FilePath, overrides: [String] = [], home: FilePath? = nil) throws -> Recipe {
+    public static func load(
+        path: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil, home: FilePath? = nil
+    ) throws -> Recipe {
         let text = try readText(path, limit: 1 << 20)
         return try parse(
             text, file: path.string, folder: try absolute(path).removingLastComponent(), overrides: overrides,
-            home: home)
+            device: device, home: home)
     }
 
-    /// As ``load(path:overrides:home:)``, from text.
+    /// As ``load(path:overrides:device:home:)``, from text.
     ///
     /// - Parameters:
     ///   - file: what messages call the text.
     ///   - folder: the absolute folder where relative paths start.
     public static func parse(
-        _ text: String, file: String, folder: FilePath, overrides: [String] = [], home: FilePath? = nil
+        _ text: String, file: String, folder: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil,
+        home: FilePath? = nil
     ) throws -> Recipe {
         var root = try YAMLReader.read(text, file: file)
         for override in overrides { try root.apply(override: override) }
+        if let device { try root.apply(device) }
         let decoding = Decoding(file: file, folder: folder, home: home)
         guard var recipe = shape.decode(root, [], decoding) else {
             try decoding.finish()
