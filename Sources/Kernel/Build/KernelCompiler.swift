@@ -163,10 +163,7 @@ public struct KernelCompiler: Sendable {
             "DEB_BUILD_PROFILES": "pkg.linux-upstream.nokernelheaders pkg.linux-upstream.nokerneldbg",
             "DPKG_DEB_THREADS_MAX": "1", "DPKG_COLORS": "never", "DH_COLORS": "never",
         ]
-        if let ccache = settings.ccache {
-            variables["CCACHE_DIR"] = ccache.string
-            variables["CCACHE_MAXSIZE"] = "5G"
-        }
+        variables["CCACHE_DIR"] = settings.ccache?.string
         return variables
     }
 
