@@ -46,7 +46,7 @@ extension ImageBuilder {
         let kernel = try await compile(made, identity ?? made.part.identity, key, work, shelf)
         try shelf.put(kernel, as: key)
         if isPlanned || isTree(source) { try shelf.put(kernel, as: inputsKey) }
-        for name in ["linux", "bin", "key", "log"] { removeTree(work.appending(name)) }
+        Cache.empty(kernelWork: work)
         return kernel
     }
 
@@ -95,7 +95,7 @@ extension ImageBuilder {
             return
         }
         // What another configuration left, or another source.
-        for name in ["key", "linux", "bin", "log", "unpacking"] { removeTree(work.appending(name)) }
+        Cache.empty(kernelWork: work)
         try checkKernelRoom(Self.treeSize + UInt64(report.builtIn + report.modules) * Self.bytesForOption, work)
         let unpacking = work.appending("unpacking")
         try createFolder(unpacking)
@@ -134,6 +134,7 @@ extension ImageBuilder {
                 step: Self.step,
                 detail: "Linux \(made.version), \(options.jobs) at a time\(ccache == nil ? ", without ccache" : "")"))
         let log = work.appending("log")
+        let kept = options.output.appending("\(recipe.name).kernel.log")
         let clock = ContinuousClock()
         let start = clock.now
         let outcome: (package: FilePath, log: MakeLog)
@@ -146,7 +147,6 @@ extension ImageBuilder {
                         detail: said.latest))
             }
         } catch var failure as Failure {
-            let kept = options.output.appending("\(recipe.name).kernel.log")
             if let bytes = try? readFile(log, limit: 256 << 20) {
                 try writeAtomically(to: kept, bytes: bytes)
                 failure.next = "read \(kept); what is compiled stays, and the next run goes on from there"
@@ -154,6 +154,8 @@ extension ImageBuilder {
             throw failure
         }
         let seconds = (clock.now - start) / .seconds(1)
+        // That of an earlier run that failed.
+        removeTree(kept)
         let stored = try shelf.add(outcome.package)
         let release = try compiler.release()
         let fields = try await PackageFields(outcome.package, tools: tools)
