@@ -112,7 +112,7 @@ import Tools
                 "package: linux-image-arm64", "2026-01-01",
                 "the recipe's kernel is a package, which brings its configuration"
             ),
-            ("source: {tree: ../linux}", "2199-01-01", "a kernel's package cannot have a time that is still to come"),
+            ("source: {tree: ../linux}", "2099-01-01", "a kernel's package cannot have a time that is still to come"),
             (
                 "source: {tree: ../linux}, patches: [{file: ./bad.patch, sha256: \(zeros)}]", "2026-01-01",
                 "the patch is not the one that the recipe names"

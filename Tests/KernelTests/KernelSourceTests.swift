@@ -52,7 +52,7 @@ import Tools
         (["linux-6.12.9/init/out"], "the link leads out of the source"),
         (["linux-6.12.9/init/deep"], "the link leads out of the source"),
         (["linux-6.12.9/init/pipe"], "a kernel's source holds nothing of this kind"),
-        (["linux-6.12.9/init/main.c", "linux-6.12.9/init/main.c"], "a kernel's source holds nothing of this kind"),
+        (["linux-6.12.9/init/main.c", "linux-6.12.9/init/same"], "a kernel's source holds nothing of this kind"),
         (
             ["--hard-dereference", "linux-6.12.9/init/main.c", "linux-6.12.9/init/main.c"],
             "the path stands twice in the archive"
@@ -63,10 +63,19 @@ import Tools
         let failure = await #expect(throws: Failure.self) {
             _ = try await unpack(arguments) { root in
                 let files = FileManager.default
-                try files.createSymbolicLink(atPath: root.appending("init/out").string, withDestinationPath: "/etc")
-                try files.createSymbolicLink(
-                    atPath: root.appending("init/deep").string, withDestinationPath: "x/../../../etc")
-                mkfifo(root.appending("init/pipe").string, 0o644)
+                let folder = root.appending("init")
+                switch arguments.last.map({ FilePath($0).lastComponent?.string ?? "" }) {
+                case "out":
+                    try files.createSymbolicLink(atPath: folder.appending("out").string, withDestinationPath: "/etc")
+                case "deep":
+                    try files.createSymbolicLink(
+                        atPath: folder.appending("deep").string, withDestinationPath: "x/../../../etc")
+                case "pipe": mkfifo(folder.appending("pipe").string, 0o644)
+                case "same":
+                    try files.linkItem(
+                        atPath: folder.appending("main.c").string, toPath: folder.appending("same").string)
+                default: break
+                }
             }
         }
         #expect(failure?.message == message)
