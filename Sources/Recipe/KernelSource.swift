@@ -15,7 +15,7 @@ public struct KernelSource: Sendable, Equatable {
     public var origin: Origin
     /// Applied to the source in this order.
     public var patches: [Patch] = []
-    /// The file of arch/arm64/configs that the configuration starts from.
+    /// The file of arch/arm64/configs that the configuration starts from, or `allnoconfig`.
     public var defconfig = "defconfig"
 
     public init(_ origin: Origin) { self.origin = origin }
@@ -172,13 +172,13 @@ extension Recipe.Kernel {
         Key(
             optional: "source", \.origin, KernelSource.originShape, fallback: "the package",
             example: .members(["debian": .string("linux-source-6.12")]),
-            "The source that the kernel is configured and compiled from, in the package's place."),
+            "The source that the kernel is compiled from, in the package's place."),
         Key(
             optional: "defconfig", \.defconfig,
             .text(
-                "a defconfig's name", pattern: "[A-Za-z0-9][A-Za-z0-9_.-]*", expected: "a file of arch/arm64/configs",
-                limit: 128), fallback: "`defconfig`", example: .string("bcm2711_defconfig"),
-            "What the configuration of a source starts from: a file of its arch/arm64/configs."),
+                "a defconfig's name", pattern: "[A-Za-z0-9][A-Za-z0-9_.-]*",
+                expected: "a file of arch/arm64/configs, or allnoconfig", limit: 128), fallback: "`defconfig`", example: .string("bcm2711_defconfig"),
+            "What the configuration of a source starts from: a file of its arch/arm64/configs, or `allnoconfig`, which is everything off but what the fragments ask for."),
         Key(
             optional: "patches", \.patches,
             .list(

@@ -25,9 +25,7 @@ extension ImageBuilder {
         let folder = kernelConfigs
         let fragment = try kernelFragment()
         let patches = try source.patches.map { try Self.patch($0) }
-        let reader = KernelSourceReader(
-            source: source, options: options, cache: cache, fetcher: try inputFetcher(nil), progress: progress,
-            lockPath: kernelLockPath, writesLock: !check)
+        let reader = try kernelSourceReader(source, writesLock: !check)
         let part = try await reader.part(also: try patches.reduce(into: []) { $0.formUnion(try $1.files()) })
 
         let work = try TemporaryFolder(in: cache.work, name: "kconfig")
@@ -77,7 +75,7 @@ extension ImageBuilder {
     }
 
     /// `recipes/NAME.kernel.lock` beside `recipes/NAME.yaml`.
-    private var kernelLockPath: FilePath {
+    var kernelLockPath: FilePath {
         var path = options.recipePath
         path.extension = "kernel.lock"
         return path

@@ -32,6 +32,31 @@ struct KernelSourceReader {
         var identity: String
     }
 
+    /// What the whole source is and what proves it, `sha256:…`, `commit:…` or `tree:…`, without unpacking it.
+    ///
+    /// - Throws: `Failure` for a source whose version cannot be told, or a tree that cannot be read.
+    func identity() async throws -> (name: String, proof: String) {
+        switch source.origin {
+        case .debian(let package, let suite):
+            // What the lock pins need not be fetched to be known.
+            if let found = try pinned(package, suite) {
+                return ("\(package) \(found.version)", "sha256:\(found.sha256.hex)")
+            }
+            let file = try await packageFile(package, suite)
+            return ("\(package) \(file.version)", "sha256:\(file.digest.hex)")
+        case .tarball(let place, let sha256): return (Self.name(ofTarball: place), "sha256:\(sha256)")
+        case .git(let url, let commit): return (Self.name(url, commit), "commit:\(commit)")
+        case .tree(let path): return (path.written, "tree:\(try KernelTreeCopy(path.path).digest().hex)")
+        }
+    }
+
+    private func pinned(_ package: String, _ suite: String) throws -> LockedPackage? {
+        guard !options.updateLock, exists(lockPath) else { return nil }
+        let lock = try PackageLock.read(lockPath)
+        guard lock.request == (try request(package, suite).digest) else { return nil }
+        return lock.packages.first { $0.name == package }
+    }
+
     /// - Parameter also: files that are wanted besides: those that the patches change.
     /// - Throws: `Failure` for a source that cannot be had, is not the one that is pinned, or is none of a kernel.
     func part(also: Set<EntryPath>) async throws -> Part {
@@ -65,15 +90,19 @@ struct KernelSourceReader {
         return Part(layer: layer, name: name, identity: "sha256:\(file.digest.hex)")
     }
 
-    private func packageFile(_ package: String, _ suite: String) async throws -> PackageFile {
+    private func request(_ package: String, _ suite: String) throws -> PackageRequest {
         let suites = suite == "sid" ? [suite] : [suite, "\(suite)-updates", "\(suite)-security"]
         // What the package depends on is for those who compile where it is installed. It is not installed here.
         let installed = ["binutils", "xz-utils"].map { name in
             "Package: \(name)\nStatus: install ok installed\nMaintainer: none\nArchitecture: arm64\nVersion: 1:9999\nDescription: none\n\n"
         }
-        let request = try PackageRequest(
+        return try PackageRequest(
             sources: ArchiveSource.suites(suites, components: ["main"]), packages: [package], addsEssential: false,
             status: Array(installed.joined().utf8))
+    }
+
+    private func packageFile(_ package: String, _ suite: String) async throws -> PackageFile {
+        let request = try request(package, suite)
         let lock = exists(lockPath) ? try PackageLock.read(lockPath) : nil
         let provided = try await fetcher.packages.provide(
             request, lock: lock,
@@ -103,7 +132,7 @@ struct KernelSourceReader {
         guard let digest = SHA256Digest(hex: sha256) else {
             throw Failure(.usage, at: "kernel.source.sha256", "no SHA-256")
         }
-        let name = place.split(separator: "/").last.map(String.init) ?? place
+        let name = Self.name(ofTarball: place)
         let key = key(sha256, also)
         let identity = "sha256:\(sha256)"
         if let stored = try cache.layers.layer(key, name: name) {
@@ -126,6 +155,10 @@ struct KernelSourceReader {
         return Part(layer: layer, name: name, identity: identity)
     }
 
+    private static func name(ofTarball place: String) -> String {
+        place.split(separator: "/").last.map(String.init) ?? place
+    }
+
     /// By the first bytes: xz (file format 1.0.4, section 2.1.1.1), gzip (RFC 1952, section 2.3.1), zstd (RFC 8878, section 3.1.1).
     private static func compression(_ file: OpenFile, _ size: UInt64) throws -> ArchiveCompression {
         let start = try file.bytes(at: 0, count: Int(min(size, 6)))
@@ -142,8 +175,12 @@ struct KernelSourceReader {
 
     private static let gitTool = Tool("git", package: "git", purpose: "get a kernel's source at a commit")
 
+    private static func name(_ url: String, _ commit: String) -> String {
+        "\(url.split(separator: "/").last ?? "") \(commit.prefix(12))"
+    }
+
     private func git(_ url: String, _ commit: String, _ also: Set<EntryPath>) async throws -> Part {
-        let name = "\(url.split(separator: "/").last ?? "") \(commit.prefix(12))"
+        let name = Self.name(url, commit)
         let key = key(commit, also)
         let identity = "commit:\(commit)"
         if let stored = try cache.layers.layer(key, name: name) {

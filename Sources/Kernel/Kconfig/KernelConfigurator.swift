@@ -27,6 +27,9 @@ public struct KernelConfigurator: Sendable {
         ("PYTHON3", "python3-is-not-used"),
     ]
 
+    /// What a configuration can start from besides the files of arch/arm64/configs: Kconfig's answer to every question is no.
+    public static let goals = ["allnoconfig"]
+
     /// The compiler as Kconfig sees it: without the folder of its plugins, whose headers are a package of their own.
     private static let compiler = """
         #!/bin/sh
@@ -46,38 +49,36 @@ public struct KernelConfigurator: Sendable {
         self.tools = tools
     }
 
-    /// The `.config` that a defconfig and a fragment give, as the kernel's `olddefconfig` writes it.
+    /// The `.config` that a defconfig and a fragment give, as the kernel's `olddefconfig` writes it; of ``goals``, as that
+    /// goal writes it with the fragment's lines fixed.
     ///
     /// - Throws: `Failure` for a defconfig that the source lacks, and with the last lines of a Kconfig that fails;
     ///   `FailureList` with every program that is missing.
     public func configure(defconfig: String, _ fragment: ConfigFragment) async throws -> [UInt8] {
-        let missing = Self.programs.filter { ToolRunner.locate($0) == nil }
-        guard missing.isEmpty else {
-            throw FailureList(
-                missing.map {
-                    Failure(
-                        at: $0.name, "the program is not installed; it is needed to \($0.purpose)",
-                        next: "make setup (or: sudo apt-get install \($0.package))")
-                })
-        }
+        try KernelToolchain.require(Self.programs)
         let base = tree.root.appending("arch/arm64/configs").appending(defconfig)
-        guard exists(base) else {
+        let isGoal = Self.goals.contains(defconfig)
+        guard isGoal || exists(base) else {
             throw Failure(
                 .usage, at: "kernel.defconfig", "Linux \(tree.version) has no arch/arm64/configs/\(defconfig)",
-                expected: "one of \(tree.defconfigs.joined(separator: ", "))")
+                expected: "one of \((tree.defconfigs + Self.goals).joined(separator: ", "))")
         }
         let lines = try fragment.settings(for: tree.version)
         let start =
-            try readFile(base, limit: KernelConfig.largest) + Array("\n".utf8)
+            (isGoal ? [] : try readFile(base, limit: KernelConfig.largest) + Array("\n".utf8))
             + Array(lines.map { "\($0.text)\n" }.joined().utf8)
         let config = work.appending(".config")
-        try writeAtomically(to: config, bytes: start)
+        // Where nothing is the start, the lines are what Kconfig holds fixed while it answers all else with no.
+        let fixed = work.appending("fixed.config")
+        try writeAtomically(to: isGoal ? fixed : config, bytes: start)
         // The defconfig's lines and then the fragments', completed in one go: the last line for a symbol wins.
         let compiler = work.appending("compiler")
         try writeAtomically(to: compiler, mode: 0o755, bytes: Array(Self.compiler.utf8))
         let arguments =
             ["-C", tree.root.string, "O=\(work)", "CC=\(compiler)", "--no-print-directory"]
-            + Self.variables.map { "\($0.name)=\($0.value)" } + ["olddefconfig"]
+            + Self.variables.map { "\($0.name)=\($0.value)" } + [isGoal ? defconfig : "olddefconfig"]
+        var tools = tools
+        if isGoal { tools.environment["KCONFIG_ALLCONFIG"] = fixed.string }
         try await tools.run(Self.make, arguments, place: "Kconfig of Linux \(tree.version)")
         return try readFile(config, limit: KernelConfig.largest)
     }

@@ -1,0 +1,39 @@
+import Diagnostics
+import Digests
+import Kernel
+import Recipe
+import Steps
+import Tools
+
+extension ImageBuilder {
+    /// All that shapes the recipe's kernel from source, by what a person calls it. Nothing is compiled for it, and of a package of
+    /// source whose version is pinned nothing is fetched; a source tree of this machine is read whole.
+    ///
+    /// - Throws: `Failure` when the source cannot be told, or the compiler is missing; `FailureList` with the fragments' faults.
+    func kernelSourceInputs() async throws -> [StepInput] {
+        guard let source = recipe.kernel.source else { return [] }
+        let identity = try await kernelSourceReader(source, writesLock: true).identity()
+        let hasher = KeyHasher(purpose: "kernel fragments")
+        for line in try kernelFragment().lines {
+            hasher.add(line.text)
+            hasher.add(line.since?.description ?? "")
+            hasher.add(line.until?.description ?? "")
+        }
+        return [
+            StepInput("kernel.source \(identity.name)", identity.proof), StepInput("kernel.defconfig", source.defconfig),
+            StepInput("kernel.fragments", hasher.finalize().hex),
+        ] + source.patches.map { StepInput("kernel.patches \($0.file.written)", $0.sha256) }
+            + (try await KernelToolchain.ask(tools: tools).versions.map { StepInput("tool \($0.name)", $0.version) })
+            + [
+                StepInput("epoch", String(recipe.epoch)),
+                StepInput("kernel build rules", String(KernelToolchain.rulesVersion)),
+            ]
+    }
+
+    /// What gets the recipe's source of a kernel.
+    func kernelSourceReader(_ source: KernelSource, writesLock: Bool) throws -> KernelSourceReader {
+        KernelSourceReader(
+            source: source, options: options, cache: cache, fetcher: try inputFetcher(nil), progress: progress,
+            lockPath: kernelLockPath, writesLock: writesLock)
+    }
+}

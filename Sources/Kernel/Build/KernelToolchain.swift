@@ -1,0 +1,53 @@
+import Diagnostics
+import Tools
+
+/// The programs that compile and package a kernel, and their versions.
+public struct KernelToolchain: Sendable {
+    /// The version of how a kernel is compiled and packaged here; part of the key of what is kept.
+    public static let rulesVersion = 1
+
+    /// A program whose version shapes the package's bytes.
+    public struct Version: Sendable, Equatable {
+        public var name: String
+        /// As the program tells it, with the distribution's version.
+        public var version: String
+    }
+
+    /// In a fixed order.
+    public var versions: [Version]
+
+    /// What each is asked with. dpkg-deb compresses, depmod writes the modules' indices, debhelper fills the control archive.
+    private static let asked = [
+        (Tool("\(KernelConfigurator.prefix)gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the kernel"), "--version"),
+        (Tool("\(KernelConfigurator.prefix)ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel"), "--version"),
+        (Tool("dpkg-deb", package: "dpkg", purpose: "make the kernel's package"), "--version"),
+        (Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package"), "--version"),
+        (Tool("depmod", package: "kmod", purpose: "index the kernel's modules"), "--version"),
+    ]
+
+    /// Asks the programs of this machine.
+    ///
+    /// - Throws: `FailureList` with every one that is missing.
+    public static func ask(tools: ToolRunner) async throws -> KernelToolchain {
+        try require(asked.map(\.0))
+        var versions: [Version] = []
+        for (tool, argument) in asked {
+            let said = try await tools.run(tool, [argument], place: tool.name).text
+            versions.append(Version(name: tool.name, version: String(said.prefix { $0 != "\n" }.prefix(200))))
+        }
+        return KernelToolchain(versions: versions)
+    }
+
+    /// - Throws: `FailureList` with every program that is missing.
+    public static func require(_ programs: [Tool]) throws {
+        let missing = programs.filter { ToolRunner.locate($0) == nil }
+        guard missing.isEmpty else {
+            throw FailureList(
+                missing.map {
+                    Failure(
+                        at: $0.name, "the program is not installed; it is needed to \($0.purpose)",
+                        next: "make setup (or: sudo apt-get install \($0.package))")
+                })
+        }
+    }
+}
