@@ -48,6 +48,20 @@ import Testing
         #expect(try result.text("etc/default/raspi-firmware")?.contains("ROOTPART=\"LABEL=writable\"") == true)
     }
 
+    /// A kernel that mounts its root by itself: nothing names an initramfs, the root is a partition, and the board's hook keeps to it.
+    @Test func withoutAnInitramfsNothingNamesOne() throws {
+        var step = step
+        step.hasInitramfs = false
+        let tree = try sampleTree()
+        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        #expect(result.subtree("boot/firmware")?.paths.contains { "\($0)".contains("initrd") } == false)
+        #expect(try result.text("boot/firmware/config.txt")?.contains("initramfs") == false)
+        #expect(try result.text("boot/firmware/cmdline.txt")?.contains(" root=PARTUUID=1234abcd-02 rw ") == true)
+        let defaults = try result.text("etc/default/raspi-firmware")
+        #expect(defaults?.contains("\nROOTPART=\"PARTUUID=1234abcd-02\"\n") == true)
+        #expect(defaults?.hasSuffix("\nKERNEL=\"vmlinuz-6.12.1-arm64\"\nINITRAMFS=\"no\"\n") == true)
+    }
+
     @Test func missingFirmwareIsNamed() throws {
         let tree = try sampleTree().with(Layer(name: "x", whiteouts: ["usr/lib/raspi-firmware/start4.elf"]))
         let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
