@@ -2,7 +2,7 @@
 
 RECIPE ?= recipes/debian-13.yaml
 OUT ?= out
-# The recipe whose kernel is configured from source.
+# The recipe whose kernel is configured and compiled from source.
 KERNEL ?= recipes/debian-13-custom-kernel.yaml
 IMAGE ?= $(OUT)/$(basename $(notdir $(RECIPE))).img.xz
 PIFORGE := .build/release/piforge
@@ -11,7 +11,7 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup image prove verify kernel-config kernel-config-check test bench lint clean
+.PHONY: help setup image prove verify kernel kernel-config kernel-config-check test bench lint clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
@@ -29,6 +29,9 @@ prove: setup ## Boot IMAGE (the one that `make image` made) and check it.
 
 verify: setup ## Check IMAGE without booting it: sums, xz, partitions, file systems, contents.
 	$(PIFORGE) verify $(IMAGE)
+
+kernel: setup ## Compile the kernel of KERNEL from source, to a Debian package in OUT.
+	$(PIFORGE) kernel build $(KERNEL) -o $(OUT)
 
 kernel-config: setup ## Make the kernel's configuration of KERNEL, and say what changed.
 	$(PIFORGE) kernel config $(KERNEL)

@@ -9,7 +9,8 @@ import SystemPackage
 ///     store/     downloads, by SHA-256        apt/      package indices
 ///     layers/    layers, by key               blocks/   compressed blocks of images, by digest
 ///     plans/     what the last builds ran with           python/   Kconfiglib, which explains a kernel's configuration
-///     work/      of running builds; removed when they end
+///     kernels/   what was compiled, by key               kernel-work/    compiles that were interrupted, by recipe
+///     ccache/    compiled files of kernels               work/           of running builds; removed when they end
 public struct Cache: Sendable {
     public let root: FilePath
     public let layers: LayerStore
@@ -19,6 +20,8 @@ public struct Cache: Sendable {
     public var blocks: FilePath { root.appending("blocks") }
     public var plans: FilePath { root.appending("plans") }
     public var work: FilePath { root.appending("work") }
+    public var kernels: FilePath { root.appending("kernels") }
+    public var kernelWork: FilePath { root.appending("kernel-work") }
     public var proofs: FilePath { root.appending("proofs") }
 
     /// `--cache`, or `$XDG_CACHE_HOME/piforge`, or `~/.cache/piforge`.
@@ -39,7 +42,7 @@ public struct Cache: Sendable {
         // Images in the cache hold password hashes and keys: it is its owner's alone.
         restrictToOwner(root)
         for folder in ["work", "python"] { TemporaryFolder.removeAbandoned(in: root.appending(folder)) }
-        for folder in ["layers", "blocks", "plans"] { removeAbandonedPartials(in: root.appending(folder)) }
+        for folder in ["layers", "blocks", "plans", "kernels"] { removeAbandonedPartials(in: root.appending(folder)) }
     }
 
     /// One part of the cache and the room it takes.
@@ -52,7 +55,9 @@ public struct Cache: Sendable {
 
     /// What each part of the cache takes.
     public func usage() -> [Usage] {
-        ["store", "apt", "layers", "blocks", "plans", "proofs", "python", "work"].map { name in
+        [
+            "store", "apt", "layers", "blocks", "plans", "kernels", "kernel-work", "ccache", "proofs", "python", "work",
+        ].map { name in
             var files = 0
             var bytes: UInt64 = 0
             for path in Self.files(below: root.appending(name)) {
@@ -68,12 +73,23 @@ public struct Cache: Sendable {
     /// - Returns: how many bytes came free.
     public func prune(olderThan age: Int64?, now: Int64) -> UInt64 {
         var freed: UInt64 = 0
-        for part in ["store", "apt", "layers", "blocks", "plans", "proofs", "python"] {
+        for part in ["store", "apt", "layers", "blocks", "plans", "kernels", "ccache", "proofs", "python"] {
             for path in Self.files(below: root.appending(part)) {
                 if let age, now - lastUse(of: path) < age { continue }
                 freed += allocatedSize(of: path)
                 removeTree(path)
             }
+        }
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: kernelWork.string)) ?? [] {
+            // Whole or not at all: half of a compile is of no use. The log is what a compile writes to last.
+            let work = kernelWork.appending(name)
+            if let age, now - lastUse(of: work.appending("log")) < age { continue }
+            guard let lock = FolderLock(ifFree: work) else { continue }
+            freed += Self.files(below: work).reduce(0) { $0 + allocatedSize(of: $1) }
+            let parts = (try? FileManager.default.contentsOfDirectory(atPath: work.string)) ?? []
+            // The lock stays: somebody may wait for it.
+            for part in parts where part != "lock" { removeTree(work.appending(part)) }
+            withExtendedLifetime(lock) {}
         }
         return freed
     }

@@ -4,8 +4,8 @@ import Engine
 
 struct KernelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kernel", abstract: "Configure a recipe's kernel from source.",
-        subcommands: [KernelConfigCommand.self])
+        commandName: "kernel", abstract: "Configure and compile a recipe's kernel from source.",
+        subcommands: [KernelConfigCommand.self, KernelBuildCommand.self])
 }
 
 struct KernelConfigCommand: AsyncParsableCommand {
@@ -37,5 +37,27 @@ struct KernelConfigCommand: AsyncParsableCommand {
         let report = try await interruptible { try await builder.configureKernel(check: check, why: why) }
         print(arguments.shared.json ? jsonLine(report) : report.text, terminator: "")
         if !report.failures.isEmpty { throw FailureList(report.failures) }
+    }
+}
+
+struct KernelBuildCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "build",
+        abstract: "Compile a recipe's kernel from source to a Debian package.",
+        discussion: """
+            piforge kernel build recipes/debian-13-custom-kernel.yaml
+            piforge kernel build recipes/debian-13-custom-kernel.yaml -o /tmp/kernel --jobs 8
+
+            Configures as `kernel config` does, compiles, and writes NAME.kernel to the output folder: the .deb, Image, config,
+            System.map, the Pi's device trees and SHA256SUMS. What is interrupted goes on with the next run; what was compiled
+            before comes from the cache.
+            """)
+
+    @OptionGroup var arguments: BuildArguments
+
+    func run() async throws {
+        let builder = try arguments.builder()
+        let report = try await interruptible { try await builder.buildKernel() }
+        print(arguments.shared.json ? jsonLine(report) : report.text, terminator: "")
     }
 }

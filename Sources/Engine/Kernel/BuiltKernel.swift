@@ -1,6 +1,7 @@
 import Debian
 import Diagnostics
 import Digests
+import Storage
 
 /// A kernel compiled from source, as a Debian package: dpkg on the board knows it, and an upgrade there does not overwrite it.
 struct BuiltKernel: Sendable {
@@ -14,6 +15,14 @@ struct BuiltKernel: Sendable {
     var source: String
     /// What proves the source: `sha256:…`, `commit:…` or `tree:…`.
     var identity: String
+    /// What compiled it: `gcc 12.2.0, binutils 2.40`.
+    var toolchain: String
+    /// How many files were compiled.
+    var files: Int
+    /// How long the compile took when it ran, in seconds; the last run's where it was interrupted.
+    var seconds: Double
+    /// Whether it was in the cache.
+    var isCached: Bool
 }
 
 extension ImageBuilder {
@@ -22,6 +31,16 @@ extension ImageBuilder {
     /// - Throws: `Failure` for all that keeps it from being compiled; `CancellationError`. What was compiled until then stays in the
     ///   cache for the next run.
     func builtKernel() async throws -> BuiltKernel {
-        throw Failure(at: options.recipePath.string, "a kernel from source cannot be compiled yet")
+        _ = try sourceOfKernel()
+        let shelf = KernelShelf(folder: cache.kernels, store: cache.store)
+        let inputs = try await kernelSourceInputs()
+        let hasher = KeyHasher(purpose: "kernel inputs")
+        for input in inputs {
+            hasher.add(input.name)
+            hasher.add(input.value)
+        }
+        let key = hasher.finalize()
+        if let kernel = try shelf.kernel(key) { return kernel }
+        return try await compileKernel(inputs: inputs, key, shelf)
     }
 }

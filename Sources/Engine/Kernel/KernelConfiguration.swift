@@ -16,16 +16,38 @@ extension ImageBuilder {
     /// - Returns: what came of it; its `failures` are for the caller to throw. Nothing was written when there are any.
     /// - Throws: `Failure` for all that keeps the kernel from being configured; `CancellationError`.
     public func configureKernel(check: Bool, why: [String]) async throws -> KernelConfigReport {
-        guard let source = recipe.kernel.source else {
-            throw Failure(
-                .usage, at: options.recipePath.string,
-                "the recipe's kernel is a package, which brings its configuration",
-                expected: "kernel.source", next: "piforge kernel config recipes/debian-13-custom-kernel.yaml")
+        var made = try await madeConfiguration(writesLock: !check, why: why)
+        judge(&made, check: check)
+        let report = made.report
+        if report.failures.isEmpty, !check, made.committed != made.bytes {
+            try writeAtomically(to: FilePath(report.file), bytes: made.bytes)
+            made.report.wrote = true
         }
+        made.report.problems = report.failures.map(\.description)
+        return made.report
+    }
+
+    /// A configuration, and what it was made of.
+    struct MadeConfiguration {
+        var report: KernelConfigReport
+        var part: KernelSourceReader.Part
+        var version: KernelVersion
+        /// As the kernel's Kconfig wrote it.
+        var config: [UInt8]
+        /// As it is committed: with the digest of what it was made of.
+        var bytes: [UInt8]
+        var committed: [UInt8]?
+        /// The committed one.
+        var old: KernelConfig?
+    }
+
+    /// Makes the configuration; lines that did not take are the report's failures.
+    func madeConfiguration(writesLock: Bool, why: [String]) async throws -> MadeConfiguration {
+        let source = try sourceOfKernel()
         let folder = kernelConfigs
         let fragment = try kernelFragment()
         let patches = try source.patches.map { try Self.patch($0) }
-        let reader = try kernelSourceReader(source, writesLock: !check)
+        let reader = try kernelSourceReader(source, writesLock: writesLock)
         let part = try await reader.part(also: try patches.reduce(into: []) { $0.formUnion(try $1.files()) })
 
         let work = try TemporaryFolder(in: cache.work, name: "kconfig")
@@ -34,6 +56,7 @@ extension ImageBuilder {
         try KconfigTree.write(part.layer, to: root)
         for patch in patches { try await patch.apply(to: root, tools: tools) }
         let tree = try KconfigTree(root: root, place: part.name)
+        try await KernelToolchain.check(against: tree, tools: tools)
         let output = work.path.appending("output")
         try createFolder(output)
         progress.report(.started(step: "kconfig", detail: "Linux \(tree.version), \(source.defconfig)"))
@@ -56,13 +79,8 @@ extension ImageBuilder {
                 ConfigChanges(from: $0, to: config, text: String(decoding: made, as: UTF8.self), fragment: fragment)
             }, wrote: false, note: nil, answers: [], problems: [])
         try await explain(&report, why, fragment, config, tree, output.appending(".config"))
-        judge(&report, committed: committed, old: old, made: bytes, config, check: check)
-        if report.failures.isEmpty, !check, committed != bytes {
-            try writeAtomically(to: file, bytes: bytes)
-            report.wrote = true
-        }
-        report.problems = report.failures.map(\.description)
-        return report
+        return MadeConfiguration(
+            report: report, part: part, version: tree.version, config: made, bytes: bytes, committed: committed, old: old)
     }
 
     // MARK: What goes in
@@ -81,7 +99,15 @@ extension ImageBuilder {
         return path
     }
 
-    private static func patch(_ patch: KernelSource.Patch) throws -> KernelPatch {
+    /// - Throws: `Failure` for a recipe whose kernel is a package.
+    func sourceOfKernel() throws -> KernelSource {
+        if let source = recipe.kernel.source { return source }
+        throw Failure(
+            .usage, at: options.recipePath.string, "the recipe's kernel is a package, which brings its configuration",
+            expected: "kernel.source", next: "piforge kernel config recipes/debian-13-custom-kernel.yaml")
+    }
+
+    static func patch(_ patch: KernelSource.Patch) throws -> KernelPatch {
         let bytes = try readFile(patch.file.path)
         let digest = SHA256Digest.of(bytes)
         guard digest.hex == patch.sha256 else {
@@ -175,30 +201,40 @@ extension ImageBuilder {
     }
 
     /// Compares with the committed configuration.
-    private func judge(
-        _ report: inout KernelConfigReport, committed: [UInt8]?, old: KernelConfig?, made: [UInt8],
-        _ config: KernelConfig,
-        check: Bool
-    ) {
+    private func judge(_ made: inout MadeConfiguration, check: Bool) {
         let next = "piforge kernel config \(options.recipePath)"
-        guard let committed, let old else {
+        guard let committed = made.committed, let old = made.old else {
             if check {
-                report.failures.append(Failure(at: report.file, "there is no committed configuration", next: next))
+                made.report.failures.append(
+                    Failure(at: made.report.file, "there is no committed configuration", next: next))
             }
             return
         }
         let before = KernelConfigurator.toolchain(of: old)
-        if before != report.toolchain {
-            report.note =
+        if before != made.report.toolchain {
+            made.report.note =
                 "the committed configuration was made with \(before); options that only the compiler decides may differ"
         }
-        guard check, committed != made else { return }
-        if before != report.toolchain, Self.inputsLine(committed) == Self.inputsLine(made) { return }
-        let count = report.changes?.count ?? 0
-        report.failures.append(
+        guard check, isStale(committed, made, before) else { return }
+        let count = made.report.changes?.count ?? 0
+        made.report.failures.append(
             Failure(
-                at: report.file, "the committed configuration is stale",
-                expected: "what \(report.source) and the fragments give",
+                at: made.report.file, "the committed configuration is stale",
+                expected: "what \(made.report.source) and the fragments give",
                 found: count == 0 ? "the same options, from other inputs" : "\(count) options that differ", next: next))
+    }
+
+    private func isStale(_ committed: [UInt8], _ made: MadeConfiguration, _ before: String) -> Bool {
+        if committed == made.bytes { return false }
+        return before == made.report.toolchain || Self.inputsLine(committed) != Self.inputsLine(made.bytes)
+    }
+
+    /// What a build should say of the committed configuration; nil where it is the one that is built.
+    func remark(on made: MadeConfiguration) -> String? {
+        guard let committed = made.committed, let old = made.old,
+            isStale(committed, made, KernelConfigurator.toolchain(of: old))
+        else { return nil }
+        return "\(made.report.file) is stale; what is compiled is what the source and the fragments give now. "
+            + "piforge kernel config \(options.recipePath) writes it"
     }
 }

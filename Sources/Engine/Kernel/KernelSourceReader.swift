@@ -23,6 +23,18 @@ struct KernelSourceReader {
     /// Whether a lock may be written.
     let writesLock: Bool
 
+    /// A tar archive with a source.
+    private struct SourceArchive {
+        var file: OpenFile
+        /// The archive's bytes in it.
+        var range: Range<UInt64>
+        var compression: ArchiveCompression
+        /// Whether all lies in one folder.
+        var strips: Bool
+        /// For messages.
+        var place: String
+    }
+
     /// A source's part for Kconfig, and what it is.
     struct Part {
         var layer: Layer
@@ -68,26 +80,70 @@ struct KernelSourceReader {
         }
     }
 
+    /// Writes the whole source into an empty folder.
+    ///
+    /// - Throws: as ``part(also:)``; `CancellationError`.
+    func whole(to folder: FilePath) async throws {
+        let work = try TemporaryFolder(in: cache.work, name: "git")
+        defer { withExtendedLifetime(work) {} }
+        let archive: SourceArchive
+        switch source.origin {
+        case .debian(let package, let suite):
+            archive = try self.archive(package, try await packageFile(package, suite))
+        case .tarball(let place, let sha256):
+            guard let digest = SHA256Digest(hex: sha256) else {
+                throw Failure(.usage, at: "kernel.source.sha256", "no SHA-256")
+            }
+            archive = try await self.archive(ofTarball: place, digest)
+        case .git(let url, let commit):
+            archive = try await self.archive(ofCommit: commit, url, work: work.path, where: nil)
+        case .tree(let path):
+            progress.report(.started(step: Self.step, detail: "all of \(path.written)"))
+            try KernelTreeCopy(path.path).write(to: folder)
+            return progress.report(.finished(step: Self.step, detail: path.written, cached: false))
+        }
+        progress.report(.started(step: Self.step, detail: "all of \(archive.place)"))
+        try KernelSourceArchive.unpack(
+            archive.file, range: archive.range, compression: archive.compression, strips: archive.strips,
+            place: archive.place, to: folder, progress: reporting(archive.place))
+        progress.report(.finished(step: Self.step, detail: archive.place, cached: false))
+    }
+
     // MARK: A Debian package
 
     private func debian(_ package: String, _ suite: String, _ also: Set<EntryPath>) async throws -> Part {
+        // Room is what fails late: the package and what is taken out of it are looked for first.
+        if let pinned = try pinned(package, suite) {
+            let name = "\(package) \(pinned.version)"
+            if let stored = try cache.layers.layer(key(pinned.sha256.hex, also), name: name) {
+                return Part(layer: stored, name: name, identity: "sha256:\(pinned.sha256.hex)")
+            }
+        }
+        try checkRoom(1 << 30)
         let file = try await packageFile(package, suite)
         let name = "\(package) \(file.version)"
         let key = key(file.digest.hex, also)
+        let identity = "sha256:\(file.digest.hex)"
         if let stored = try cache.layers.layer(key, name: name) {
-            return Part(layer: stored, name: name, identity: "sha256:\(file.digest.hex)")
+            return Part(layer: stored, name: name, identity: identity)
         }
-        try checkRoom(1 << 30)
+        let archive = try archive(package, file)
+        let layer = try extract(archive, also, key: key)
+        return Part(layer: layer, name: name, identity: identity)
+    }
+
+    /// The tarball that a Debian package of source brings.
+    private func archive(_ package: String, _ file: PackageFile) throws -> SourceArchive {
+        let name = "\(package) \(file.version)"
         progress.report(.started(step: Self.step, detail: name))
         let unpacked = try DebianPackage.unpack(file, store: cache.layers)
         let archive = try EntryPath(validating: "usr/src/\(package).tar.xz")
         guard let content = try Tree([unpacked.data]).content(archive),
             case .file(let path, let offset) = content.source
         else { throw Failure(at: name, "the package brings no \(archive)", next: "name a linux-source package") }
-        let layer = try extract(
-            OpenFile.reading(path), range: offset..<(offset + content.size), compression: .xz, also, strips: true,
-            place: "\(name): \(archive.name.count > 0 ? "\(package).tar.xz" : "")", key: key)
-        return Part(layer: layer, name: name, identity: "sha256:\(file.digest.hex)")
+        return SourceArchive(
+            file: try OpenFile.reading(path), range: offset..<(offset + content.size), compression: .xz, strips: true,
+            place: "\(name): \(package).tar.xz")
     }
 
     private func request(_ package: String, _ suite: String) throws -> PackageRequest {
@@ -138,21 +194,26 @@ struct KernelSourceReader {
         if let stored = try cache.layers.layer(key, name: name) {
             return Part(layer: stored, name: name, identity: identity)
         }
+        let layer = try extract(try await archive(ofTarball: place, digest), also, key: key)
+        return Part(layer: layer, name: name, identity: identity)
+    }
+
+    private func archive(ofTarball place: String, _ digest: SHA256Digest) async throws -> SourceArchive {
+        let name = Self.name(ofTarball: place)
         let isURL = place.contains("://")
         let stored = try fetcher.downloader.store.file(digest, size: nil, check: .digest)
         guard stored != nil || !isURL || !options.offline else {
             throw Failure(at: "--offline", "the source \(name) is not in the store", next: "run once without --offline")
         }
+        try checkRoom(1 << 30)
         let request = DownloadRequest(
             urls: [isURL ? place : seenFromRecipe(place)], sha256: digest, size: nil, name: name)
         let files = try await fetcher.downloader.fetch([request], step: Self.step, check: .digest)
         guard let file = files.first else { throw Failure(at: name, "the file could not be fetched") }
-        try checkRoom(1 << 30)
         let opened = try OpenFile.reading(file.path)
-        let layer = try extract(
-            opened, range: 0..<file.size, compression: try Self.compression(opened, file.size), also, strips: true,
-            place: name, key: key)
-        return Part(layer: layer, name: name, identity: identity)
+        return SourceArchive(
+            file: opened, range: 0..<file.size, compression: try Self.compression(opened, file.size), strips: true,
+            place: name)
     }
 
     private static func name(ofTarball place: String) -> String {
@@ -186,43 +247,55 @@ struct KernelSourceReader {
         if let stored = try cache.layers.layer(key, name: name) {
             return Part(layer: stored, name: name, identity: identity)
         }
+        let work = try TemporaryFolder(in: cache.work, name: "git")
+        let archive = try await archive(ofCommit: commit, url, work: work.path) { path in
+            KconfigTree.isNeeded(path) || also.contains(path)
+        }
+        let layer = try extract(archive, also, key: key)
+        withExtendedLifetime(work) {}
+        return Part(layer: layer, name: name, identity: identity)
+    }
+
+    /// Fetches a commit, and has git pack some of its files.
+    ///
+    /// - Parameter isWanted: nil is all of them.
+    private func archive(
+        ofCommit commit: String, _ url: String, work: FilePath, where isWanted: ((EntryPath) -> Bool)?
+    ) async throws -> SourceArchive {
+        let name = Self.name(url, commit)
         let isURL = url.contains(":")
         guard !options.offline || !isURL else {
             throw Failure(at: "--offline", "the commit \(name) is not in the cache", next: "run once without --offline")
         }
         try checkRoom(3 << 30)
         progress.report(.started(step: Self.step, detail: name))
-        let work = try TemporaryFolder(in: cache.work, name: "git")
         var environment = ProxySettings(environment: options.environment).environment
         environment["GIT_CONFIG_NOSYSTEM"] = "1"
         environment["GIT_TERMINAL_PROMPT"] = "0"
         for variable in ["GIT_SSL_CAINFO", "SSL_CERT_FILE"] { environment[variable] = options.environment[variable] }
         let tools = ToolRunner(environment: environment)
-        let repository = work.path.string
         // A git URL `ext::…` would run a program.
-        let always = ["-c", "protocol.ext.allow=never", "-c", "safe.directory=*", "-C", repository]
-        try await tools.run(Self.gitTool, ["init", "--quiet", "--bare", repository], place: name)
+        let always = ["-c", "protocol.ext.allow=never", "-c", "safe.directory=*", "-C", work.string]
+        try await tools.run(Self.gitTool, ["init", "--quiet", "--bare", work.string], place: name)
         try await tools.run(
             Self.gitTool,
             always + ["fetch", "--quiet", "--depth=1", "--no-tags", "--", isURL ? url : seenFromRecipe(url), commit],
             place: url)
-        // git names objects by their digest, so what bears the commit's id is the commit.
-        let listing = try await tools.run(
-            Self.gitTool, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
-        let paths = listing.output.split(separator: 0).filter { bytes in
-            guard let path = try? EntryPath(validating: bytes) else { return false }
-            return KconfigTree.isNeeded(path) || also.contains(path)
+        var paths: [String] = []
+        if let isWanted {
+            // git names objects by their digest, so what bears the commit's id is the commit.
+            let listing = try await tools.run(
+                Self.gitTool, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
+            paths = listing.output.split(separator: 0).filter { bytes in
+                (try? EntryPath(validating: bytes)).map(isWanted) ?? false
+            }.map { ":(literal)" + String(decoding: $0, as: UTF8.self) }
         }
-        let archive = work.path.appending("part.tar")
+        let archive = work.appending("part.tar")
         try await tools.run(
-            Self.gitTool,
-            always + ["archive", "--format=tar", "--output=\(archive)", commit, "--"]
-                + paths.map { ":(literal)" + String(decoding: $0, as: UTF8.self) }, place: name)
+            Self.gitTool, always + ["archive", "--format=tar", "--output=\(archive)", commit] + (paths.isEmpty ? [] : ["--"] + paths),
+            place: name)
         let file = try OpenFile.reading(archive)
-        let layer = try extract(
-            file, range: 0..<(try file.size()), compression: .none, also, strips: false, place: name, key: key)
-        withExtendedLifetime(work) {}
-        return Part(layer: layer, name: name, identity: identity)
+        return SourceArchive(file: file, range: 0..<(try file.size()), compression: .none, strips: false, place: name)
     }
 
     // MARK: A tree
@@ -249,27 +322,28 @@ struct KernelSourceReader {
         return hasher.finalize()
     }
 
-    private func extract(
-        _ file: OpenFile, range: Range<UInt64>, compression: ArchiveCompression, _ also: Set<EntryPath>, strips: Bool,
-        place: String, key: SHA256Digest
-    ) throws -> Layer {
-        progress.report(.started(step: Self.step, detail: place))
-        let layer = try cache.layers.layer(key, name: place) { writer in
-            var reported: UInt64 = 0
+    private func extract(_ archive: SourceArchive, _ also: Set<EntryPath>, key: SHA256Digest) throws -> Layer {
+        progress.report(.started(step: Self.step, detail: archive.place))
+        let layer = try cache.layers.layer(key, name: archive.place) { writer in
             try KconfigTree.extract(
-                file, range: range, compression: compression, also: also, strips: strips, place: place, into: writer
-            ) { bytes in
-                guard bytes - reported > 32 << 20 else { return }
-                reported = bytes
-                progress.report(
-                    .advanced(step: Self.step, completed: bytes, total: nil, unit: .bytes, detail: place))
-            }
+                archive.file, range: archive.range, compression: archive.compression, also: also, strips: archive.strips,
+                place: archive.place, into: writer, progress: reporting(archive.place))
         }
         progress.report(.finished(step: Self.step, detail: "\(layer.entries.count) files for Kconfig", cached: false))
         return layer
     }
 
-    private func checkRoom(_ needed: UInt64) throws {
+    /// Tells of every 32 MiB.
+    private func reporting(_ place: String) -> (UInt64) -> Void {
+        var reported: UInt64 = 0
+        return { bytes in
+            guard bytes - reported > 32 << 20 else { return }
+            reported = bytes
+            progress.report(.advanced(step: Self.step, completed: bytes, total: nil, unit: .bytes, detail: place))
+        }
+    }
+
+    func checkRoom(_ needed: UInt64) throws {
         guard let free = freeSpace(at: cache.root), free < needed else { return }
         throw Failure(
             at: cache.root.string, "there is not enough room for a kernel's source",

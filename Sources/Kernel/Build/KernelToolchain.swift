@@ -1,4 +1,5 @@
 import Diagnostics
+import Storage
 import Tools
 
 /// The programs that compile and package a kernel, and their versions.
@@ -49,5 +50,35 @@ public struct KernelToolchain: Sendable {
                         next: "make setup (or: sudo apt-get install \($0.package))")
                 })
         }
+    }
+}
+
+extension KernelToolchain {
+    /// Compares the compiler and the linker with what the source asks for (scripts/min-tool-version.sh, since Linux 5.12).
+    ///
+    /// - Throws: `FailureList` with every program that is too old.
+    public static func check(against tree: KconfigTree, tools: ToolRunner) async throws {
+        guard exists(tree.root.appending("scripts/min-tool-version.sh")) else { return }
+        let shell = Tool("sh", package: "dash", purpose: "ask a kernel what it needs")
+        var asking = tools
+        asking.environment["ARCH"] = "arm64"
+        asking.environment["SRCARCH"] = "arm64"
+        var failures: [Failure] = []
+        for (name, index, package) in [("gcc", 0, "gcc-aarch64-linux-gnu"), ("binutils", 1, "binutils-aarch64-linux-gnu")] {
+            let answer = try await asking.result(shell, ["scripts/min-tool-version.sh", name], directory: tree.root)
+            let text = answer.text.filter { !$0.isWhitespace }
+            let (tool, argument) = asked[index]
+            let said = try await tools.run(tool, [argument], place: tool.name).text
+            // `aarch64-linux-gnu-gcc (Debian 12.2.0-14) 12.2.0`, `GNU ld (GNU Binutils for Debian) 2.40`.
+            let found = said.prefix { $0 != "\n" }.split(separator: " ").last.map(String.init) ?? ""
+            guard answer.status == 0, let wanted = KernelVersion(text), let version = KernelVersion(found) else { continue }
+            if version < wanted, version.cut(like: wanted).lexicographicallyPrecedes(wanted.numbers) {
+                failures.append(
+                    Failure(
+                        at: tool.name, "the program is too old for Linux \(tree.version)", expected: "\(name) \(text) or later",
+                        found: found, next: "install a newer \(package)"))
+            }
+        }
+        guard failures.isEmpty else { throw FailureList(failures) }
     }
 }

@@ -78,29 +78,19 @@ public struct KernelTreeCopy: Sendable {
             let place = full(path)
             switch try fileKind(place) {
             case .regular(let runs): try body(path, .regular(runs: runs))
-            case .symlink:
-                let target = try FileManager.default.destinationOfSymbolicLink(atPath: place.string)
-                guard Self.stays(target, at: path) else { continue }
+            case .symlink(let raw):
+                // What a link leads to outside of the tree is of this machine alone.
+                let target = String(decoding: raw, as: UTF8.self)
+                guard KernelSourceArchive.staysInTree(target, at: path) else { continue }
                 try body(path, .link(target))
             default: continue
             }
         }
     }
 
-    /// Whether a link's target lies in the tree: what a link leads to elsewhere is of this machine alone.
-    private static func stays(_ target: String, at path: EntryPath) -> Bool {
-        guard !target.hasPrefix("/") else { return false }
-        var depth = path.components.count - 1
-        for part in target.split(separator: "/") where part != "." {
-            depth += part == ".." ? -1 : 1
-            if depth < 0 { return false }
-        }
-        return true
-    }
-
     /// Linux, .gitignore and the targets clean and mrproper of its Makefile.
     private static let leftFolders: Set<String> = [
-        ".git", "include/config", "include/generated", "arch/arm64/include/generated", "debian", ".tmp_versions", "usr/include",
+        ".git", "include/config", "include/generated", "arch/arm64/include/generated", "debian", ".tmp_versions",
     ]
     private static let leftNames: Set<String> = [
         "vmlinux", "vmlinux.o", "vmlinux.a", "vmlinux.map", "vmlinux.symvers", "System.map", "Module.symvers", "modules.order",

@@ -68,25 +68,14 @@ public struct KconfigTree: Sendable {
         place: String, into writer: LayerWriter, progress: (UInt64) -> Void = { _ in }
     ) throws {
         let reader = try ArchiveReader(file, range: range, compression: compression, limits: limits, place: place)
-        var top: EntryPath?
+        var top = TopFolder(strips: strips, place: place)
         var seen: Set<EntryPath> = []
         var bytes: UInt64 = 0
         while let member = try reader.next() {
             bytes += member.size
             progress(bytes)
             guard member.kind == .regular else { continue }
-            var path = try EntryPath(validating: member.path)
-            if strips {
-                guard let first = path.components.first else { continue }
-                let folder = EntryPath.root.appending(first)
-                guard top ?? folder == folder, let inside = path.relative(to: folder), !inside.isRoot else {
-                    throw Failure(
-                        at: "\(place): \(member.name)", "the archive's files do not all lie in one folder",
-                        expected: top.map { "files below \($0)" } ?? "a folder such as linux-6.12")
-                }
-                top = folder
-                path = inside
-            }
+            guard let path = try top.path(of: member) else { continue }
             guard isNeeded(path) || also.contains(path) else { continue }
             guard seen.insert(path).inserted else {
                 throw Failure(at: "\(place): \(member.name)", "the path stands twice in the archive")
@@ -99,6 +88,35 @@ public struct KconfigTree: Sendable {
             throw Failure(
                 at: place, "this is no source of a Linux kernel",
                 expected: "Makefile and Kconfig in the archive's folder")
+        }
+    }
+
+    /// The one folder that all members of a tarball lie in.
+    struct TopFolder {
+        let strips: Bool
+        let place: String
+        private var top: EntryPath?
+
+        init(strips: Bool, place: String) {
+            self.strips = strips
+            self.place = place
+        }
+
+        /// A member's path in the source; nil for what stands beside it, such as the top folder itself.
+        ///
+        /// - Throws: `Failure` for a path that climbs out, and for a second folder.
+        mutating func path(of member: ArchiveMember) throws -> EntryPath? {
+            let path = try EntryPath(validating: member.path)
+            guard strips else { return path }
+            guard let first = path.components.first else { return nil }
+            let folder = EntryPath.root.appending(first)
+            guard top ?? folder == folder, let inside = path.relative(to: folder), !inside.isRoot else {
+                throw Failure(
+                    at: "\(place): \(member.name)", "the archive's files do not all lie in one folder",
+                    expected: top.map { "files below \($0)" } ?? "a folder such as linux-6.12")
+            }
+            top = folder
+            return inside
         }
     }
 

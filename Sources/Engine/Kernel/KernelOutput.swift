@@ -1,0 +1,99 @@
+import Diagnostics
+import Digests
+import Fetch
+import Foundation
+import Layers
+import Storage
+import SystemPackage
+
+/// What `piforge kernel build` left.
+public struct KernelBuildReport: Sendable, Codable {
+    /// As `uname -r` prints it.
+    public var release: String
+    /// The package's version for dpkg.
+    public var version: String
+    /// What it was compiled from, and what proves that.
+    public var source: String
+    public var identity: String
+    public var toolchain: String
+    /// The folder with all of it.
+    public var folder: String
+    /// The .deb's name in it.
+    public var package: String
+    /// Bytes of the .deb, and of the kernel's image.
+    public var size: UInt64
+    public var imageSize: UInt64
+    /// SHA-256 of the .deb, in hex.
+    public var sha256: String
+    /// How many files were compiled, and in how many seconds when that ran.
+    public var files: Int
+    public var seconds: Double
+    /// Whether it was in the cache.
+    public var cached: Bool
+
+    /// For a person, with the next command.
+    public var text: String {
+        let time = "\(files) files in \(Int(seconds) / 60) min \(Int(seconds) % 60) s"
+        return """
+            \(folder)/\(package)  \(megabytes(size)), Image \(megabytes(imageSize))
+              sha256 \(sha256)
+              uname -r: \(release); dpkg: \(version)
+              \(source), \(toolchain); \(cached ? "in the cache; it was compiled: " : "")\(time)
+            on a board: sudo apt-get install ./\(package)
+
+            """
+    }
+}
+
+extension ImageBuilder {
+    /// Compiles the recipe's kernel, or takes it from the cache, and writes the package and its main parts into the folder
+    /// `NAME.kernel` of the output folder.
+    ///
+    /// - Throws: as ``builtKernel()``, and `Failure` when the folder cannot be written.
+    public func buildKernel() async throws -> KernelBuildReport {
+        let kernel = try await builtKernel()
+        if kernel.isCached {
+            progress.report(.finished(step: "kernel", detail: kernel.release, cached: true))
+        }
+        let files = try KernelContents(kernel, store: cache.layers).files()
+        let folder = options.output.appending("\(recipe.name).kernel")
+        let package = "\(kernel.package.name)_\(kernel.package.version)_\(kernel.package.architecture).deb"
+        let deb = Content(
+            size: kernel.size, digest: kernel.package.digest, source: .file(kernel.package.path, offset: 0))
+        try Self.write([(package, deb)] + files, to: folder)
+        return KernelBuildReport(
+            release: kernel.release, version: kernel.package.version, source: kernel.source, identity: kernel.identity,
+            toolchain: kernel.toolchain, folder: folder.string, package: package, size: kernel.size,
+            imageSize: files.first { $0.name == "Image" }?.content.size ?? 0, sha256: kernel.package.digest.hex,
+            files: kernel.files, seconds: kernel.seconds, cached: kernel.isCached)
+    }
+
+    /// Writes files and their SHA256SUMS, and removes what an earlier SHA256SUMS names and this one does not.
+    private static func write(_ files: [(name: String, content: Content)], to folder: FilePath) throws {
+        let sums = folder.appending("SHA256SUMS")
+        let reader = ContentReader()
+        let old = (try? readFile(sums, limit: 16 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let names = Set(files.map(\.name))
+        for line in old.split(separator: "\n") {
+            // A name that leads elsewhere is not one that was written here.
+            guard let name = line.split(separator: " ", maxSplits: 1).last.map({ $0.filter { $0 != " " } }),
+                !names.contains(name), let path = try? EntryPath(validating: name)
+            else { continue }
+            removeTree(folder.pushing(FilePath(String(path.description.dropFirst()))))
+        }
+        for (name, content) in files {
+            let path = folder.pushing(FilePath(name))
+            if exists(path), try DownloadStore.digest(of: path) == content.digest { continue }
+            try writeAtomically(to: path) { file in
+                var offset: UInt64 = 0
+                try reader.forEachChunk(of: content) { bytes in
+                    try file.write(at: offset, bytes)
+                    offset += UInt64(bytes.count)
+                }
+            }
+        }
+        let lines = files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+            .map { "\($0.content.digest.hex)  \($0.name)\n" }
+        try writeAtomically(to: sums, bytes: Array(lines.joined().utf8))
+    }
+}
