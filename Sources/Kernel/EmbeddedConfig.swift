@@ -21,7 +21,8 @@ extension KernelConfig {
         guard let start = Self.position(of: Self.startMark + Self.gzipMark, in: raw, from: 0) else { return nil }
         let first = start + Self.startMark.count
         guard let end = Self.position(of: Self.endMark, in: raw, from: first) else {
-            throw Failure(at: place, "the configuration inside the kernel has no end", expected: "IKCFG_ED behind IKCFG_ST")
+            throw Failure(
+                at: place, "the configuration inside the kernel has no end", expected: "IKCFG_ED behind IKCFG_ST")
         }
         let text = try Decompression.bytes(
             of: Array(raw[first..<end]), place: "\(place): the configuration inside the kernel", limit: Self.largest)

@@ -22,7 +22,8 @@ public enum RootDrivers {
     ]
 
     /// The options that are not built in, with what they are.
-    public static func missing(in config: KernelConfig) -> [(option: String, purpose: String, found: KernelOptionValue)] {
+    public static func missing(in config: KernelConfig) -> [(option: String, purpose: String, found: KernelOptionValue)]
+    {
         options.compactMap { option, purpose in
             let found = config[option]
             return found == .yes ? nil : (option, purpose, found)

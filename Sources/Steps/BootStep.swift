@@ -21,7 +21,8 @@ public struct BootStep: Step {
     public var stock: StockBoot?
 
     public init(
-        release: String, hasInitramfs: Bool, partition: String, memoryLimit: Int?, serialConsole: Bool, extraConfig: [String],
+        release: String, hasInitramfs: Bool, partition: String, memoryLimit: Int?, serialConsole: Bool,
+        extraConfig: [String],
         extraCommandLine: [String], stock: StockBoot? = nil
     ) {
         self.release = release

@@ -20,7 +20,8 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
     private func image(_ inside: [UInt8], end: String = "IKCFG_ED") -> [UInt8] {
         let code = [UInt8](repeating: 0x5a, count: 5000)
         // The mark as a word of a message is no configuration.
-        return code + Array("looking for IKCFG_ST in vain".utf8) + code + Array("IKCFG_ST".utf8) + inside + Array(end.utf8)
+        return code + Array("looking for IKCFG_ST in vain".utf8) + code + Array("IKCFG_ST".utf8) + inside
+            + Array(end.utf8)
             + code
     }
 

@@ -34,7 +34,9 @@ extension ImageBuilder {
     /// Gets the source of a kernel into the cache, without making anything of it.
     func fetchKernelSource() async throws {
         guard let source = recipe.kernel.source else { return }
-        _ = try await kernelSourceReader(source, writesLock: true).part(also: [])
+        let patches = try source.patches.map { try Self.patch($0) }
+        _ = try await kernelSourceReader(source, writesLock: true)
+            .part(also: try patches.reduce(into: []) { $0.formUnion(try $1.files()) })
     }
 
     /// Holds a kernel to the recipe's fragments, before anything is built on it; and its configuration's file to the configuration

@@ -50,7 +50,8 @@ extension Recipe {
     ///   - stock: what a stock image has on its boot partition.
     func bootStep(release: String, hasInitramfs: Bool, partition: String, stock: StockBoot?) -> BootStep {
         BootStep(
-            release: release, hasInitramfs: hasInitramfs, partition: partition, memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
+            release: release, hasInitramfs: hasInitramfs, partition: partition,
+            memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
             serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline,
             stock: stock)
     }

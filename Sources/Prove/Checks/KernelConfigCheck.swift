@@ -10,7 +10,8 @@ extension Check {
             let release = try await system.shell.run("uname -r", within: .command).firstLine
             // What is not set need not come over the console.
             let result = try await system.shell.run(
-                "if ! test -e /proc/config.gz; then echo none; else zcat /proc/config.gz | grep ^CONFIG_; fi", within: .longCommand)
+                "if ! test -e /proc/config.gz; then echo none; else zcat /proc/config.gz | grep ^CONFIG_; fi",
+                within: .longCommand)
             if result.output == "none" {
                 return Observation("the kernel does not tell (CONFIG_IKCONFIG_PROC)", passed: true)
             }
