@@ -56,10 +56,14 @@ extension KernelConfig {
 
     private static func position(of mark: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
         bytes.withUnsafeBytes { buffer in
-            guard let base = buffer.baseAddress, start < buffer.count,
-                let found = memmem(base + start, buffer.count - start, mark, mark.count)
-            else { return nil }
-            return base.distance(to: UnsafeRawPointer(found))
+            guard let base = buffer.baseAddress else { return nil }
+            let last = buffer.count - mark.count
+            var position = start
+            while position <= last, let found = memchr(base + position, Int32(mark[0]), last - position + 1) {
+                if memcmp(found, mark, mark.count) == 0 { return base.distance(to: found) }
+                position = base.distance(to: found) + 1
+            }
+            return nil
         }
     }
 }
