@@ -86,12 +86,16 @@ public struct Cache: Sendable {
             if let age, now - lastUse(of: work.appending("log")) < age { continue }
             guard let lock = FolderLock(ifFree: work) else { continue }
             freed += Self.files(below: work).reduce(0) { $0 + allocatedSize(of: $1) }
-            let parts = (try? FileManager.default.contentsOfDirectory(atPath: work.string)) ?? []
-            // The lock stays: somebody may wait for it.
-            for part in parts where part != "lock" { removeTree(work.appending(part)) }
+            Self.empty(kernelWork: work)
             withExtendedLifetime(lock) {}
         }
         return freed
+    }
+
+    /// Removes what is in a kernel's work folder. The lock stays: somebody may wait for it.
+    static func empty(kernelWork folder: FilePath) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.string)) ?? []
+        for name in names where name != "lock" { removeTree(folder.appending(name)) }
     }
 
     private static func files(below folder: FilePath) -> [FilePath] {

@@ -177,8 +177,10 @@ extension Recipe.Kernel {
             optional: "defconfig", \.defconfig,
             .text(
                 "a defconfig's name", pattern: "[A-Za-z0-9][A-Za-z0-9_.-]*",
-                expected: "a file of arch/arm64/configs, or allnoconfig", limit: 128), fallback: "`defconfig`", example: .string("bcm2711_defconfig"),
-            "What the configuration of a source starts from: a file of its arch/arm64/configs, or `allnoconfig`, which is everything off but what the fragments ask for."),
+                expected: "a file of arch/arm64/configs, or allnoconfig", limit: 128), fallback: "`defconfig`",
+            example: .string("bcm2711_defconfig"),
+            "What the configuration of a source starts from: a file of its arch/arm64/configs, or `allnoconfig`, which is everything off but what the fragments ask for."
+        ),
         Key(
             optional: "patches", \.patches,
             .list(

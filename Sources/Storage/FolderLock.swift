@@ -28,7 +28,9 @@ public final class FolderLock: Sendable {
     ///
     /// - Returns: nil when somebody has, or the folder is not there.
     public init?(ifFree folder: FilePath) {
-        guard exists(folder), let file = try? Self.open(folder), (try? Self.take(file, folder)) == true else { return nil }
+        guard exists(folder), let file = try? Self.open(folder), (try? Self.take(file, folder)) == true else {
+            return nil
+        }
         self.file = file
     }
 

@@ -45,7 +45,8 @@ struct KernelBench {
         folder = try TemporaryFolder(in: "/var/tmp", name: "piforge-kernel-build")
         for (path, text) in [
             ("linux/Makefile", Self.makefile), ("linux/Kconfig", "config KVM\n\tbool \"KVM\"\n"),
-            ("linux/arch/arm64/Kconfig", "config ARM64\n\tdef_bool y\n"), ("linux/arch/arm64/configs/defconfig", defconfig),
+            ("linux/arch/arm64/Kconfig", "config ARM64\n\tdef_bool y\n"),
+            ("linux/arch/arm64/configs/defconfig", defconfig),
             ("linux/scripts/kconfig/Makefile", "\n"), ("linux/init/main.c", "echo main >>\(root)/compiled.txt\n"),
             ("linux/init/slow.c", "echo slow >>\(root)/compiled.txt\n"), ("kernel-configs/a.config", "CONFIG_KVM=y\n"),
         ] { try writeAtomically(to: root.pushing(FilePath(path)), bytes: Array(text.utf8)) }

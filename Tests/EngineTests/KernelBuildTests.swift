@@ -66,7 +66,8 @@ import Tools
         let bench = try KernelBench()
         try bench.write(
             file: "linux/init/slow.c",
-            "test -e \(bench.root)/go || { touch \(bench.root)/waiting; sleep 600; }; echo slow >>\(bench.root)/compiled.txt\n")
+            "test -e \(bench.root)/go || { touch \(bench.root)/waiting; sleep 600; }; echo slow >>\(bench.root)/compiled.txt\n"
+        )
         let run = Task { try await bench.builder(jobs: 1).buildKernel() }
         while !exists(bench.root.appending("waiting")) { try await Task.sleep(for: .milliseconds(20)) }
         run.cancel()
@@ -92,7 +93,8 @@ import Tools
         let failure = await #expect(throws: Failure.self) { _ = try await bench.builder().buildKernel() }
         #expect(failure?.message == "the kernel does not compile")
         #expect(
-            failure?.found == "2: init/slow.c:3:5: error: no such thing\n                3 | int x = y;", "\(failure?.found ?? "")")
+            failure?.found == "2: init/slow.c:3:5: error: no such thing\n                3 | int x = y;",
+            "\(failure?.found ?? "")")
         let log = bench.output.appending("small.kernel.log")
         #expect(failure?.next == "read \(log); what is compiled stays, and the next run goes on from there")
         #expect(String(decoding: try readFile(log), as: UTF8.self).contains("  CC      init/slow.o"))
@@ -103,9 +105,13 @@ import Tools
         let bench = try KernelBench()
         let zeros = String(repeating: "0", count: 64)
         try bench.write(file: "kernel-configs/b.config", "CONFIG_NIX=y\n")
-        try bench.write(file: "recipes/bad.patch", "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int y;\n+int z;\n")
+        try bench.write(
+            file: "recipes/bad.patch", "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int y;\n+int z;\n")
         for (kernel, epoch, message) in [
-            ("package: linux-image-arm64", "2026-01-01", "the recipe's kernel is a package, which brings its configuration"),
+            (
+                "package: linux-image-arm64", "2026-01-01",
+                "the recipe's kernel is a package, which brings its configuration"
+            ),
             ("source: {tree: ../linux}", "2199-01-01", "a kernel's package cannot have a time that is still to come"),
             (
                 "source: {tree: ../linux}, patches: [{file: ./bad.patch, sha256: \(zeros)}]", "2026-01-01",

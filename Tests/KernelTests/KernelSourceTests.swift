@@ -11,7 +11,9 @@ import Tools
 @Suite struct KernelSourceTests {
     private static let tar = Tool("tar", package: "tar", purpose: "make test archives")
 
-    private func unpack(_ arguments: [String], prepare: (FilePath) throws -> Void = { _ in }) async throws -> TemporaryFolder {
+    private func unpack(_ arguments: [String], prepare: (FilePath) throws -> Void = { _ in }) async throws
+        -> TemporaryFolder
+    {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-source")
         let root = folder.path.appending("linux-6.12.9")
         try SmallKernel.write(to: root)
@@ -43,12 +45,18 @@ import Tools
 
     @Test(arguments: [
         (["--transform", "s,/Kbuild,/../../Kbuild,", "linux-6.12.9"], "the path climbs out with '..'"),
-        (["--transform", "s,^linux-6.12.9/scripts,other/scripts,", "linux-6.12.9"], "the archive's files do not all lie in one folder"),
+        (
+            ["--transform", "s,^linux-6.12.9/scripts,other/scripts,", "linux-6.12.9"],
+            "the archive's files do not all lie in one folder"
+        ),
         (["linux-6.12.9/init/out"], "the link leads out of the source"),
         (["linux-6.12.9/init/deep"], "the link leads out of the source"),
         (["linux-6.12.9/init/pipe"], "a kernel's source holds nothing of this kind"),
         (["linux-6.12.9/init/main.c", "linux-6.12.9/init/main.c"], "a kernel's source holds nothing of this kind"),
-        (["--hard-dereference", "linux-6.12.9/init/main.c", "linux-6.12.9/init/main.c"], "the path stands twice in the archive"),
+        (
+            ["--hard-dereference", "linux-6.12.9/init/main.c", "linux-6.12.9/init/main.c"],
+            "the path stands twice in the archive"
+        ),
         (["linux-6.12.9/init/main.c"], "this is no source of a Linux kernel"),
     ])
     func hostileArchivesAreRefused(arguments: [String], message: String) async throws {
@@ -86,12 +94,21 @@ import Tools
     @Test func theSourcesListsTellHowManyFilesThereAre() throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-source")
         for (name, text) in [
-            ("init/Makefile", "obj-y := main.o # the start\nobj-$(CONFIG_NET) += net.o\nifdef CONFIG_NET\nobj-y += more.o\nelse\nobj-y += less.o\nendif\n"),
+            (
+                "init/Makefile",
+                "obj-y := main.o # the start\nobj-$(CONFIG_NET) += net.o\nifdef CONFIG_NET\nobj-y += more.o\nelse\nobj-y += less.o\nendif\n"
+            ),
             ("drivers/Makefile", "obj-$(CONFIG_NET) += net/\nobj-$(CONFIG_USB) += usb/\n"),
-            ("drivers/net/Makefile", "obj-$(CONFIG_CARD) += card.o\ncard-y := a.o \\\n\tb.o\ncard-$(CONFIG_X) += c.o\n"),
+            (
+                "drivers/net/Makefile",
+                "obj-$(CONFIG_CARD) += card.o\ncard-y := a.o \\\n\tb.o\ncard-$(CONFIG_X) += c.o\n"
+            ),
             ("drivers/usb/Makefile", "obj-y += usb.o\n"),
         ] { try writeAtomically(to: folder.path.pushing(FilePath(name)), bytes: Array(text.utf8)) }
-        for name in ["init/main.c", "init/net.c", "init/more.c", "init/less.c", "drivers/net/a.c", "drivers/net/b.S", "drivers/net/c.c", "drivers/usb/usb.c"] {
+        for name in [
+            "init/main.c", "init/net.c", "init/more.c", "init/less.c", "drivers/net/a.c", "drivers/net/b.S",
+            "drivers/net/c.c", "drivers/usb/usb.c",
+        ] {
             try writeAtomically(to: folder.path.pushing(FilePath(name)), bytes: [])
         }
         func count(_ config: String) throws -> Int? {
@@ -105,11 +122,14 @@ import Tools
     // MARK: What make says
 
     @Test func filesAreCountedOnceHoweverTheLogIsCut() {
-        let text = "  CC      init/main.o\n  HOSTCC  scripts/x.o\n  CC [M]  lib/a.o\n  AS      b.o\n  CC      init/main.o\n  LD      c.o\n"
+        let text =
+            "  CC      init/main.o\n  HOSTCC  scripts/x.o\n  CC [M]  lib/a.o\n  AS      b.o\n  CC      init/main.o\n  LD      c.o\n"
         for cut in 1..<30 {
             var log = MakeLog()
             let bytes = Array(text.utf8)
-            for start in stride(from: 0, to: bytes.count, by: cut) { log.add(bytes[start..<min(start + cut, bytes.count)]) }
+            for start in stride(from: 0, to: bytes.count, by: cut) {
+                log.add(bytes[start..<min(start + cut, bytes.count)])
+            }
             #expect(log.files == ["init/main.o", "lib/a.o", "b.o"])
             #expect(log.latest == "init/main.o")
         }

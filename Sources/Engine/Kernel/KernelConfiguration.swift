@@ -80,7 +80,8 @@ extension ImageBuilder {
             }, wrote: false, note: nil, answers: [], problems: [])
         try await explain(&report, why, fragment, config, tree, output.appending(".config"))
         return MadeConfiguration(
-            report: report, part: part, version: tree.version, config: made, bytes: bytes, committed: committed, old: old)
+            report: report, part: part, version: tree.version, config: made, bytes: bytes, committed: committed,
+            old: old)
     }
 
     // MARK: What goes in

@@ -26,7 +26,8 @@ struct KernelContents {
     ///   - board: whether that is for a Raspberry Pi.
     /// - Throws: `Failure` with what is missing, or not what it should be.
     func check(config: [UInt8], modules: Bool, board: Bool) throws {
-        let image = try ARM64Image(try file(boot.appending("vmlinuz-\(kernel.release)")), place: "\(kernel.package.name)")
+        let image = try ARM64Image(
+            try file(boot.appending("vmlinuz-\(kernel.release)")), place: "\(kernel.package.name)")
         guard !image.isCompressed else {
             throw Failure(at: kernel.package.name, "its kernel is compressed", expected: "a raw arm64 Image")
         }
@@ -45,7 +46,9 @@ struct KernelContents {
             ("Image", try file(boot.appending("vmlinuz-\(kernel.release)"))),
             ("config", try file(boot.appending("config-\(kernel.release)"))),
         ]
-        if let symbols = tree.content(boot.appending("System.map-\(kernel.release)")) { files.append(("System.map", symbols)) }
+        if let symbols = tree.content(boot.appending("System.map-\(kernel.release)")) {
+            files.append(("System.map", symbols))
+        }
         for (folder, name) in [("broadcom", "dtbs"), ("overlays", "overlays")] {
             for path in tree.children(of: deviceTrees.appending(folder)) {
                 guard let content = tree.content(path) else { continue }

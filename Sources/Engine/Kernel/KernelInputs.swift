@@ -20,7 +20,8 @@ extension ImageBuilder {
             hasher.add(line.until?.description ?? "")
         }
         return [
-            StepInput("kernel.source \(identity.name)", identity.proof), StepInput("kernel.defconfig", source.defconfig),
+            StepInput("kernel.source \(identity.name)", identity.proof),
+            StepInput("kernel.defconfig", source.defconfig),
             StepInput("kernel.fragments", hasher.finalize().hex),
         ] + source.patches.map { StepInput("kernel.patches \($0.file.written)", $0.sha256) }
             + (try await KernelToolchain.ask(tools: tools).versions.map { StepInput("tool \($0.name)", $0.version) })

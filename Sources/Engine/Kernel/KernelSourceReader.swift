@@ -292,7 +292,8 @@ struct KernelSourceReader {
         }
         let archive = work.appending("part.tar")
         try await tools.run(
-            Self.gitTool, always + ["archive", "--format=tar", "--output=\(archive)", commit] + (paths.isEmpty ? [] : ["--"] + paths),
+            Self.gitTool,
+            always + ["archive", "--format=tar", "--output=\(archive)", commit] + (paths.isEmpty ? [] : ["--"] + paths),
             place: name)
         let file = try OpenFile.reading(archive)
         return SourceArchive(file: file, range: 0..<(try file.size()), compression: .none, strips: false, place: name)
@@ -326,7 +327,8 @@ struct KernelSourceReader {
         progress.report(.started(step: Self.step, detail: archive.place))
         let layer = try cache.layers.layer(key, name: archive.place) { writer in
             try KconfigTree.extract(
-                archive.file, range: archive.range, compression: archive.compression, also: also, strips: archive.strips,
+                archive.file, range: archive.range, compression: archive.compression, also: also,
+                strips: archive.strips,
                 place: archive.place, into: writer, progress: reporting(archive.place))
         }
         progress.report(.finished(step: Self.step, detail: "\(layer.entries.count) files for Kconfig", cached: false))

@@ -39,7 +39,7 @@ private final class StepMeters: Sendable {
 }
 
 /// Shows progress in a pipe or a log: one plain line when a step begins, ends or has something to say, and one every half
-/// minute while bytes move on.
+/// minute while it moves on.
 public struct PlainProgress: ProgressReporter {
     private let output: @Sendable (String) -> Void
     private let meters: StepMeters
@@ -60,10 +60,9 @@ public struct PlainProgress: ProgressReporter {
         case .started(let step, let detail):
             meters.forget(step)
             output("\(step): \(detail)\n")
-        case .advanced(_, _, _, .count, _): break
-        case .advanced(let step, let completed, let total, .bytes, let detail):
+        case .advanced(let step, let completed, let total, let unit, let detail):
             let (meter, isDue) = meters.add(completed, of: step, interval: .seconds(30))
-            if isDue { output("\(step): \(measure(completed, total, .bytes, detail, meter))\n") }
+            if isDue { output("\(step): \(measure(completed, total, unit, detail, meter))\n") }
         case .finished(let step, let detail, let cached):
             meters.forget(step)
             output("\(step): done\(cached ? " (cached)" : ""): \(detail)\n")

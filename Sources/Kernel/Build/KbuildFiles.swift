@@ -17,7 +17,8 @@ public struct KbuildFiles {
 
     /// Linux, Makefile and Kbuild: the folders that a build of arm64 begins with.
     private static let start = [
-        "init", "usr", "arch/arm64", "kernel", "certs", "mm", "fs", "ipc", "security", "crypto", "block", "io_uring", "drivers",
+        "init", "usr", "arch/arm64", "kernel", "certs", "mm", "fs", "ipc", "security", "crypto", "block", "io_uring",
+        "drivers",
         "sound", "net", "virt", "lib", "arch/arm64/kernel", "arch/arm64/mm", "arch/arm64/lib", "arch/arm64/crypto",
         "arch/arm64/kvm", "arch/arm64/net", "arch/arm64/xen", "arch/arm64/boot/dts",
     ]
@@ -38,14 +39,17 @@ public struct KbuildFiles {
         mutating func visit(_ folder: String) {
             guard seen.insert(folder).inserted, seen.count < 20_000 else { return }
             let place = tree.pushing(FilePath(folder))
-            guard let bytes = (try? readFile(place.appending("Kbuild"), limit: 1 << 20))
-                ?? (try? readFile(place.appending("Makefile"), limit: 1 << 20))
+            guard
+                let bytes = (try? readFile(place.appending("Kbuild"), limit: 1 << 20))
+                    ?? (try? readFile(place.appending("Makefile"), limit: 1 << 20))
             else { return }
             let lists = lists(String(decoding: bytes, as: UTF8.self))
             for target in ["obj", "lib", "core", "libs", "drivers", "net"] {
                 for word in lists[target] ?? [] { add(word, folder, lists, depth: 0) }
             }
-            for word in lists["subdir"] ?? [] { visit("\(folder)/\(word.hasSuffix("/") ? String(word.dropLast()) : word)") }
+            for word in lists["subdir"] ?? [] {
+                visit("\(folder)/\(word.hasSuffix("/") ? String(word.dropLast()) : word)")
+            }
             for word in lists["dtb"] ?? [] where word.hasSuffix(".dtb") || word.hasSuffix(".dtbo") {
                 files.insert("\(folder)/\(word)")
             }
@@ -59,7 +63,9 @@ public struct KbuildFiles {
             let parts = lists[name] ?? []
             if parts.isEmpty {
                 let path = tree.pushing(FilePath("\(folder)/\(name)"))
-                if ["c", "S"].contains(where: { exists(FilePath("\(path).\($0)")) }) { files.insert("\(folder)/\(word)") }
+                if ["c", "S"].contains(where: { exists(FilePath("\(path).\($0)")) }) {
+                    files.insert("\(folder)/\(word)")
+                }
             } else {
                 for part in parts where part != word { add(part, folder, lists, depth: depth + 1) }
                 // A composite may bear the name of one of its sources.
@@ -90,7 +96,9 @@ public struct KbuildFiles {
                 }
                 guard !conditions.contains(false), let equals = line.firstIndex(of: "=") else { continue }
                 let target = line[..<equals].filter { !$0.isWhitespace && $0 != "+" && $0 != ":" }
-                guard let dash = target.lastIndex(of: "-"), isSet(target[target.index(after: dash)...]) else { continue }
+                guard let dash = target.lastIndex(of: "-"), isSet(target[target.index(after: dash)...]) else {
+                    continue
+                }
                 let values = line[line.index(after: equals)...].split(whereSeparator: \.isWhitespace).map(String.init)
                 lists[String(target[..<dash]), default: []] += values
             }

@@ -99,7 +99,8 @@ public struct KernelCompiler: Sendable {
             said = reader.log
             guard status == 0 else {
                 throw Failure(
-                    at: "kernel", goal == "all" ? "the kernel does not compile" : "the kernel's package could not be made",
+                    at: "kernel",
+                    goal == "all" ? "the kernel does not compile" : "the kernel's package could not be made",
                     expected: "make \(goal) ends with 0", found: "\(status): \(said.firstError)")
             }
         }
@@ -107,7 +108,8 @@ public struct KernelCompiler: Sendable {
             .filter { !$0.contains("-dbg_") }
         guard packages.count == 1 else {
             throw Failure(
-                at: "kernel", "its own packaging made no package, or several", expected: "linux-image-RELEASE_VERSION_arm64.deb",
+                at: "kernel", "its own packaging made no package, or several",
+                expected: "linux-image-RELEASE_VERSION_arm64.deb",
                 found: packages.isEmpty ? "none" : packages.joined(separator: ", "))
         }
         return (work.appending(packages[0]), said)
@@ -126,8 +128,9 @@ public struct KernelCompiler: Sendable {
         let watcher = Task {
             while !Task.isCancelled {
                 try await Task.sleep(for: .milliseconds(500))
+                let before = reader.log.files.count
                 try reader.readOn()
-                progress(reader.log)
+                if reader.log.files.count != before { progress(reader.log) }
             }
         }
         defer { watcher.cancel() }
@@ -160,10 +163,7 @@ public struct KernelCompiler: Sendable {
             "DEB_BUILD_PROFILES": "pkg.linux-upstream.nokernelheaders pkg.linux-upstream.nokerneldbg",
             "DPKG_DEB_THREADS_MAX": "1", "DPKG_COLORS": "never", "DH_COLORS": "never",
         ]
-        if let ccache = settings.ccache {
-            variables["CCACHE_DIR"] = ccache.string
-            variables["CCACHE_MAXSIZE"] = "5G"
-        }
+        variables["CCACHE_DIR"] = settings.ccache?.string
         return variables
     }
 

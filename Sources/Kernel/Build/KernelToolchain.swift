@@ -18,22 +18,33 @@ public struct KernelToolchain: Sendable {
     public var versions: [Version]
 
     /// What each is asked with. dpkg-deb compresses, depmod writes the modules' indices, debhelper fills the control archive.
-    private static let asked = [
-        (Tool("\(KernelConfigurator.prefix)gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the kernel"), "--version"),
-        (Tool("\(KernelConfigurator.prefix)ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel"), "--version"),
-        (Tool("dpkg-deb", package: "dpkg", purpose: "make the kernel's package"), "--version"),
-        (Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package"), "--version"),
-        (Tool("depmod", package: "kmod", purpose: "index the kernel's modules"), "--version"),
+    private static let asked: [(tool: Tool, arguments: [String])] = [
+        (
+            Tool("\(KernelConfigurator.prefix)gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the kernel"),
+            ["--version"]
+        ),
+        (
+            Tool("\(KernelConfigurator.prefix)ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel"),
+            ["--version"]
+        ),
+        (Tool("dpkg-deb", package: "dpkg", purpose: "make the kernel's package"), ["--version"]),
+        // debhelper's programs do not tell their version.
+        (
+            Tool("dpkg-query", package: "dpkg", purpose: "tell the version of debhelper"),
+            ["--show", "--showformat=debhelper ${Version}\\n", "debhelper"]
+        ),
+        (Tool("depmod", package: "kmod", purpose: "index the kernel's modules"), ["--version"]),
     ]
 
     /// Asks the programs of this machine.
     ///
     /// - Throws: `FailureList` with every one that is missing.
     public static func ask(tools: ToolRunner) async throws -> KernelToolchain {
-        try require(asked.map(\.0))
+        try require(
+            asked.map(\.tool) + [Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package")])
         var versions: [Version] = []
-        for (tool, argument) in asked {
-            let said = try await tools.run(tool, [argument], place: tool.name).text
+        for (tool, arguments) in asked {
+            let said = try await tools.run(tool, arguments, place: tool.name).text
             versions.append(Version(name: tool.name, version: String(said.prefix { $0 != "\n" }.prefix(200))))
         }
         return KernelToolchain(versions: versions)
@@ -64,18 +75,23 @@ extension KernelToolchain {
         asking.environment["ARCH"] = "arm64"
         asking.environment["SRCARCH"] = "arm64"
         var failures: [Failure] = []
-        for (name, index, package) in [("gcc", 0, "gcc-aarch64-linux-gnu"), ("binutils", 1, "binutils-aarch64-linux-gnu")] {
+        for (name, index, package) in [
+            ("gcc", 0, "gcc-aarch64-linux-gnu"), ("binutils", 1, "binutils-aarch64-linux-gnu"),
+        ] {
             let answer = try await asking.result(shell, ["scripts/min-tool-version.sh", name], directory: tree.root)
             let text = answer.text.filter { !$0.isWhitespace }
-            let (tool, argument) = asked[index]
-            let said = try await tools.run(tool, [argument], place: tool.name).text
+            let (tool, arguments) = asked[index]
+            let said = try await tools.run(tool, arguments, place: tool.name).text
             // `aarch64-linux-gnu-gcc (Debian 12.2.0-14) 12.2.0`, `GNU ld (GNU Binutils for Debian) 2.40`.
             let found = said.prefix { $0 != "\n" }.split(separator: " ").last.map(String.init) ?? ""
-            guard answer.status == 0, let wanted = KernelVersion(text), let version = KernelVersion(found) else { continue }
+            guard answer.status == 0, let wanted = KernelVersion(text), let version = KernelVersion(found) else {
+                continue
+            }
             if version < wanted, version.cut(like: wanted).lexicographicallyPrecedes(wanted.numbers) {
                 failures.append(
                     Failure(
-                        at: tool.name, "the program is too old for Linux \(tree.version)", expected: "\(name) \(text) or later",
+                        at: tool.name, "the program is too old for Linux \(tree.version)",
+                        expected: "\(name) \(text) or later",
                         found: found, next: "install a newer \(package)"))
             }
         }

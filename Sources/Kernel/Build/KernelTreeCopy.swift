@@ -93,12 +93,15 @@ public struct KernelTreeCopy: Sendable {
         ".git", "include/config", "include/generated", "arch/arm64/include/generated", "debian", ".tmp_versions",
     ]
     private static let leftNames: Set<String> = [
-        "vmlinux", "vmlinux.o", "vmlinux.a", "vmlinux.map", "vmlinux.symvers", "System.map", "Module.symvers", "modules.order",
-        "modules.builtin", "modules.builtin.modinfo", "modules.nsdeps", "built-in.a", ".config", ".config.old", ".version",
+        "vmlinux", "vmlinux.o", "vmlinux.a", "vmlinux.map", "vmlinux.symvers", "System.map", "Module.symvers",
+        "modules.order",
+        "modules.builtin", "modules.builtin.modinfo", "modules.nsdeps", "built-in.a", ".config", ".config.old",
+        ".version",
         "compile_commands.json",
     ]
     private static let leftEndings = [
-        ".o", ".a", ".ko", ".cmd", ".d", ".mod", ".mod.c", ".dtb", ".dtbo", ".lex.c", ".tab.c", ".tab.h", ".so", ".so.dbg", ".gcno",
+        ".o", ".a", ".ko", ".cmd", ".d", ".mod", ".mod.c", ".dtb", ".dtbo", ".lex.c", ".tab.c", ".tab.h", ".so",
+        ".so.dbg", ".gcno",
         ".order", ".su", ".symtypes", ".i",
     ]
 

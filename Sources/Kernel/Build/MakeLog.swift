@@ -56,14 +56,20 @@ public struct MakeLog: Sendable {
     private static func file(_ line: String) -> String? {
         let words = line.split(separator: " ")
         guard words.count >= 2, let tag = words.first, tags.contains(tag), let file = words.last else { return nil }
+        // What modpost makes besides is not of the source.
+        if file.hasSuffix(".mod.o") { return nil }
         return words.count == 2 || words[1].hasPrefix("[") ? String(file) : nil
     }
 
     /// How much a line tells of what went wrong: 0 is a compiler's error with its place. nil for what tells nothing.
     private static func rank(_ line: String) -> Int? {
         if line.contains(": error: ") || line.contains(": fatal error: ") || line.contains(": Error: ") { return 0 }
-        if line.contains(": undefined reference to ") || line.hasPrefix("ERROR: ") || line.contains("-ld: ") { return 1 }
-        if line.hasPrefix("dpkg-") && line.contains(": error: ") || line.hasPrefix("dh_") && line.contains("error") { return 1 }
+        if line.contains(": undefined reference to ") || line.hasPrefix("ERROR: ") || line.contains("-ld: ") {
+            return 1
+        }
+        if line.hasPrefix("dpkg-") && line.contains(": error: ") || line.hasPrefix("dh_") && line.contains("error") {
+            return 1
+        }
         return line.contains("*** ") && !line.contains("Waiting for unfinished jobs") ? 2 : nil
     }
 
