@@ -96,7 +96,7 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
         let folder = "usr/lib/modules/6.12-small"
         let entries = [
             Entry("lib", file, .symlink(Array("usr/lib".utf8))), try entry("boot/vmlinuz-6.12-small", "kernel"),
-            try entry("\(folder)/modules.order", ""), try entry("\(folder)/modules.builtin.modinfo", ""),
+            try entry("\(folder)/modules.builtin.modinfo", ""),
             try entry("\(folder)/modules.builtin", "kernel/fs/ext4/ext4.ko\nkernel/drivers/virtio/virtio_pci.ko\n"),
         ]
         var tree = try Tree([Layer(name: "kernel", entries: entries)])
