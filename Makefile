@@ -11,7 +11,7 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup image prove verify kernel kernel-config kernel-config-check test bench lint clean
+.PHONY: help setup image prove verify kernel kernel-config kernel-config-check test test-kernel bench lint clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
@@ -42,6 +42,11 @@ kernel-config-check: setup ## Fail if a committed configuration is stale, or a l
 test: setup ## Run all tests: the modules', then those that build and boot whole images.
 	$(SWIFT_TEST) --skip AcceptanceTests
 	$(SWIFT_TEST) --filter AcceptanceTests
+
+test-kernel: setup ## Compile the kernel of KERNEL, build its image, check and boot it: half an hour and more on two cores.
+	$(PIFORGE) build $(KERNEL) -o $(OUT)
+	$(PIFORGE) verify $(OUT)/$(basename $(notdir $(KERNEL))).img.xz
+	$(PIFORGE) prove $(OUT)/$(basename $(notdir $(KERNEL))).img.xz
 
 bench: ## Measure piforge against the usual tools; BENCH=quick for the small recipe.
 	@scripts/setup.sh --with scripts/packages-bench.txt

@@ -104,7 +104,8 @@ let package = Package(
         .target(
             name: "Prove",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Layers", "Pack", "Storage", "Tools", system,
+                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Kernel", "Layers", "Pack", "Storage", "Tools",
+                system,
             ],
             resources: [.embedInCode("Resources/kvm-probe.c")], swiftSettings: settings),
         .executableTarget(

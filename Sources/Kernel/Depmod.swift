@@ -40,6 +40,9 @@ public enum Depmod {
             throw Failure(at: place, "could not make a link in \(scratch.path)")
         }
         let inputs = try extract(release, from: tree, to: folder, place)
+        // A kernel without modules brings no list of their order, and depmod misses it.
+        let order = folder.appending("modules.order")
+        if inputs.isSubset(of: lists), !exists(order) { try writeAtomically(to: order, bytes: []) }
         // In place of the host's own /etc/depmod.d, whose rules must not reach the image.
         let rules = scratch.path.appending("depmod.conf")
         try writeAtomically(to: rules, bytes: [])
@@ -79,7 +82,8 @@ public enum Depmod {
                 offset += UInt64(piece.count)
             }
         }
-        guard !names.subtracting(lists).isEmpty else {
+        // A kernel that has all it needs built in lists that, and has no module.
+        guard !names.subtracting(lists).isEmpty || names.contains("modules.builtin") else {
             throw Failure(at: place, "\(release.modules) holds no modules")
         }
         return names

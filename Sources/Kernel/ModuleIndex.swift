@@ -29,7 +29,10 @@ public struct ModuleIndex: Sendable {
         }
         let place = "\(release.modules.appending("modules.dep"))"
         let dependencies = try lines("modules.dep")
-        guard !dependencies.isEmpty else {
+        for line in try lines("modules.builtin") { builtIn.insert(Self.name(ofFile: line)) }
+        // Without one module the file is there, and empty.
+        let hasRun = tree.content(release.modules.appending("modules.dep")) != nil
+        guard !dependencies.isEmpty || (hasRun && !builtIn.isEmpty) else {
             throw Failure(at: place, "the file is missing or empty: depmod has not run")
         }
         for line in dependencies {
@@ -44,7 +47,6 @@ public struct ModuleIndex: Sendable {
             files[name] = file
             needs[name] = line[line.index(after: colon)...].split(separator: " ").map { Self.name(ofFile: $0) }
         }
-        for line in try lines("modules.builtin") { builtIn.insert(Self.name(ofFile: line)) }
         for line in try lines("modules.alias") {
             let words = line.utf8.split(separator: UInt8(ascii: " "))
             guard words.count == 3, let pattern = String(words[1]), let module = String(words[2]) else { continue }

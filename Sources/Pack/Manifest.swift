@@ -16,6 +16,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var recipe: RecipeRecord
     /// Every package that the build installed, by name.
     public var packages: [Package]
+    /// What the kernel was compiled from; nil where it is a package of the archive.
+    public var kernel: Kernel?
     /// What the image was made from, where that was a stock image; nil when it was made from packages alone.
     public var base: Base?
     /// Every other file that went in.
@@ -26,14 +28,16 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var expectations: Expectations
 
     public init(
-        name: String, epoch: Int64, recipe: RecipeRecord, packages: [Package], base: Base? = nil,
-        inputs: [Input], partitionTable: PartitionTable, image: Image, accounts: [Account], expectations: Expectations
+        name: String, epoch: Int64, recipe: RecipeRecord, packages: [Package], kernel: Kernel? = nil,
+        base: Base? = nil, inputs: [Input], partitionTable: PartitionTable, image: Image, accounts: [Account],
+        expectations: Expectations
     ) {
         format = Self.formatVersion
         self.name = name
         self.epoch = epoch
         self.recipe = recipe
         self.packages = packages
+        self.kernel = kernel
         self.base = base
         self.inputs = inputs
         self.partitionTable = partitionTable
@@ -52,6 +56,22 @@ public struct Manifest: Codable, Sendable, Equatable {
         public init(canonical: String) {
             self.canonical = canonical
             sha256 = .of(canonical)
+        }
+    }
+
+    /// A kernel that was compiled for this image.
+    public struct Kernel: Codable, Sendable, Equatable {
+        /// Its package, one of ``packages``.
+        public var package: String
+        /// What it was compiled from: `linux-source-6.12 6.12.48-1`.
+        public var source: String
+        /// What proves the source: `sha256:…`, `commit:…` or `tree:…`.
+        public var identity: String
+
+        public init(package: String, source: String, identity: String) {
+            self.package = package
+            self.source = source
+            self.identity = identity
         }
     }
 

@@ -186,6 +186,12 @@ extension Recipe.Kernel {
             .list(
                 of: KernelSource.Patch.shape, called: "list of patches", limit: 1000, identity: { $0.file.path.string }),
             fallback: "none", "Patches of the source, applied in this order."),
+        Key(
+            optional: "initramfs", \.initramfsKey,
+            Shape<String>.word("way", of: Initramfs.allCases.map(\.rawValue)).mapped(
+                { text, _ in Initramfs(rawValue: text) ?? .auto }, back: \.rawValue), fallback: "`auto`",
+            "Whether a kernel from source boots with an initramfs. `auto`: where a driver that the root on the SD card hangs on is not built in. `no`: that is an error."
+        ),
     ]
 }
 
@@ -200,7 +206,7 @@ extension Recipe {
                     next: "leave one of them out")
             }
         } else {
-            for key in ["defconfig", "patches"] where keys[key] != nil {
+            for key in ["defconfig", "patches", "initramfs"] where keys[key] != nil {
                 decoding.refuse("kernel.\(key)", in: root, "means something with kernel.source alone")
             }
         }

@@ -44,6 +44,17 @@ public struct Recipe: Sendable, Equatable {
         var origin: KernelSource.Origin?
         var defconfig: String?
         var patches: [KernelSource.Patch]?
+        var initramfsKey: Initramfs?
+
+        /// Whether a kernel from source boots with an initramfs.
+        public enum Initramfs: String, Sendable, CaseIterable {
+            /// Where the kernel needs it: where something that its root hangs on is a module.
+            case auto
+            case yes, no
+        }
+
+        /// How the kernel boots; a package's always has an initramfs.
+        public var initramfs: Initramfs { origin == nil ? .yes : initramfsKey ?? .auto }
 
         public init() {}
     }

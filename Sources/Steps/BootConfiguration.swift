@@ -85,6 +85,18 @@ public struct BootConfiguration: Sendable, Equatable {
         ROOTPART="\(root)"
         CONSOLES="\(consoles.joined(separator: " "))"
 
+        """ + (initramfs == nil ? ownKernel : "")
+    }
+
+    /// The hook does nothing where no initramfs is. Where one appears, of another kernel, it would start that kernel, or hand its
+    /// initramfs to ours.
+    private var ownKernel: String {
+        """
+        # A kernel that mounts its root by itself, and that no other takes the place of. To start another one, copy it to
+        # /boot/firmware and name it here, or set both to auto.
+        KERNEL="\(kernel)"
+        INITRAMFS="no"
+
         """
     }
 

@@ -11,6 +11,8 @@ public struct BootStep: Step {
     /// The kernel's release, as `uname -r` prints it.
     public var release: String
     public var hasInitramfs: Bool
+    /// Where the root file system is, as a kernel finds it without an initramfs: `PARTUUID=…-02`.
+    public var partition: String
     public var memoryLimit: Int?
     public var serialConsole: Bool
     public var extraConfig: [String]
@@ -19,11 +21,13 @@ public struct BootStep: Step {
     public var stock: StockBoot?
 
     public init(
-        release: String, hasInitramfs: Bool, memoryLimit: Int?, serialConsole: Bool, extraConfig: [String],
+        release: String, hasInitramfs: Bool, partition: String, memoryLimit: Int?, serialConsole: Bool,
+        extraConfig: [String],
         extraCommandLine: [String], stock: StockBoot? = nil
     ) {
         self.release = release
         self.hasInitramfs = hasInitramfs
+        self.partition = partition
         self.memoryLimit = memoryLimit
         self.serialConsole = serialConsole
         self.extraConfig = extraConfig
@@ -36,7 +40,8 @@ public struct BootStep: Step {
     public var configuration: BootConfiguration {
         var configuration = BootConfiguration(
             kernel: "vmlinuz-\(release)", initramfs: hasInitramfs ? "initrd.img-\(release)" : nil,
-            root: "LABEL=writable", memoryLimit: memoryLimit,
+            // A label is for an initramfs to find: the kernel itself knows devices and partitions alone.
+            root: hasInitramfs ? "LABEL=writable" : partition, memoryLimit: memoryLimit,
             consoles: ["tty0"] + (serialConsole ? ["ttyS1,115200"] : []), extraConfig: extraConfig,
             extraCommandLine: extraCommandLine)
         configuration.stock = stock?.config

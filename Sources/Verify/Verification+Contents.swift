@@ -132,6 +132,8 @@ extension Verification {
             }
             if let absence = image.absence(of: part.range) { return .notChecked(absence) }
             let config = try kernelConfig(release, disk, part)
+            let isInside = try config.agrees(
+                at: "/boot/config-\(release)", withKernel: boot.kernel, at: boot.kernelName)
             guard let version = KernelVersion(release) else { return .failed("\(release) is no version") }
             // Each line for itself: fragments may ask for one option together.
             let fragment = try ConfigFragment.joined(
@@ -140,7 +142,7 @@ extension Verification {
                 })
             let violations = ConfigFragment.violations(of: fragment, in: config, version: version)
             guard violations.isEmpty else { return .failed(violations.map(\.summary).joined(separator: "\n")) }
-            return .ok("\(release), all \(lines.count) followed")
+            return .ok("\(release), all \(lines.count) followed" + (isInside ? "; the kernel holds the same" : ""))
         }
     }
 

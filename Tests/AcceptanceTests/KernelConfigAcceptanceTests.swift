@@ -289,16 +289,4 @@ import Testing
         for message in messages { #expect(outcome.errors.contains(message), "\(outcome.errors)") }
         #expect(!exists(bench.generated))
     }
-
-    @Test func anImageWithAKernelFromSourceIsRefusedPlainly() throws {
-        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-kernel-image")
-        let outcome = try Program.piforge([
-            "build", Self.recipe, "--cache", folder.path.string, "-o", folder.path.appending("out").string,
-        ])
-        #expect(outcome.status == 1)
-        #expect(
-            outcome.errors.contains("\(Self.name).yaml: an image with a kernel from source cannot be built yet\n"),
-            "\(outcome.errors)")
-        #expect(outcome.errors.contains("next:     piforge kernel config "))
-    }
 }

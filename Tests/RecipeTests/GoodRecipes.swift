@@ -38,10 +38,14 @@ import Testing
         #expect(sums.keyring == .package("ubuntu-archive-keyring"))
         #expect(recipe.packages.sources.map(\.name) == ["ports", "debian"])
         #expect(recipe.packages.sources.map(\.onBoard) == [false, true])
-        #expect(recipe.kernel.fragments.map(\.written) == ["kvm", "virtio", "gic", "docker"])
+        #expect(recipe.kernel.source?.origin == .debian(package: "linux-source-6.12", suite: "trixie"))
+        let fragments = [
+            "slim", "rpi4", "memory-1g", "gic", "kvm", "virtio", "docker", "unikernel", "old-userland",
+        ]
+        #expect(recipe.kernel.fragments.map(\.written) == fragments)
         #expect(
             recipe.kernel.fragments.map(\.path)
-                == ["kvm", "virtio", "gic", "docker"].map { project.appending("kernel-configs/\($0).config") })
+                == fragments.map { project.appending("kernel-configs/\($0).config") })
         #expect(recipe.accounts.stock == .locked)
         #expect(recipe.accounts.users.map(\.uid) == [nil])
         let other = try Recipe.load(

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct BootStepTests {
     private let step = BootStep(
-        release: "6.12.1-arm64", hasInitramfs: true, memoryLimit: 1024, serialConsole: true,
+        release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: 1024, serialConsole: true,
         extraConfig: ["dtparam=audio=off"], extraCommandLine: ["quiet"])
 
     @Test func bootPartitionHoldsExactlyWhatTheFirmwareNeeds() throws {
@@ -46,6 +46,20 @@ import Testing
             try result.text("etc/default/raspi-extra-cmdline")
                 == "mem=1024M quiet\n")
         #expect(try result.text("etc/default/raspi-firmware")?.contains("ROOTPART=\"LABEL=writable\"") == true)
+    }
+
+    /// A kernel that mounts its root by itself: nothing names an initramfs, the root is a partition, and the board's hook keeps to it.
+    @Test func withoutAnInitramfsNothingNamesOne() throws {
+        var step = step
+        step.hasInitramfs = false
+        let tree = try sampleTree()
+        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        #expect(result.subtree("boot/firmware")?.paths.contains { "\($0)".contains("initrd") } == false)
+        #expect(try result.text("boot/firmware/config.txt")?.contains("initramfs") == false)
+        #expect(try result.text("boot/firmware/cmdline.txt")?.contains(" root=PARTUUID=1234abcd-02 rw ") == true)
+        let defaults = try result.text("etc/default/raspi-firmware")
+        #expect(defaults?.contains("\nROOTPART=\"PARTUUID=1234abcd-02\"\n") == true)
+        #expect(defaults?.hasSuffix("\nKERNEL=\"vmlinuz-6.12.1-arm64\"\nINITRAMFS=\"no\"\n") == true)
     }
 
     @Test func missingFirmwareIsNamed() throws {

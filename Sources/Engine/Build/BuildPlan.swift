@@ -30,13 +30,17 @@ extension ImageBuilder {
                     StepInput("database format", String(DpkgDatabase.formatVersion)),
                     StepInput("removed packages", lock.removed.joined(separator: " ")),
                 ], below: inputs.base == nil ? [] : ["base image"])
+        if !inputs.kernel.isEmpty {
+            plan.add("kernel package", summary: "compiled from source", inputs: inputs.kernel)
+        }
         plan.add(
-            "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs, below: ["packages"])
+            "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs,
+            below: ["packages", "kernel package"])
         plan.add(
             "kernel", summary: "module index, initramfs", inputs: kernelInputs + (try fragmentInputs) + inputs.tools,
             below: ["configure"])
         var below = ["kernel"]
-        for step in steps(inputs, lock, release: "RELEASE", base: nil) {
+        for step in steps(inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil) {
             plan.add(step.name, summary: step.summary, inputs: step.inputs)
             below.append(step.name)
         }
@@ -57,12 +61,18 @@ extension ImageBuilder {
     ///
     /// - Parameters:
     ///   - release: the kernel's, as `uname -r` prints it.
+    ///   - hasInitramfs: whether it boots with one. In a plan, which is made before the kernel is, `auto` counts as without.
     ///   - base: what the steps find in a stock image; nil in a plan, which is made before it is read.
-    func steps(_ inputs: Inputs, _ lock: PackageLock, release: String, base: BaseSystem?) -> [any Step] {
+    func steps(
+        _ inputs: Inputs, _ lock: PackageLock, release: String, hasInitramfs: Bool, base: BaseSystem?
+    ) -> [any Step] {
         let stock: [any Step] =
             inputs.base == nil ? [] : [StockStep(), CloudInitStep(isEnabled: recipe.accounts.stock == .kept)]
         return [aptStep(inputs, lock, base)] + stock + inputs.systemSteps
-            + [recipe.bootStep(release: release, stock: base?.boot)] + inputs.overlaySteps
+            + [
+                recipe.bootStep(
+                    release: release, hasInitramfs: hasInitramfs, partition: rootPartition, stock: base?.boot)
+            ] + inputs.overlaySteps
     }
 
     private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {

@@ -14,11 +14,7 @@ extension ImageBuilder {
     ) throws {
         let manifest = Manifest(
             name: recipe.name, epoch: recipe.epoch, recipe: Manifest.RecipeRecord(canonical: recipe.canonical),
-            packages: packages.lock.packages.map {
-                Manifest.Package(
-                    name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
-                    sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256)
-            },
+            packages: packageRecords(packages, system.kernel), kernel: kernelRecord(system.kernel),
             base: inputs.base.map { _ in
                 Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
             }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
@@ -30,6 +26,25 @@ extension ImageBuilder {
             ChecksumList.Entry(name: image.file, digest: image.sha256),
             ChecksumList.Entry(name: manifestName, digest: .of(bytes)),
         ]).write(to: options.output.appending("\(recipe.name).SHA256SUMS"))
+    }
+
+    private func packageRecords(_ packages: ProvidedPackages, _ kernel: BuiltKernel?) -> [Manifest.Package] {
+        let locked = packages.lock.packages.map {
+            Manifest.Package(
+                name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
+                sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256)
+        }
+        guard let kernel else { return locked }
+        // The kernel's own packaging names its source so (Linux, scripts/package/mkdebian).
+        let made = Manifest.Package(
+            name: kernel.package.name, version: kernel.package.version, architecture: kernel.package.architecture,
+            source: "linux-upstream", sourceVersion: kernel.package.version, size: kernel.size,
+            sha256: kernel.package.digest)
+        return (locked + [made]).sorted { $0.name < $1.name }
+    }
+
+    private func kernelRecord(_ kernel: BuiltKernel?) -> Manifest.Kernel? {
+        kernel.map { Manifest.Kernel(package: $0.package.name, source: $0.source, identity: $0.identity) }
     }
 
     /// What went in besides the packages. Secrets stand for themselves in the accounts' step; their digests do not

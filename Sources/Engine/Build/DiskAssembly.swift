@@ -68,4 +68,11 @@ extension ImageBuilder {
     private func identity32(_ purpose: String) -> UInt32 {
         identity(purpose).bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
     }
+
+    /// The root's partition as the kernel itself knows it: the disk's signature, and the second of the table (Linux,
+    /// block/early-lookup.c).
+    var rootPartition: String {
+        let signature = String(identity32("disk"), radix: 16)
+        return "PARTUUID=" + String(repeating: "0", count: 8 - signature.count) + signature + "-02"
+    }
 }

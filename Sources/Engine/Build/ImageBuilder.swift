@@ -49,6 +49,8 @@ public struct ImageBuilder: Sendable {
         var mirrors: ArchiveMirrors
         /// The host's programs whose versions shape bytes.
         var tools: [StepInput]
+        /// All that shapes a kernel from source; empty where the kernel is a package of the archive.
+        var kernel: [StepInput]
     }
 
     var imagePath: FilePath { options.output.appending("\(recipe.name).img.xz") }
@@ -86,6 +88,7 @@ public struct ImageBuilder: Sendable {
         if let stock = recipe.stock, let base = inputs.base {
             _ = try await inputFetcher(inputs.lock).image(stock, base)
         }
+        try await fetchKernelSource()
         return packages.files.count
     }
 
@@ -131,7 +134,8 @@ public struct ImageBuilder: Sendable {
         withExtendedLifetime(work) {}
         return result(
             size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs,
-            count: packages.lock.packages.count + system.basePackages.count, upToDate: false, slowest: system.slowest)
+            count: packages.lock.packages.count + system.basePackages.count + (system.kernel == nil ? 0 : 1),
+            upToDate: false, slowest: system.slowest)
     }
 
     var imageName: String { imagePath.lastComponent?.string ?? "" }
@@ -139,7 +143,6 @@ public struct ImageBuilder: Sendable {
     // MARK: Inputs
 
     private func inputs() async throws -> Inputs {
-        try refuseSource()
         var secrets = Secrets(
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let lock = try readLock()
@@ -163,7 +166,8 @@ public struct ImageBuilder: Sendable {
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
             secrets: secrets, sources: opened, base: base,
             pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
-            mirrors: try boardMirrors(request.sources), tools: try await toolInputs())
+            mirrors: try boardMirrors(request.sources), tools: try await toolInputs(),
+            kernel: try await kernelSourceInputs())
     }
 
     /// The sources as apt takes them: the recipe's own, else Debian's suites.
@@ -355,35 +359,6 @@ public struct ImageBuilder: Sendable {
                 return "\(made.user): \(made.password)\(expires ? "  (to be changed at the first login)" : "")"
             },
             credentials: inputs.secrets.credentials.passwords.isEmpty ? nil : credentialsPath.string)
-    }
-
-    // MARK: Tools
-
-    /// Names every program that is missing or too old, before any of them is needed.
-    private func checkTools() async throws {
-        let problems = try await Doctor.examine(for: .build).filter { $0.problem != nil }
-        guard !problems.isEmpty else { return }
-        throw FailureList(
-            problems.map {
-                Failure(
-                    at: $0.name, "the program is \($0.problem ?? "missing"); it is needed to \($0.purpose)",
-                    next: $0.next)
-            })
-    }
-
-    // MARK: Room
-
-    /// The packages once unpacked, the micro-VM's disk, the root file system and the image: about nine times the .debs.
-    private func estimatedSpace(_ packages: ProvidedPackages) -> UInt64 {
-        let base = packages.lock.inputs.first { $0.use == InputFetcher.imageUse }?.size ?? 0
-        return (packages.lock.packages.reduce(0) { $0 + $1.size } + base) * 9 + recipe.disk.bootSize.bytes / 2
-    }
-
-    private func checkSpace(needed: UInt64, at folder: FilePath) throws {
-        guard let free = freeSpace(at: folder), free < needed else { return }
-        throw Failure(
-            at: folder.string, "there is not enough room for the build", expected: "\(megabytes(needed)) free",
-            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
     }
 }
 

@@ -27,35 +27,37 @@ extension ImageBuilder {
             })
     }
 
-    /// - Throws: `Failure` for a recipe whose kernel would have to be compiled.
-    func refuseSource() throws {
-        guard recipe.kernel.source != nil else { return }
-        throw Failure(
-            at: options.recipePath.string, "an image with a kernel from source cannot be built yet",
-            expected: "kernel.package",
-            next:
-                "piforge kernel config \(options.recipePath) makes the kernel's configuration; for an image, name a package"
-        )
-    }
-
     private func fragmentDigest(_ fragment: HostPath) throws -> SHA256Digest {
         .of(try readFile(fragment.path, limit: KernelConfig.largest))
     }
 
-    /// Holds a kernel to the recipe's fragments, before anything is built on it.
+    /// Gets the source of a kernel into the cache, without making anything of it.
+    func fetchKernelSource() async throws {
+        guard let source = recipe.kernel.source else { return }
+        let patches = try source.patches.map { try Self.patch($0) }
+        _ = try await kernelSourceReader(source, writesLock: true)
+            .part(also: try patches.reduce(into: []) { $0.formUnion(try $1.files()) })
+    }
+
+    /// Holds a kernel to the recipe's fragments, before anything is built on it; and its configuration's file to the configuration
+    /// that the kernel itself carries, where it does.
     ///
     /// - Returns: the lines that apply to it, for the manifest.
-    /// - Throws: `FailureList` with every line that the kernel's configuration does not follow.
+    /// - Throws: `FailureList` with every line that the kernel's configuration does not follow; `Failure` when there is no
+    ///   configuration, or not the kernel's.
     func kernelContract(_ release: KernelRelease, in tree: Tree) throws -> [String] {
-        guard !recipe.kernel.fragments.isEmpty else { return [] }
+        guard !recipe.kernel.fragments.isEmpty || recipe.kernel.source != nil else { return [] }
         let wanted = try kernelFragment()
-        guard let path = release.config, let content = tree.content(path), let version = KernelVersion(release.name)
-        else {
+        guard let config = try configuration(of: release, in: tree), let version = KernelVersion(release.name) else {
             throw Failure(
                 at: "kernel \(release.name)", "its package brings no configuration to hold it to",
                 expected: "/boot/config-\(release.name)", next: "leave kernel.fragments out")
         }
-        let config = try KernelConfig(ContentReader().bytes(of: content), at: path.description)
+        if let image = tree.content(release.image) {
+            try config.agrees(
+                at: "/boot/config-\(release.name)", withKernel: try ContentReader().bytes(of: image),
+                at: "\(release.image)")
+        }
         let violations = ConfigFragment.violations(of: wanted, in: config, version: version)
         guard violations.isEmpty else {
             throw FailureList(
@@ -63,9 +65,40 @@ extension ImageBuilder {
                     Failure(
                         at: violation.line.place, "the kernel \(release.name) does not follow it",
                         expected: violation.line.text, found: "\(violation.found)",
-                        next: "choose another kernel, or take the fragment out of kernel.fragments")
+                        next: recipe.kernel.source == nil
+                            ? "choose another kernel, or take the fragment out of kernel.fragments"
+                            : "piforge kernel config \(options.recipePath) says why")
                 })
         }
         return wanted.lines(for: version).map(\.text)
+    }
+
+    /// Whether the image's kernel boots with an initramfs; for a kernel from source, what decided it is said.
+    ///
+    /// - Throws: `Failure` naming what a kernel lacks that shall boot without one.
+    func needsInitramfs(_ release: KernelRelease, in tree: Tree) throws -> Bool {
+        guard recipe.kernel.source != nil, recipe.kernel.initramfs != .yes else { return true }
+        guard let config = try configuration(of: release, in: tree) else { return true }
+        let missing = RootDrivers.missing(in: config)
+        let words = missing.map { "\($0.option)=\($0.found) (\($0.purpose))" }.joined(separator: ", ")
+        guard missing.isEmpty || recipe.kernel.initramfs == .auto else {
+            throw Failure(
+                at: "kernel.initramfs",
+                "the kernel \(release.name) cannot mount its root from the SD card without an initramfs",
+                expected: missing.map { "\($0.option)=y" }.joined(separator: ", "), found: words,
+                next: "add the fragment rpi4 to kernel.fragments, or set kernel.initramfs to auto")
+        }
+        progress.report(
+            .note(
+                step: "kernel",
+                text: missing.isEmpty
+                    ? "boots without an initramfs: all that its root on the SD card needs is built in"
+                    : "boots with an initramfs: not built in are \(words)"))
+        return !missing.isEmpty
+    }
+
+    private func configuration(of release: KernelRelease, in tree: Tree) throws -> KernelConfig? {
+        guard let path = release.config, let content = tree.content(path) else { return nil }
+        return try KernelConfig(ContentReader().bytes(of: content), at: path.description)
     }
 }

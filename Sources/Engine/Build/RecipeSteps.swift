@@ -9,7 +9,7 @@ extension Recipe {
         let first = disk.grow ? ["fdisk"] : []
         // A stock image has its init, its logins and its network.
         if stock != nil {
-            return first + ["busybox-static", "e2fsprogs", "dosfstools", firmware.package, kernel.package]
+            return first + ["busybox-static", "e2fsprogs", "dosfstools", firmware.package] + kernelPackages
         }
         var names =
             first + [
@@ -18,9 +18,11 @@ extension Recipe {
             ]
         // Before Debian 12 it is a part of the package systemd.
         if base != .debian(suite: "bullseye") { names.append("systemd-resolved") }
-        names.append(kernel.package)
-        return names
+        return names + kernelPackages
     }
+
+    /// The kernel's package in the archive; none where the kernel is compiled.
+    private var kernelPackages: [String] { kernel.source == nil ? [kernel.package] : [] }
 
     /// The steps between the packages' own configuration and the boot files, in the order of their layers: what changes
     /// least comes first, so that an edit moves few blocks of the disk.
@@ -44,10 +46,12 @@ extension Recipe {
     ///
     /// - Parameters:
     ///   - release: as `uname -r` prints it.
+    ///   - partition: the root's, as `root=` names it without an initramfs.
     ///   - stock: what a stock image has on its boot partition.
-    func bootStep(release: String, stock: StockBoot?) -> BootStep {
+    func bootStep(release: String, hasInitramfs: Bool, partition: String, stock: StockBoot?) -> BootStep {
         BootStep(
-            release: release, hasInitramfs: true, memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
+            release: release, hasInitramfs: hasInitramfs, partition: partition,
+            memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
             serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline,
             stock: stock)
     }

@@ -21,6 +21,8 @@ struct SystemTree {
     var kernelConfig: [String]
     /// What a stock image brought and is still there as it was.
     var basePackages: [Manifest.BasePackage]
+    /// The kernel, where it was compiled.
+    var kernel: BuiltKernel?
 }
 
 extension ImageBuilder {
@@ -30,18 +32,24 @@ extension ImageBuilder {
         [StepInput("epoch", String(recipe.epoch)), StepInput("micro-VM rules", ConfigureRequest.rulesDigest.hex)]
     }
 
-    var kernelInputs: [StepInput] { [StepInput("initramfs rules", BootInitramfs.rulesDigest.hex)] }
+    var kernelInputs: [StepInput] {
+        [
+            StepInput("initramfs rules", BootInitramfs.rulesDigest.hex),
+            StepInput("kernel.initramfs", recipe.kernel.initramfs.rawValue),
+        ]
+    }
 
     /// Packages, their configuration, the kernel's files, and the recipe's own layers, merged.
     func systemTree(
         _ inputs: Inputs, _ packages: ProvidedPackages, _ plan: Plan, work: FilePath
     ) async throws -> SystemTree {
+        let kernel = recipe.kernel.source == nil ? nil : try await builtKernel()
         let unpacked = try await DebianPackage.unpackAll(
             packages.files.map {
                 PackageFile(
                     path: $0.path, digest: $0.package.sha256, name: $0.package.name, version: $0.package.version,
                     architecture: $0.package.architecture)
-            }, store: cache.layers, workers: options.jobs, progress: progress)
+            } + [kernel?.package].compactMap(\.self), store: cache.layers, workers: options.jobs, progress: progress)
         let ordered = try InstallOrder.sort(unpacked)
         let base = try await baseImage(inputs).map { try BaseSystem($0) }
         // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'
@@ -67,16 +75,18 @@ extension ImageBuilder {
         try tree.apply(database)
         try Task.checkCancellation()
 
-        let release = try KernelRelease.find(Self.kernelName(in: placed), in: tree)
+        let release = try KernelRelease.find(kernel?.release ?? Self.kernelName(in: placed), in: tree)
         let kernelConfig = try kernelContract(release, in: tree)
         try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
         let (configured, report) = try await configure(placed, byDpkg, packages, tree, release, base, work: work)
         try tree.apply(configured)
-        try tree.apply(try initramfs(release, tree))
+        let hasInitramfs = try needsInitramfs(release, in: tree)
+        if hasInitramfs { try tree.apply(try initramfs(release, tree)) }
 
         let step = "system"
         progress.report(.started(step: step, detail: recipe.system.hostname))
-        for part in steps(inputs, packages.lock, release: release.name, base: base) {
+        let parts = steps(inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base)
+        for part in parts {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             try tree.apply(part.apply(to: tree, epoch: recipe.epoch))
         }
@@ -89,7 +99,7 @@ extension ImageBuilder {
             tree: tree, release: release.name, slowest: slowest ?? [], kernelConfig: kernelConfig,
             basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
                 Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
-            } ?? [])
+            } ?? [], kernel: kernel)
     }
 
     /// The newest kernel among the packages that came in, as `uname -r` prints it; nil when there is none: then the

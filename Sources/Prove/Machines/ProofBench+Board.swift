@@ -46,6 +46,7 @@ extension ProofBench {
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }
         if let expected = system.expectations {
             checks += [.kernelRelease(expected.kernelRelease), .hostname(expected.hostname)]
+            if !expected.kernelConfig.isEmpty { checks.append(.kernelConfig(expected.kernelConfig)) }
         }
         try await recorder.run(checks, on: system, console: console)
         let identity = try await row(.machineID(other: nil), on: system, console)

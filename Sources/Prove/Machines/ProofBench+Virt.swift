@@ -52,6 +52,7 @@ extension ProofBench {
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }
         if let expected = system.expectations {
             checks += [.kernelRelease(expected.kernelRelease), .hostname(expected.hostname)]
+            if !expected.kernelConfig.isEmpty { checks.append(.kernelConfig(expected.kernelConfig)) }
         }
         checks.append(.machineID(other: otherMachineID))
         if let manifest = image.manifest, manifest.base?.accountsLocked ?? true {

@@ -1,0 +1,36 @@
+import Debian
+import Diagnostics
+import Storage
+import SystemPackage
+
+/// What must be there before a build begins.
+extension ImageBuilder {
+    // MARK: Tools
+
+    /// Names every program that is missing or too old, before any of them is needed.
+    func checkTools() async throws {
+        let problems = try await Doctor.examine(for: .build).filter { $0.problem != nil }
+        guard !problems.isEmpty else { return }
+        throw FailureList(
+            problems.map {
+                Failure(
+                    at: $0.name, "the program is \($0.problem ?? "missing"); it is needed to \($0.purpose)",
+                    next: $0.next)
+            })
+    }
+
+    // MARK: Room
+
+    /// The packages once unpacked, the micro-VM's disk, the root file system and the image: about nine times the .debs.
+    func estimatedSpace(_ packages: ProvidedPackages) -> UInt64 {
+        let base = packages.lock.inputs.first { $0.use == InputFetcher.imageUse }?.size ?? 0
+        return (packages.lock.packages.reduce(0) { $0 + $1.size } + base) * 9 + recipe.disk.bootSize.bytes / 2
+    }
+
+    func checkSpace(needed: UInt64, at folder: FilePath) throws {
+        guard let free = freeSpace(at: folder), free < needed else { return }
+        throw Failure(
+            at: folder.string, "there is not enough room for the build", expected: "\(megabytes(needed)) free",
+            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
+    }
+}
