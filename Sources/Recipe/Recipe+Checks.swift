@@ -8,6 +8,7 @@ extension Recipe {
         checkPackages(root, decoding)
         checkSources(root, decoding)
         checkKernel(root, decoding)
+        checkRuntimes(root, decoding)
         if decoding.isClean("system.services") {
             for (index, unit) in system.services.disable.enumerated() where system.services.enable.contains(unit) {
                 decoding.refuse(

@@ -40,6 +40,10 @@ extension ImageBuilder {
             records.append(
                 Manifest.Input(name: pin.name, kind: pin.use, sha256: pin.sha256, trust: pin.trust.text))
         }
+        for runtime in recipe.containerRuntimes {
+            guard let digest = runtime.digest else { continue }
+            records.append(Manifest.Input(name: runtime.file, kind: "runtime file", sha256: digest))
+        }
         if inputs.sources.isEmpty, let bytes = try? readFile(recipe.packages.keyring.path) {
             records.append(Manifest.Input(name: recipe.packages.keyring.written, kind: "keyring", sha256: .of(bytes)))
         }
@@ -107,6 +111,6 @@ extension ImageBuilder {
                     passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty, port: ssh.port)
                 : nil,
             serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow,
-            kernelConfig: system.kernelConfig)
+            kernelConfig: system.kernelConfig, runtimes: runtimeExpectations)
     }
 }

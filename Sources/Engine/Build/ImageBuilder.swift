@@ -83,6 +83,7 @@ public struct ImageBuilder: Sendable {
         let inputs = try await inputs()
         let packages = try await provide(inputs)
         try await report(packages, inputs)
+        try await prepareRuntimes(inputs)
         if let stock = recipe.stock, let base = inputs.base {
             _ = try await inputFetcher(inputs.lock).image(stock, base)
         }
@@ -152,7 +153,8 @@ public struct ImageBuilder: Sendable {
             let keyring = try await (source.keyring ?? debian).mapAsync { try await fetcher.keyring($0) }
             opened.append(OpenedSource(source: source, keyring: keyring))
         }
-        let own = recipe.ownPackages + recipe.dockerPackages
+        let own = recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages
+        let artefacts = try await fetcher.artefactPins()
         let request = try PackageRequest(
             sources: try archiveSources(opened),
             packages: recipe.packages.install + own.filter { !recipe.packages.installNames.contains($0) },
@@ -162,7 +164,7 @@ public struct ImageBuilder: Sendable {
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
             secrets: secrets, sources: opened, base: base,
-            pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
+            pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
             mirrors: try boardMirrors(request.sources), tools: try await toolInputs())
     }
 
