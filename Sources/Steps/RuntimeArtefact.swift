@@ -109,12 +109,12 @@ public struct RuntimeArtefact: Sendable {
             Failure(at: "\(place): \(member.name)", what, expected: expected)
         }
         for rule in wanted.members where !rule.isFolder {
-            guard try EntryPath(validating: rule.from) == path else { continue }
+            guard try Self.below(rule.from, path)?.isRoot == true else { continue }
             guard member.kind == .regular else { throw refuse("the member is no plain file", "a file") }
             return (rule.from, try EntryPath(validating: rule.to), rule.mode)
         }
         for rule in wanted.members where rule.isFolder {
-            guard let rest = path.relative(to: try EntryPath(validating: rule.from)), !rest.isRoot else { continue }
+            guard let rest = try Self.below(rule.from, path), !rest.isRoot else { continue }
             let target = rest.components.reduce(try EntryPath(validating: rule.to)) { $0.appending($1) }
             switch member.kind {
             case .directory: return nil
@@ -131,6 +131,19 @@ public struct RuntimeArtefact: Sendable {
         return nil
     }
 
+    /// What of a path lies below the rule's; the root for the path itself, nil for one that is not there.
+    private static func below(_ rule: String, _ path: EntryPath) throws -> EntryPath? {
+        guard rule.hasPrefix("*/") else { return path.relative(to: try EntryPath(validating: rule)) }
+        let wanted = try EntryPath(validating: String(rule.dropFirst(2))).components
+        let found = path.components
+        guard found.count >= wanted.count else { return nil }
+        for start in 0...(found.count - wanted.count)
+        where zip(found[start...], wanted).allSatisfy({ $0.elementsEqual($1) }) {
+            return found[(start + wanted.count)...].reduce(EntryPath.root) { $0.appending($1) }
+        }
+        return nil
+    }
+
     /// Whether a link at `path` of a folder leads to something in that folder.
     private static func stays(_ link: [UInt8], at path: EntryPath) -> Bool {
         guard let first = link.first, first != UInt8(ascii: "/") else { return false }
@@ -143,7 +156,7 @@ public struct RuntimeArtefact: Sendable {
     }
 
     private var compression: ArchiveCompression {
-        let name = wanted.name
+        let name = wanted.fileName
         if name.hasSuffix("gz") { return .gzip }
         if name.hasSuffix("xz") { return .xz }
         return name.hasSuffix(".zst") ? .zstd : .none

@@ -261,6 +261,14 @@ struct InputFetcher {
     }
 }
 
+extension Optional {
+    /// As `map`, for a transform that suspends.
+    func mapAsync<Value>(_ transform: (Wrapped) async throws -> Value) async rethrows -> Value? {
+        guard let wrapped = self else { return nil }
+        return try await transform(wrapped)
+    }
+}
+
 extension Failure {
     /// Whether a download failed because its bytes are not the pinned ones.
     fileprivate func isMismatch(with pin: PinnedInput) -> Bool {

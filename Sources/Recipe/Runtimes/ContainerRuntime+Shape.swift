@@ -74,6 +74,12 @@ extension ContainerRuntime.Artefact {
                 required: true, example: .array([.string("https://example.org/v1.0/runtime-arm64.tar.gz")]),
                 "Where the file is, tried in this order. Paths start at the runtime file's folder."),
             Key(
+                optional: "name", \.givenName,
+                .text(
+                    "a file name", pattern: "[A-Za-z0-9][A-Za-z0-9._+~-]*", expected: "letters, digits and ._+~-",
+                    limit: 200), fallback: "the last part of the first URL", example: .string("urunc-0.7.0"),
+                "What the lock calls the file. Put the version in it where the URL's last part has none."),
+            Key(
                 optional: "sha256", \.sha256, ContainerRuntime.sha256,
                 fallback: "the file must be accepted once (`piforge lock accept`)",
                 "Its SHA-256. Leave it out where the publisher gives none."),
@@ -94,8 +100,8 @@ extension ContainerRuntime.Artefact {
         guard !artefact.members.isEmpty else {
             return Refusal("it says nothing of where its files go", expected: "one of to, members")
         }
-        return [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst"].contains(where: artefact.name.hasSuffix)
-            ? nil : Refusal("'\(artefact.name)' is no archive", expected: ".tar.gz, .tar.xz, .tar.zst or .tar")
+        return [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst"].contains(where: artefact.fileName.hasSuffix)
+            ? nil : Refusal("'\(artefact.fileName)' is no archive", expected: ".tar.gz, .tar.xz, .tar.zst or .tar")
     }
 }
 
@@ -109,7 +115,8 @@ extension ContainerRuntime.Member {
                     "a path in the archive", pattern: "[^/\\x00-\\x1f]+(/[^/\\x00-\\x1f]+)*/?",
                     expected: "a path without a leading slash", limit: 1024
                 ).refusing(ContainerRuntime.climbing), required: true, example: .string("bin/runtime"),
-                "A file of the archive; with a slash at its end, all files of a folder."),
+                "A file of the archive; with a slash at its end, all files of a folder. `*/` at its start stands for any folders, or none."
+            ),
             Key(
                 "to", \.to,
                 .text(

@@ -40,15 +40,21 @@ public struct ContainerRuntime: Sendable, Equatable {
 
         public init() {}
 
-        /// What locks and messages call it: the last component of its first URL.
-        public var name: String {
+        /// What the recipe calls it; nil for ``fileName``.
+        var givenName: String?
+
+        /// What locks and messages call it.
+        public var name: String { givenName ?? fileName }
+
+        /// The last component of its first URL.
+        public var fileName: String {
             String((urls.first ?? "").prefix { $0 != "?" && $0 != "#" }.split(separator: "/").last ?? "")
         }
     }
 
     /// A file of an archive, or all files of a folder in it.
     public struct Member: Sendable, Equatable {
-        /// Its path in the archive; a folder's ends in a slash.
+        /// Its path in the archive; a folder's ends in a slash. `*/` at its start stands for any folders, or none.
         public var from = ""
         /// Its absolute path in the image; a folder's ends in a slash.
         public var to = ""

@@ -72,7 +72,7 @@ extension Recipe {
     func checkRuntimes(_ root: Node, _ decoding: Decoding) {
         guard decoding.isClean("runtimes"), decoding.isClean("docker") else { return }
         var names: [String: String] = [:]
-        var urls: [String: (urls: [String], file: String)] = [:]
+        var files: [String: (artefact: ContainerRuntime.Artefact, runtime: String)] = [:]
         for (index, runtime) in containerRuntimes.enumerated() {
             for entry in runtime.docker {
                 guard let other = names.updateValue(runtime.file, forKey: entry.name) else { continue }
@@ -81,16 +81,13 @@ extension Recipe {
                     expected: "a name of its own for each", found: "it is in \(other) and in \(runtime.file)")
             }
             for artefact in runtime.artefacts {
-                guard let other = urls.updateValue((artefact.urls, runtime.file), forKey: artefact.name),
-                    other.urls != artefact.urls
+                guard let other = files.updateValue((artefact, runtime.file), forKey: artefact.name),
+                    (other.artefact.urls, other.artefact.sha256) != (artefact.urls, artefact.sha256)
                 else { continue }
                 decoding.refuse(
-                    "runtimes[\(index)]", in: root,
-                    "two runtimes fetch a file of the name '\(artefact.name)' from different places",
-                    expected: "one place, since the lock knows the file by its name",
-                    found:
-                        "\(other.file): \(other.urls.joined(separator: ", ")); \(runtime.file): \(artefact.urls.joined(separator: ", "))"
-                )
+                    "runtimes[\(index)]", in: root, "two runtimes have different files of the name '\(artefact.name)'",
+                    expected: "the same URLs and sha256 in both, since the lock knows the file by its name",
+                    found: "\(other.runtime) and \(runtime.file)", next: "give one of the two another name")
             }
         }
         // What a stock image brings is known when it is read.
