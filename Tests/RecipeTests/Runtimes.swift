@@ -7,7 +7,8 @@ import Testing
 @Suite struct Runtimes {
     private func recipe(_ overrides: [String]) throws -> Recipe {
         try Recipe.parse(
-            least, file: "x.yaml", folder: fixtures.appending("good"), overrides: ["docker.from=distribution"] + overrides)
+            least, file: "x.yaml", folder: fixtures.appending("good"),
+            overrides: ["docker.from=distribution"] + overrides)
     }
 
     @Test func `every key of a runtime file can be set`() throws {
@@ -35,7 +36,8 @@ import Testing
                 #"{"options": {"TypeUrl": "a.b", "Depth": 3, "Deep": {"on": true, "ratio": 0.5, "no": null}}, "runtimeType": "io.containerd.mine.v1"}"#,
             ])
         #expect(runtime.docker.map { $0.needed?.description } == ["20.10", "23"])
-        #expect(runtime.kernel.map(\.text) == ["CONFIG_KVM=y", "CONFIG_VHOST_MENU=y # since 5.7", "# CONFIG_X is not set"])
+        #expect(
+            runtime.kernel.map(\.text) == ["CONFIG_KVM=y", "CONFIG_VHOST_MENU=y # since 5.7", "# CONFIG_X is not set"])
         #expect(runtime.kernel.map(\.line) == [21, 22, 23])
         #expect(runtime.cmdline == ["mine.debug=1"])
         #expect(runtime.checks.map(\.expect) == ["hello: world"])

@@ -64,7 +64,8 @@ extension ImageBuilder {
         let stock: [any Step] =
             inputs.base == nil ? [] : [StockStep(), CloudInitStep(isEnabled: recipe.accounts.stock == .kept)]
         // First what is large and stays; last what is added to a file that an overlay may bring.
-        let runtimes: [any Step] = [try runtimesStep(inputs), inputs.preload].compactMap(\.self)
+        let brought: [(any Step)?] = [try runtimesStep(inputs), inputs.preload]
+        let runtimes = brought.compactMap(\.self)
         let docker: [any Step] = [dockerStep(lock)].compactMap(\.self)
         return runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps
             + [recipe.bootStep(release: release, stock: base?.boot)] + inputs.overlaySteps + docker

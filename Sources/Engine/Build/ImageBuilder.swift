@@ -83,9 +83,9 @@ public struct ImageBuilder: Sendable {
     /// - Returns: how many packages the build will use.
     public func fetch() async throws -> Int {
         let inputs = try await inputs()
+        try await prepareRuntimes(inputs)
         let packages = try await provide(inputs)
         try await report(packages, inputs)
-        try await prepareRuntimes(inputs)
         if let stock = recipe.stock, let base = inputs.base {
             _ = try await inputFetcher(inputs.lock).image(stock, base)
         }

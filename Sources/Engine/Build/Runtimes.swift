@@ -146,7 +146,7 @@ extension ImageBuilder {
     private func engineVersion(_ lock: PackageLock, base: BaseSystem?) -> String? {
         let names = ["docker-ce", "docker.io"]
         return lock.packages.first { names.contains($0.name) }?.version
-            ?? names.compactMap { base?.installed.version(of: $0) }.first?.text
+            ?? names.compactMap { base?.installed.version(of: $0) }.first
     }
 
     /// Holds the engine to what the runtimes' registrations need.
