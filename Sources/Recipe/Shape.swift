@@ -28,6 +28,8 @@ struct Shape<Value: Sendable>: Sendable {
                 } catch let refusal as Refusal {
                     decoding.refuse(
                         path, at: node.place, refusal.message, expected: refusal.expected, next: refusal.next)
+                } catch let mistakes as ForeignMistakes {
+                    decoding.refuse(path, at: node.place, mistakes)
                 } catch {
                     decoding.refuse(path, at: node.place, "\(error)")
                 }

@@ -33,10 +33,12 @@ extension ImageBuilder {
         plan.add(
             "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs, below: ["packages"])
         plan.add(
-            "kernel", summary: "module index, initramfs", inputs: kernelInputs + (try fragmentInputs) + inputs.tools,
+            "kernel", summary: "module index, initramfs",
+            inputs: kernelInputs + (try fragmentInputs) + runtimeKernelInputs + inputs.tools,
             below: ["configure"])
+        try engineContract(lock, base: nil)
         var below = ["kernel"]
-        for step in steps(inputs, lock, release: "RELEASE", base: nil) {
+        for step in try steps(inputs, lock, release: "RELEASE", base: nil) {
             plan.add(step.name, summary: step.summary, inputs: step.inputs)
             below.append(step.name)
         }
@@ -49,7 +51,7 @@ extension ImageBuilder {
                 StepInput("liblzma", liblzmaVersion()),
                 StepInput("recipe", SHA256Digest.of(recipe.canonical).hex),
                 StepInput("package lock", SHA256Digest.of(lock.text).hex),
-            ], below: ["file systems"])
+            ] + runtimeFileInputs, below: ["file systems"])
         return plan
     }
 
@@ -58,15 +60,19 @@ extension ImageBuilder {
     /// - Parameters:
     ///   - release: the kernel's, as `uname -r` prints it.
     ///   - base: what the steps find in a stock image; nil in a plan, which is made before it is read.
-    func steps(_ inputs: Inputs, _ lock: PackageLock, release: String, base: BaseSystem?) -> [any Step] {
+    func steps(_ inputs: Inputs, _ lock: PackageLock, release: String, base: BaseSystem?) throws -> [any Step] {
         let stock: [any Step] =
             inputs.base == nil ? [] : [StockStep(), CloudInitStep(isEnabled: recipe.accounts.stock == .kept)]
-        return [aptStep(inputs, lock, base)] + stock + inputs.systemSteps
-            + [recipe.bootStep(release: release, stock: base?.boot)] + inputs.overlaySteps
+        // First what is large and stays; last what is added to a file that an overlay may bring.
+        let runtimes: [any Step] = [try runtimesStep(inputs), inputs.preload].compactMap(\.self)
+        let docker: [any Step] = [dockerStep(lock)].compactMap(\.self)
+        return runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps
+            + [recipe.bootStep(release: release, stock: base?.boot)] + inputs.overlaySteps + docker
     }
 
     private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {
-        let wanted = Set(recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages)
+        let wanted = Set(
+            recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages)
         func source(_ uri: String?, _ suites: [String]) -> AptStep.Source? {
             guard let uri, !suites.isEmpty else { return nil }
             // The package debian-archive-keyring puts it there, on the board as on the host.

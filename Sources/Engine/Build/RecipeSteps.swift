@@ -48,7 +48,8 @@ extension Recipe {
     func bootStep(release: String, stock: StockBoot?) -> BootStep {
         BootStep(
             release: release, hasInitramfs: true, memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
-            serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline,
+            serialConsole: system.serialConsole, extraConfig: firmware.config,
+            extraCommandLine: firmware.cmdline + runtimeCommandLine,
             stock: stock)
     }
 

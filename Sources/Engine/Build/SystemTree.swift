@@ -36,6 +36,7 @@ extension ImageBuilder {
     func systemTree(
         _ inputs: Inputs, _ packages: ProvidedPackages, _ plan: Plan, work: FilePath
     ) async throws -> SystemTree {
+        try await prepareRuntimes(inputs)
         let unpacked = try await DebianPackage.unpackAll(
             packages.files.map {
                 PackageFile(
@@ -44,6 +45,7 @@ extension ImageBuilder {
             }, store: cache.layers, workers: options.jobs, progress: progress)
         let ordered = try InstallOrder.sort(unpacked)
         let base = try await baseImage(inputs).map { try BaseSystem($0) }
+        try engineContract(packages.lock, base: base)
         // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'
         // files aside, and one that takes the place of something a stock image has.
         let byDpkg = try ordered.filter { package in
@@ -68,7 +70,8 @@ extension ImageBuilder {
         try Task.checkCancellation()
 
         let release = try KernelRelease.find(Self.kernelName(in: placed), in: tree)
-        let kernelConfig = try kernelContract(release, in: tree)
+        var kernelConfig = try kernelContract(release, in: tree)
+        kernelConfig += try runtimeContract(release, in: tree).filter { !kernelConfig.contains($0) }
         try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
         let (configured, report) = try await configure(placed, byDpkg, packages, tree, release, base, work: work)
         try tree.apply(configured)
@@ -76,7 +79,7 @@ extension ImageBuilder {
 
         let step = "system"
         progress.report(.started(step: step, detail: recipe.system.hostname))
-        for part in steps(inputs, packages.lock, release: release.name, base: base) {
+        for part in try steps(inputs, packages.lock, release: release.name, base: base) {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             try tree.apply(part.apply(to: tree, epoch: recipe.epoch))
         }
