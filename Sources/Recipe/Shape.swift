@@ -38,6 +38,19 @@ struct Shape<Value: Sendable>: Sendable {
             encode: { shape.encode(write($0)) })
     }
 
+    /// As ``refusing(_:)``, for a mapping whose keys need each other: what a refused key would have said is not missed as well.
+    func checked(_ check: @escaping @Sendable (Value) -> Refusal?) -> Shape<Value> {
+        var shape = self
+        let read = decode
+        shape.decode = { node, path, decoding in
+            guard let value = read(node, path, decoding), decoding.isClean(path.text) else { return nil }
+            guard let refusal = check(value) else { return value }
+            decoding.refuse(path, at: node.place, refusal.message, expected: refusal.expected, next: refusal.next)
+            return nil
+        }
+        return shape
+    }
+
     /// A shape that accepts less.
     func refusing(_ check: @escaping @Sendable (Value) -> Refusal?) -> Shape<Value> {
         mapped({ value, _ in if let refusal = check(value) { throw refusal } else { value } }, back: { $0 })

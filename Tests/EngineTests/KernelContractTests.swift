@@ -47,8 +47,8 @@ import Tools
             kernel:
               - CONFIG_KVM=y
               - CONFIG_CGROUPS=y
-              - CONFIG_VIRTIO=y|m # since 5.0
-              - CONFIG_OLD=y # until 4.19
+              - 'CONFIG_VIRTIO=y|m # since 5.0'
+              - 'CONFIG_OLD=y # until 4.19'
             """
         try writeAtomically(to: folder.appending("runtimes/guests.yaml"), bytes: Array(runtime.utf8))
         let file = folder.appending("pi.yaml")

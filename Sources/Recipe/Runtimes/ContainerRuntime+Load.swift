@@ -38,7 +38,8 @@ extension ContainerRuntime {
                 "checks[\(index)].docker", in: root, "'\(name)' is no name in docker\(didYouMean(name, names))",
                 expected: names.isEmpty ? "a name in docker" : "one of \(names.joined(separator: ", "))")
         }
-        if packages.isEmpty, artefacts.isEmpty, files.isEmpty {
+        let brings = ["packages", "artefacts", "files"]
+        if packages.isEmpty, artefacts.isEmpty, files.isEmpty, brings.allSatisfy(decoding.isClean) {
             decoding.refuse(
                 [], at: root.place, "the runtime brings nothing", expected: "packages, artefacts or files")
         }

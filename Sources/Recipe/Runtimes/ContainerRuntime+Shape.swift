@@ -25,7 +25,8 @@ extension ContainerRuntime {
                 "kernel", \.kernel,
                 .list(of: KernelLine.shape, called: "list of configuration lines", limit: 500),
                 example: .array([.string("CONFIG_KVM=y"), .string("CONFIG_TUN=y|m")]),
-                "What the kernel must have, as in kernel-configs: `=y|m`, `# CONFIG_X is not set`, ` # since 5.7`."),
+                "What the kernel must have, as in kernel-configs: `=y|m`, `'# CONFIG_X is not set'`, `'CONFIG_X=y # since 5.7'`; a line with a `#` needs quotes."
+            ),
             Key(
                 "cmdline", \.cmdline, Recipe.Firmware.commandLine,
                 "Words that it needs on the kernel's command line."),
@@ -92,7 +93,7 @@ extension ContainerRuntime.Artefact {
                 .list(of: ContainerRuntime.Member.shape, called: "list of members", limit: 1000),
                 fallback: "it is one file", "What is taken from the archive (.tar.gz, .tar.xz, .tar.zst or .tar)."),
         ]
-    ).refusing { artefact in
+    ).checked { artefact in
         guard artefact.to == nil || artefact.members.isEmpty else {
             return Refusal("to and members exclude each other", expected: "one of to, members")
         }
@@ -127,7 +128,7 @@ extension ContainerRuntime.Member {
                 "mode", \.mode, Recipe.Overlay.Mode.octal,
                 "A file's mode. In a folder, 0755 where the archive lets its owner run the file, else 0644."),
         ]
-    ).refusing {
+    ).checked {
         $0.from.hasSuffix("/") == $0.to.hasSuffix("/")
             ? nil : Refusal("from and to must both be files, or both folders that end in '/'")
     }
@@ -149,7 +150,7 @@ extension ContainerRuntime.AddedFile {
                 example: .string("./config.toml"),
                 "A file of this machine that it is a copy of. Paths start at the runtime file's folder."),
         ]
-    ).refusing {
+    ).checked {
         ($0.content == nil) != ($0.source == nil)
             ? nil : Refusal("takes exactly one of content, file")
     }
@@ -198,7 +199,7 @@ extension ContainerRuntime.Registration {
                 fallback: "`>= 23` where there is a `type`, else any", example: .string(">= 23"),
                 "The engine that it needs."),
         ]
-    ).refusing { entry in
+    ).checked { entry in
         if (entry.path == nil) == (entry.type == nil) { return Refusal("takes exactly one of path, type") }
         if entry.path == nil, !entry.arguments.isEmpty { return Refusal("args belong to path, and this is a type") }
         return entry.type == nil && entry.options != nil ? Refusal("options belong to type, and this is a path") : nil
