@@ -181,7 +181,7 @@ let package = Package(
         .testTarget(
             name: "AcceptanceTests",
             dependencies: ["piforge", "Diagnostics", "Digests", "FlyingFox", "Pack", "Storage", "Tools", system],
-            exclude: ["Stock"],
+            exclude: ["Runtimes", "Stock"],
             swiftSettings: settings),
     ]
 )

@@ -44,7 +44,10 @@ final class CurlTransfer {
 
     /// - Parameter resumes: whether the bytes that the sink has stay, and the rest is asked for.
     /// - Throws: `Failure` when libcurl is out of memory.
-    init(job: Int, url: String, size: UInt64?, sink: Sink, resumes: Bool, options: DownloadOptions) throws {
+    init(
+        job: Int, url: String, size: UInt64?, sink: Sink, resumes: Bool, options: DownloadOptions,
+        headers lines: [String] = []
+    ) throws {
         guard let handle = curl_easy_init() else { throw Failure(at: "libcurl", "no memory is left for a transfer") }
         self.handle = handle
         self.job = job
@@ -52,6 +55,7 @@ final class CurlTransfer {
         self.size = size
         self.sink = sink
         if resumes, case .file(let partial) = sink { offset = partial.count } else { offset = 0 }
+        for line in lines { addHeader(line) }
         configure(options)
     }
 
@@ -125,8 +129,13 @@ final class CurlTransfer {
         guard case .file(let partial) = sink, let origin = partial.origin, origin.url == Fetch.shownURL(url),
             let validator = origin.validator
         else { return }
-        headers = curl_slist_append(nil, "If-Range: \(validator)")
-        if headers != nil { _ = piforge_curl_set_headers(handle, headers) }
+        addHeader("If-Range: \(validator)")
+    }
+
+    private func addHeader(_ line: String) {
+        guard let longer = curl_slist_append(headers, line) else { return }
+        headers = longer
+        _ = piforge_curl_set_headers(handle, headers)
     }
 
     /// Looks at the answer's head, before its first byte is taken; false breaks the transfer off.

@@ -166,7 +166,7 @@ final class DownloadBatch {
         try multi.add(
             CurlTransfer(
                 job: job, url: url, size: request.size, sink: .memory(limit: memoryLimit), resumes: false,
-                options: options))
+                options: options, headers: request.headers))
     }
 
     /// Makes the job's partial file this job's own.
@@ -206,7 +206,8 @@ final class DownloadBatch {
         }
         try multi.add(
             CurlTransfer(
-                job: job, url: url, size: request.size, sink: .file(partial), resumes: resumes, options: options))
+                job: job, url: url, size: request.size, sink: .file(partial), resumes: resumes, options: options,
+                headers: request.headers))
     }
 
     private func finish(_ transfer: CurlTransfer, _ code: CURLcode) throws {

@@ -17,6 +17,8 @@ public struct DownloadRequest: Sendable, Equatable {
     public var size: UInt64?
     /// Further sums the file must have, for publishers that give no SHA-256.
     public var checksums: [Checksum]
+    /// Header lines that are sent along, such as `Accept: text/plain`.
+    public var headers: [String] = []
 
     public init(
         urls: [String], sha256: SHA256Digest?, size: UInt64?, name: String, checksums: [Checksum] = []

@@ -10,6 +10,8 @@ struct ServerAnswer {
     /// Bytes of the body, where the server told.
     var contentLength: UInt64?
     var retryAfter: String?
+    /// What the server wants to know first.
+    var challenge: String?
 
     init(_ handle: UnsafeMutableRawPointer) {
         var code = 0
@@ -25,6 +27,7 @@ struct ServerAnswer {
         _ = piforge_curl_get_offset(handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length)
         contentLength = length >= 0 ? UInt64(length) : nil
         retryAfter = Self.header("Retry-After", handle)
+        challenge = Self.header("WWW-Authenticate", handle)
     }
 
     /// A header of the last answer; nil for one that is missing, longer than 1,000 bytes, or not printable ASCII.

@@ -53,10 +53,12 @@ extension Manifest {
         /// What the kernel's configuration must have: the lines of the recipe's fragments that apply to this kernel's version, as
         /// a fragment has them (`CONFIG_KVM=y`, `CONFIG_TUN=y|m`, `# CONFIG_X is not set`); empty when nothing is asked.
         public var kernelConfig: [String]
+        /// The container runtimes of the recipe, one for each name that Docker knows them by.
+        public var runtimes: [Runtime]
 
         public init(
             hostname: String, memoryLimit: UInt64?, kernelRelease: String, docker: Bool, ssh: SSH?,
-            serialConsole: String?, growsRoot: Bool, kernelConfig: [String] = []
+            serialConsole: String?, growsRoot: Bool, kernelConfig: [String] = [], runtimes: [Runtime] = []
         ) {
             self.hostname = hostname
             self.memoryLimit = memoryLimit
@@ -66,9 +68,10 @@ extension Manifest {
             self.serialConsole = serialConsole
             self.growsRoot = growsRoot
             self.kernelConfig = kernelConfig
+            self.runtimes = runtimes
         }
 
-        /// Takes what was written before ``kernelConfig`` was there, too.
+        /// Takes what was written before ``kernelConfig`` and ``runtimes`` were there, too.
         public init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: CodingKeys.self)
             hostname = try values.decode(String.self, forKey: .hostname)
@@ -79,6 +82,7 @@ extension Manifest {
             serialConsole = try values.decodeIfPresent(String.self, forKey: .serialConsole)
             growsRoot = try values.decode(Bool.self, forKey: .growsRoot)
             kernelConfig = try values.decodeIfPresent([String].self, forKey: .kernelConfig) ?? []
+            runtimes = try values.decodeIfPresent([Runtime].self, forKey: .runtimes) ?? []
         }
     }
 

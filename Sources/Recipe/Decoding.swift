@@ -28,6 +28,11 @@ final class Decoding {
         mistakes.append((place, path, failure))
     }
 
+    /// Notes mistakes of another file that the recipe names at `place`; they keep their own places.
+    func refuse(_ path: [PathStep], at place: Node.Place, _ foreign: ForeignMistakes) {
+        for failure in foreign.failures { mistakes.append((place, path, failure)) }
+    }
+
     /// Whether nothing at, below or above `path` was refused, so that a check across keys may rely on it.
     func isClean(_ path: String) -> Bool {
         guard let steps = [PathStep](parsing: path) else { return false }
@@ -75,6 +80,11 @@ struct Refusal: Error {
         self.expected = expected
         self.next = next
     }
+}
+
+/// The mistakes of a file that a recipe names.
+struct ForeignMistakes: Error {
+    var failures: [Failure]
 }
 
 /// `. Did you mean 'x'?` when a candidate is near, or nothing.

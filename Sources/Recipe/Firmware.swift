@@ -23,8 +23,7 @@ extension Recipe.Firmware {
                 example: .array([.string("dtparam=audio=on"), .string("gpu_mem=16")]),
                 "Lines added to config.txt, behind piforge's own."),
             Key(
-                "cmdline", \.cmdline,
-                .list(of: commandLineWord, called: "list of words", limit: 100),
+                "cmdline", \.cmdline, commandLine,
                 example: .array([.string("quiet"), .string("usbcore.autosuspend=-1")]),
                 "Words added to the kernel's command line."),
         ])
@@ -47,6 +46,8 @@ extension Recipe.Firmware {
         "total_mem": "use memory.limit",
         "os_prefix": "leave it out; the boot files lie at the top of the boot partition",
     ]
+
+    static let commandLine = Shape<[String]>.list(of: commandLineWord, called: "list of words", limit: 100)
 
     private static let commandLineWord = Shape<String>.text(
         "a word of the command line", pattern: "[!-~]+", expected: "printable ASCII without spaces; one word an item",

@@ -1,29 +1,37 @@
 /// A JSON value whose objects keep the order of their keys, so that the same value always gives the same bytes.
-indirect enum JSON: Sendable, Equatable {
+public indirect enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int64)
+    case number(Double)
     case string(String)
     case array([JSON])
     case object([Member])
 
-    struct Member: Sendable, Equatable {
-        var key: String
-        var value: JSON
+    /// A key of an object, and its value.
+    public struct Member: Sendable, Equatable {
+        public var key: String
+        public var value: JSON
+
+        public init(key: String, value: JSON) {
+            self.key = key
+            self.value = value
+        }
     }
 
     /// An object from pairs; a pair without a value is left out.
-    static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
+    public static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
         .object(pairs.compactMap { key, value in value.map { Member(key: key, value: $0) } })
     }
 
-    subscript(key: String) -> JSON? {
+    /// The value of an object's key; nil where there is none.
+    public subscript(key: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
     }
 
     /// Text in two-space indentation, ending in a line feed (RFC 8259; strings in UTF-8, escaped only where they must be).
-    var pretty: String { rendered(indent: 0) + "\n" }
+    public var pretty: String { rendered(indent: 0) + "\n" }
 
     /// The value on one line of YAML, as a person would write it in a recipe.
     var flow: String {
@@ -48,11 +56,12 @@ indirect enum JSON: Sendable, Equatable {
     }
 
     /// The value on one line.
-    var inline: String {
+    public var inline: String {
         switch self {
         case .null: "null"
         case .bool(let value): value ? "true" : "false"
         case .integer(let value): String(value)
+        case .number(let value): String(value)
         case .string(let value): Self.quoted(value)
         case .array(let items): "[" + items.map(\.inline).joined(separator: ", ") + "]"
         case .object(let members):

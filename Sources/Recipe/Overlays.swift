@@ -73,6 +73,11 @@ extension Recipe.Overlay {
 }
 
 extension Recipe.Overlay.Mode {
+    static let octal = Shape<String>.text("a mode", pattern: "[0-7]{3,4}", expected: "octal digits, such as 0440")
+        .mapped(
+            { text, _ in UInt16(text, radix: 8) ?? 0 },
+            back: { String(repeating: "0", count: max(0, 4 - String($0, radix: 8).count)) + String($0, radix: 8) })
+
     static let shape = Shape<Recipe.Overlay.Mode>.object(
         Self(),
         [
@@ -85,12 +90,6 @@ extension Recipe.Overlay.Mode {
                 .refusing { $0.split(separator: "/").contains("..") ? Refusal("the path climbs with '..'") : nil },
                 required: true, example: .string("etc/sudoers.d/build"), "A file or folder of the overlay."),
             Key(
-                "mode", \.mode,
-                Shape<String>.text("a mode", pattern: "[0-7]{3,4}", expected: "octal digits, such as 0440").mapped(
-                    { text, _ in UInt16(text, radix: 8) ?? 0 },
-                    back: {
-                        String(repeating: "0", count: max(0, 4 - String($0, radix: 8).count)) + String($0, radix: 8)
-                    }),
-                required: true, example: .string("0440"), "Its mode, in octal digits."),
+                "mode", \.mode, octal, required: true, example: .string("0440"), "Its mode, in octal digits."),
         ])
 }

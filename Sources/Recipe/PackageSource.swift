@@ -16,21 +16,6 @@ extension Recipe {
 
         public init() {}
     }
-
-    /// Docker, for recipes that do not name its packages themselves.
-    public struct Docker: Sendable, Equatable {
-        public var origin: Origin?
-
-        public init() {}
-
-        /// Where the engine comes from.
-        public enum Origin: String, Sendable, CaseIterable {
-            /// docker.io of the distribution.
-            case distribution
-            /// docker-ce of Docker's own archive.
-            case docker = "docker.com"
-        }
-    }
 }
 
 extension Recipe.PackageSource {
@@ -78,19 +63,5 @@ extension Recipe.PackageSource {
             Key(
                 "on_board", \.onBoard, .flag,
                 "Whether the board's own apt gets this source, with its keys and limits."),
-        ])
-}
-
-extension Recipe.Docker {
-    static let shape = Shape<Recipe.Docker>.object(
-        Self(),
-        [
-            Key(
-                optional: "from", \.origin,
-                Shape<String>.word("origin", of: Origin.allCases.map(\.rawValue)).mapped(
-                    { text, _ in Origin(rawValue: text) ?? .distribution }, back: \.rawValue),
-                fallback: "what packages.install names",
-                "Where the engine comes from: `distribution` installs docker.io, `docker.com` installs docker-ce from Docker's own archive."
-            )
         ])
 }

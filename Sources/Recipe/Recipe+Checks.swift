@@ -8,6 +8,7 @@ extension Recipe {
         checkPackages(root, decoding)
         checkSources(root, decoding)
         checkKernel(root, decoding)
+        checkRuntimes(root, decoding)
         if decoding.isClean("system.services") {
             for (index, unit) in system.services.disable.enumerated() where system.services.enable.contains(unit) {
                 decoding.refuse(
@@ -95,10 +96,11 @@ extension Recipe {
 extension Decoding {
     /// Notes a mistake at the place of a key; where the recipe does not have it, at the nearest key above.
     func refuse(
-        _ path: String, in root: Node, _ message: String, expected: String? = nil, next: String? = nil
+        _ path: String, in root: Node, _ message: String, expected: String? = nil, found: String? = nil,
+        next: String? = nil
     ) {
         let steps = [PathStep](parsing: path) ?? []
-        refuse(steps, at: root.place(of: steps), message, expected: expected, next: next)
+        refuse(steps, at: root.place(of: steps), message, expected: expected, found: found, next: next)
     }
 }
 

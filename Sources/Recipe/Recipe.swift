@@ -12,6 +12,8 @@ public struct Recipe: Sendable, Equatable {
     public var packages = Packages()
     public var kernel = Kernel()
     public var docker = Docker()
+    /// Container runtimes beside Docker's own.
+    public var runtimes: [RuntimeChoice] = []
     public var firmware = Firmware()
     public var memory = Memory()
     /// File trees laid over the packages' files, in this order.
@@ -95,6 +97,7 @@ extension Recipe {
             Key("packages", \.packages, Packages.shape, "Which Debian packages are installed, and from where."),
             Key("kernel", \.kernel, Kernel.shape, "The kernel."),
             Key("docker", \.docker, Docker.shape, "Docker."),
+            runtimesKey,
             Key("firmware", \.firmware, Firmware.shape, "The Raspberry Pi's boot files and their settings."),
             Key("memory", \.memory, Memory.shape, "The memory that the system may use."),
             Key(

@@ -18,22 +18,25 @@ extension Recipe {
     public var canonical: String { Self.shape.encode(self).pretty }
 
     /// The table of all keys, in Markdown, for docs/recipe.md.
-    public static func referenceText() -> String {
-        var lines: [String] = []
-        var section = ""
-        for row in shape.rows {
-            let first = String(row.key.prefix { $0 != "." && $0 != "[" })
-            if first != section || lines.isEmpty {
-                let isSection = shape.rows.contains { $0.key.hasPrefix(first + ".") || $0.key.hasPrefix(first + "[") }
-                if isSection || lines.isEmpty {
-                    if !lines.isEmpty { lines.append("") }
-                    lines += ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
-                }
-                section = first
+    public static func referenceText() -> String { referenceTable(shape.rows) }
+}
+
+/// Rows as tables in Markdown, one for each first word of a key that others stand below.
+func referenceTable(_ rows: [ReferenceRow]) -> String {
+    var lines: [String] = []
+    var section = ""
+    for row in rows {
+        let first = String(row.key.prefix { $0 != "." && $0 != "[" })
+        if first != section || lines.isEmpty {
+            let isSection = rows.contains { $0.key.hasPrefix(first + ".") || $0.key.hasPrefix(first + "[") }
+            if isSection || lines.isEmpty {
+                if !lines.isEmpty { lines.append("") }
+                lines += ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
             }
-            let cells = ["`\(row.key)`", row.value, row.fallback, row.meaning].map { $0.replacing("|", with: "\\|") }
-            lines.append("| " + cells.joined(separator: " | ") + " |")
+            section = first
         }
-        return lines.joined(separator: "\n") + "\n"
+        let cells = ["`\(row.key)`", row.value, row.fallback, row.meaning].map { $0.replacing("|", with: "\\|") }
+        lines.append("| " + cells.joined(separator: " | ") + " |")
     }
+    return lines.joined(separator: "\n") + "\n"
 }

@@ -28,12 +28,27 @@ struct Shape<Value: Sendable>: Sendable {
                 } catch let refusal as Refusal {
                     decoding.refuse(
                         path, at: node.place, refusal.message, expected: refusal.expected, next: refusal.next)
+                } catch let mistakes as ForeignMistakes {
+                    decoding.refuse(path, at: node.place, mistakes)
                 } catch {
                     decoding.refuse(path, at: node.place, "\(error)")
                 }
                 return nil
             },
             encode: { shape.encode(write($0)) })
+    }
+
+    /// As ``refusing(_:)``, for a mapping whose keys need each other: what a refused key would have said is not missed as well.
+    func checked(_ check: @escaping @Sendable (Value) -> Refusal?) -> Shape<Value> {
+        var shape = self
+        let read = decode
+        shape.decode = { node, path, decoding in
+            guard let value = read(node, path, decoding), decoding.isClean(path.text) else { return nil }
+            guard let refusal = check(value) else { return value }
+            decoding.refuse(path, at: node.place, refusal.message, expected: refusal.expected, next: refusal.next)
+            return nil
+        }
+        return shape
     }
 
     /// A shape that accepts less.

@@ -87,5 +87,8 @@ struct RecipeSchemaCommand: AsyncParsableCommand {
         commandName: "schema", abstract: "Print the JSON Schema of recipes, for editors.",
         discussion: "piforge recipe schema > recipe.schema.json")
 
-    func run() async throws { print(Recipe.schema(), terminator: "") }
+    @Flag(help: "The schema of runtime files instead.")
+    var runtimes = false
+
+    func run() async throws { print(runtimes ? ContainerRuntime.schema() : Recipe.schema(), terminator: "") }
 }

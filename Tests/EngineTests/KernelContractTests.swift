@@ -33,31 +33,67 @@ import Tools
         gpgconf --kill all
         """
 
-    @Test func everyLineThatTheKernelBreaksIsNamed() async throws {
-        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-contract")
-        try await ToolRunner().run(shell, ["-ec", Self.script], directory: folder.path, place: "test")
+    /// A builder of a recipe on such an archive, with a kernel of CONFIG_KVM=m and without VIRTIO.
+    private func builder(_ folder: FilePath, _ more: String) async throws -> ImageBuilder {
+        try await ToolRunner().run(shell, ["-ec", Self.script], directory: folder, place: "test")
         try writeAtomically(
-            to: folder.path.appending("kernel-configs/kvm.config"),
+            to: folder.appending("kernel-configs/kvm.config"),
             bytes: Array("# A machine in the machine.\nCONFIG_KVM=y\nCONFIG_CGROUPS=y\n".utf8))
         try writeAtomically(
-            to: folder.path.appending("kernel-configs/virtio.config"), bytes: Array("CONFIG_VIRTIO=y\n".utf8))
-        let file = folder.path.appending("pi.yaml")
+            to: folder.appending("kernel-configs/virtio.config"), bytes: Array("CONFIG_VIRTIO=y\n".utf8))
+        let runtime = """
+            summary: guests
+            packages: [less]
+            kernel:
+              - CONFIG_KVM=y
+              - CONFIG_CGROUPS=y
+              - 'CONFIG_VIRTIO=y|m # since 5.0'
+              - 'CONFIG_OLD=y # until 4.19'
+            """
+        try writeAtomically(to: folder.appending("runtimes/guests.yaml"), bytes: Array(runtime.utf8))
+        let file = folder.appending("pi.yaml")
         let text = """
             name: pi
             epoch: 2026-11-01
             base: {debian: trixie}
             packages: {suites: [trixie], components: [main], keyring: keys.gpg, install: [less]}
-            kernel: {fragments: [kvm, virtio]}
+            \(more)
             system: {ssh: {enable: false}}
             disk: {grow: false}
             """
         try writeAtomically(to: file, bytes: Array(text.utf8))
-        let builder = ImageBuilder(
+        return ImageBuilder(
             recipe: try Recipe.load(path: file),
             options: BuildOptions(
-                recipePath: file, output: folder.path.appending("out"), mirror: "file:\(folder.path)/debian",
-                securityMirror: "file:\(folder.path)/debian", jobs: 1, environment: [:]),
-            cache: try Cache(root: folder.path.appending("cache")), progress: SilentProgress())
+                recipePath: file, output: folder.appending("out"), mirror: "file:\(folder)/debian",
+                securityMirror: "file:\(folder)/debian", jobs: 1, environment: [:]),
+            cache: try Cache(root: folder.appending("cache")), progress: SilentProgress())
+    }
+
+    @Test func whatARuntimeNeedsAndTheKernelLacksIsNamed() async throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-contract")
+        let builder = try await builder(folder.path, "runtimes: [guests]")
+        let thrown = await #expect(throws: FailureList.self) { _ = try await builder.build() }
+        #expect(
+            thrown?.failures.map(\.description) == [
+                """
+                guests.yaml:4: the runtime guests needs what the kernel 6.12.1-arm64 does not have
+                  expected: CONFIG_KVM=y
+                  found:    m
+                  next:     choose another kernel, or take guests out of runtimes
+                """,
+                """
+                guests.yaml:6: the runtime guests needs what the kernel 6.12.1-arm64 does not have
+                  expected: CONFIG_VIRTIO=y|m
+                  found:    n
+                  next:     choose another kernel, or take guests out of runtimes
+                """,
+            ])
+    }
+
+    @Test func everyLineThatTheKernelBreaksIsNamed() async throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-contract")
+        let builder = try await builder(folder.path, "kernel: {fragments: [kvm, virtio]}")
         let thrown = await #expect(throws: FailureList.self) { _ = try await builder.build() }
         #expect(
             thrown?.failures.map(\.description) == [

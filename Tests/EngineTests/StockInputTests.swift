@@ -122,7 +122,7 @@ private let provenButNotLocked = "the recipe has no lock file"
         #expect(
             refused?.description == """
                 \(bench.path("stock.yaml")): the recipe has no file that must be accepted
-                  expected: base.image with trust: confirm
+                  expected: base.image with trust: confirm, or a runtime's release file without sha256
                 """)
     }
 

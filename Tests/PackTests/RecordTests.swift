@@ -76,7 +76,14 @@ import Tools
             expectations: .init(
                 hostname: "forge", memoryLimit: nil, kernelRelease: "6.12.0-arm64", docker: true,
                 ssh: .init(passwordLogin: false, rootLogin: false), serialConsole: "ttyS1", growsRoot: true,
-                kernelConfig: ["CONFIG_KVM=y"]))
+                kernelConfig: ["CONFIG_KVM=y"],
+                runtimes: [
+                    .init(
+                        name: "gvisor", docker: "gvisor",
+                        checks: [
+                            .init(name: "a kernel of its own", run: "docker run --runtime gvisor x", expect: "Linux")
+                        ])
+                ]))
     }
 
     @Test func pythonReadsWhatWasWritten() async throws {
@@ -125,6 +132,15 @@ import Tools
         let old = text.replacing(#/ *"kernelConfig" : \[[^\]]*\],\n/#, with: "")
         #expect(old.count < text.count)
         manifest.expectations.kernelConfig = []
+        #expect(try Manifest(json: Array(old.utf8), at: "m") == manifest)
+    }
+
+    @Test func manifestFromBeforeTheRuntimesIsRead() async throws {
+        var manifest = try await Self.sample()
+        manifest.expectations.runtimes = []
+        let text = String(decoding: try manifest.json(), as: UTF8.self)
+        let old = text.replacing(#/ *"runtimes" : \[[^\]]*\],\n/#, with: "")
+        #expect(old.count < text.count)
         #expect(try Manifest(json: Array(old.utf8), at: "m") == manifest)
     }
 

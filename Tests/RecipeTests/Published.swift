@@ -10,16 +10,37 @@ import Testing
     }
 
     @Test func `the table of docs/recipe.md is current`() throws {
-        let page = project.appending("docs/recipe.md")
+        try expectTable(Recipe.referenceText(), in: project.appending("docs/recipe.md"))
+    }
+
+    @Test func `recipes/runtime-schema.json is current`() throws {
+        try expectCurrent(ContainerRuntime.schema(), project.appending("recipes/runtime-schema.json"))
+    }
+
+    @Test func `the table of docs/runtimes.md is current`() throws {
+        try expectTable(ContainerRuntime.referenceText(), in: project.appending("docs/runtimes.md"))
+    }
+
+    @Test func `every key of runtime files stands in the test runtime that has them all`() throws {
+        let text = try contents(of: fixtures.appending("good/runtimes/mine.yaml"))
+        for row in ContainerRuntime.referenceText().split(separator: "\n") {
+            guard let key = row.split(separator: "`").dropFirst().first, row.hasPrefix("| `") else { continue }
+            let name = String(key.split(separator: ".").last ?? "")
+            #expect(text.contains("\(name):"), "\(name) is in no test")
+        }
+    }
+
+    /// Compares a table with the one between the marks of a page, or writes it there when asked to.
+    private func expectTable(_ table: String, in page: FilePath) throws {
         let text = try contents(of: page)
         let begin = try #require(text.range(of: "<!-- keys: begin -->\n"))
         let end = try #require(text.range(of: "<!-- keys: end -->"))
-        let current = text[..<begin.upperBound] + "\n" + Recipe.referenceText() + "\n" + text[end.lowerBound...]
-        try expectCurrent(String(current), page)
+        try expectCurrent(String(text[..<begin.upperBound] + "\n" + table + "\n" + text[end.lowerBound...]), page)
     }
 
-    @Test func `every mapping of the schema is closed, and every key described`() throws {
-        let schema = try JSONSerialization.jsonObject(with: Data(Recipe.schema().utf8))
+    @Test(arguments: [Recipe.schema(), ContainerRuntime.schema()])
+    func `every mapping of the schema is closed, and every key described`(text: String) throws {
+        let schema = try JSONSerialization.jsonObject(with: Data(text.utf8))
         func visit(_ value: Any, _ path: String) {
             if let list = value as? [Any] {
                 for (index, item) in list.enumerated() { visit(item, "\(path)[\(index)]") }

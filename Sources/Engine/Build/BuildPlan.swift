@@ -37,10 +37,14 @@ extension ImageBuilder {
             "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs,
             below: ["packages", "kernel package"])
         plan.add(
-            "kernel", summary: "module index, initramfs", inputs: kernelInputs + (try fragmentInputs) + inputs.tools,
+            "kernel", summary: "module index, initramfs",
+            inputs: kernelInputs + (try fragmentInputs) + runtimeKernelInputs + inputs.tools,
             below: ["configure"])
+        try engineContract(lock, base: nil)
         var below = ["kernel"]
-        for step in steps(inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil) {
+        for step in try steps(
+            inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil)
+        {
             plan.add(step.name, summary: step.summary, inputs: step.inputs)
             below.append(step.name)
         }
@@ -53,7 +57,7 @@ extension ImageBuilder {
                 StepInput("liblzma", liblzmaVersion()),
                 StepInput("recipe", SHA256Digest.of(recipe.canonical).hex),
                 StepInput("package lock", SHA256Digest.of(lock.text).hex),
-            ], below: ["file systems"])
+            ] + runtimeFileInputs, below: ["file systems"])
         return plan
     }
 
@@ -65,18 +69,22 @@ extension ImageBuilder {
     ///   - base: what the steps find in a stock image; nil in a plan, which is made before it is read.
     func steps(
         _ inputs: Inputs, _ lock: PackageLock, release: String, hasInitramfs: Bool, base: BaseSystem?
-    ) -> [any Step] {
+    ) throws -> [any Step] {
         let stock: [any Step] =
             inputs.base == nil ? [] : [StockStep(), CloudInitStep(isEnabled: recipe.accounts.stock == .kept)]
-        return [aptStep(inputs, lock, base)] + stock + inputs.systemSteps
-            + [
-                recipe.bootStep(
-                    release: release, hasInitramfs: hasInitramfs, partition: rootPartition, stock: base?.boot)
-            ] + inputs.overlaySteps
+        // First what is large and stays; last what is added to a file that an overlay may bring.
+        let brought: [(any Step)?] = [try runtimesStep(inputs), inputs.preload]
+        let runtimes = brought.compactMap(\.self)
+        let docker: [any Step] = [dockerStep(lock)].compactMap(\.self)
+        let boot = recipe.bootStep(
+            release: release, hasInitramfs: hasInitramfs, partition: rootPartition, stock: base?.boot)
+        return runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps + [boot] + inputs.overlaySteps
+            + docker
     }
 
     private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {
-        let wanted = Set(recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages)
+        let wanted = Set(
+            recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages)
         func source(_ uri: String?, _ suites: [String]) -> AptStep.Source? {
             guard let uri, !suites.isEmpty else { return nil }
             // The package debian-archive-keyring puts it there, on the board as on the host.

@@ -18,7 +18,7 @@ extension ImageBuilder {
             base: inputs.base.map { _ in
                 Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
             }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
-            accounts: accountRecords(), expectations: expectations(packages, system))
+            accounts: accountRecords(), expectations: expectations(inputs, packages, system))
         let manifestName = "\(recipe.name).manifest.json"
         let bytes = try manifest.json()
         try writeAtomically(to: options.output.appending(manifestName), bytes: bytes)
@@ -54,6 +54,14 @@ extension ImageBuilder {
         for pin in inputs.pins {
             records.append(
                 Manifest.Input(name: pin.name, kind: pin.use, sha256: pin.sha256, trust: pin.trust.text))
+        }
+        for runtime in recipe.containerRuntimes {
+            guard let digest = runtime.digest else { continue }
+            records.append(Manifest.Input(name: runtime.file, kind: "runtime file", sha256: digest))
+        }
+        for source in inputs.preload?.sources ?? [] {
+            records.append(
+                Manifest.Input(name: source.name, kind: "container image", sha256: source.digest, trust: source.trust))
         }
         if inputs.sources.isEmpty, let bytes = try? readFile(recipe.packages.keyring.path) {
             records.append(Manifest.Input(name: recipe.packages.keyring.written, kind: "keyring", sha256: .of(bytes)))
@@ -110,7 +118,9 @@ extension ImageBuilder {
         }
     }
 
-    private func expectations(_ packages: ProvidedPackages, _ system: SystemTree) -> Manifest.Expectations {
+    private func expectations(
+        _ inputs: Inputs, _ packages: ProvidedPackages, _ system: SystemTree
+    ) -> Manifest.Expectations {
         let ssh = recipe.system.ssh
         return Manifest.Expectations(
             hostname: recipe.system.hostname, memoryLimit: recipe.memory.limit?.bytes, kernelRelease: system.release,
@@ -122,6 +132,6 @@ extension ImageBuilder {
                     passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty, port: ssh.port)
                 : nil,
             serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow,
-            kernelConfig: system.kernelConfig)
+            kernelConfig: system.kernelConfig, runtimes: runtimeExpectations + preloadExpectations(inputs.preload))
     }
 }

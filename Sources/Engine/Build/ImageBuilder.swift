@@ -38,6 +38,8 @@ public struct ImageBuilder: Sendable {
         var lock: PackageLock?
         var systemSteps: [any Step]
         var overlaySteps: [any Step]
+        /// Container images for Docker; nil for none.
+        var preload: PreloadStep?
         var secrets: Secrets
         /// The recipe's own sources with their keyrings; empty where suites and components say all.
         var sources: [OpenedSource]
@@ -83,6 +85,7 @@ public struct ImageBuilder: Sendable {
     /// - Returns: how many packages the build will use.
     public func fetch() async throws -> Int {
         let inputs = try await inputs()
+        try await prepareRuntimes(inputs)
         let packages = try await provide(inputs)
         try await report(packages, inputs)
         if let stock = recipe.stock, let base = inputs.base {
@@ -155,7 +158,8 @@ public struct ImageBuilder: Sendable {
             let keyring = try await (source.keyring ?? debian).mapAsync { try await fetcher.keyring($0) }
             opened.append(OpenedSource(source: source, keyring: keyring))
         }
-        let own = recipe.ownPackages + recipe.dockerPackages
+        let own = recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages
+        let artefacts = try await fetcher.artefactPins()
         let request = try PackageRequest(
             sources: try archiveSources(opened),
             packages: recipe.packages.install + own.filter { !recipe.packages.installNames.contains($0) },
@@ -164,8 +168,9 @@ public struct ImageBuilder: Sendable {
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
+            preload: try await preloadStep(),
             secrets: secrets, sources: opened, base: base,
-            pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self),
+            pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
             mirrors: try boardMirrors(request.sources), tools: try await toolInputs(),
             kernel: try await kernelSourceInputs())
     }
@@ -290,7 +295,7 @@ public struct ImageBuilder: Sendable {
             lock: options.updateLock ? .update : options.locked ? .require : .prefer, offline: options.offline)
     }
 
-    private func downloader() throws -> Downloader {
+    func downloader() throws -> Downloader {
         Downloader(
             store: try DownloadStore(cache.store),
             options: DownloadOptions(proxies: ProxySettings(environment: options.environment)), progress: progress)
@@ -359,13 +364,5 @@ public struct ImageBuilder: Sendable {
                 return "\(made.user): \(made.password)\(expires ? "  (to be changed at the first login)" : "")"
             },
             credentials: inputs.secrets.credentials.passwords.isEmpty ? nil : credentialsPath.string)
-    }
-}
-
-extension Optional {
-    /// As `map`, for a transform that suspends.
-    fileprivate func mapAsync<Value>(_ transform: (Wrapped) async throws -> Value) async rethrows -> Value? {
-        guard let wrapped = self else { return nil }
-        return try await transform(wrapped)
     }
 }

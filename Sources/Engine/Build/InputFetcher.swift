@@ -101,7 +101,12 @@ struct InputFetcher {
                 at: "--offline", "the image \(stock.file) is not in the store", next: "run once without --offline")
         }
         let request = DownloadRequest(urls: urls(stock), sha256: pin.sha256, size: pin.size, name: stock.file)
-        do { return try await get(request).path } catch var failure as Failure {
+        return try await suspecting(pin) { try await get(request).path }
+    }
+
+    /// Says more of a download that does not have the pinned bytes.
+    func suspecting<Value>(_ pin: PinnedInput, _ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch var failure as Failure {
             // Of a file that only a person vouched for, no publisher can say whether the new one is as good.
             if pin.trust == .accepted, failure.isMismatch(with: pin) {
                 failure.message += ": another file than the one that was accepted, maybe an attack on the supply chain"
@@ -116,22 +121,25 @@ struct InputFetcher {
     ///
     /// - Throws: `Failure` when the recipe has no such file to accept, or no file of that digest was fetched.
     func accept(_ name: String, _ digest: SHA256Digest) throws -> PinnedInput {
-        guard let stock = recipe.stock, stock.trust == .confirmation else {
+        let image = recipe.stock.flatMap { $0.trust == .confirmation ? ($0.file, Self.imageUse) : nil }
+        let artefacts = recipe.artefacts.filter { $0.sha256 == nil }.map { ($0.name, Self.artefactUse) }
+        let files = [image].compactMap(\.self) + artefacts
+        guard !files.isEmpty else {
             throw Failure(
                 .usage, at: options.recipePath.string, "the recipe has no file that must be accepted",
-                expected: "base.image with trust: confirm")
+                expected: "base.image with trust: confirm, or a runtime's release file without sha256")
         }
-        guard stock.file == name else {
+        guard let (_, use) = files.first(where: { $0.0 == name }) else {
             throw Failure(
                 .usage, at: options.recipePath.string, "the recipe has no file '\(name)' that must be accepted",
-                expected: stock.file)
+                expected: files.map(\.0).joined(separator: ", "))
         }
         guard let file = try downloader.store.file(digest, size: nil, check: .digest) else {
             throw Failure(
                 at: name, "no file with this sum was fetched", expected: "sha256:\(digest.hex) in \(cache.store)",
                 next: "piforge build \(options.recipePath) fetches it, and shows its sum")
         }
-        return try PinnedInput(name: name, use: Self.imageUse, size: file.size, sha256: digest, trust: .accepted)
+        return try PinnedInput(name: name, use: use, size: file.size, sha256: digest, trust: .accepted)
     }
 
     private func signedSource(_ stock: StockBase, _ sums: StockBase.SignedSums) async throws -> SignedSource {
@@ -250,6 +258,14 @@ struct InputFetcher {
 
     private func notOffline(_ name: String) -> Failure {
         Failure(at: "--offline", "the keyring \(name) is not in the store", next: "run once without --offline")
+    }
+}
+
+extension Optional {
+    /// As `map`, for a transform that suspends.
+    func mapAsync<Value>(_ transform: (Wrapped) async throws -> Value) async rethrows -> Value? {
+        guard let wrapped = self else { return nil }
+        return try await transform(wrapped)
     }
 }
 

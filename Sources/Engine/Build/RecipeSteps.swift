@@ -51,8 +51,8 @@ extension Recipe {
     func bootStep(release: String, hasInitramfs: Bool, partition: String, stock: StockBoot?) -> BootStep {
         BootStep(
             release: release, hasInitramfs: hasInitramfs, partition: partition,
-            memoryLimit: memory.limit.map { Int($0.bytes >> 20) },
-            serialConsole: system.serialConsole, extraConfig: firmware.config, extraCommandLine: firmware.cmdline,
+            memoryLimit: memory.limit.map { Int($0.bytes >> 20) }, serialConsole: system.serialConsole,
+            extraConfig: firmware.config, extraCommandLine: firmware.cmdline + runtimeCommandLine,
             stock: stock)
     }
 

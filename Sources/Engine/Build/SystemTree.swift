@@ -43,6 +43,7 @@ extension ImageBuilder {
     func systemTree(
         _ inputs: Inputs, _ packages: ProvidedPackages, _ plan: Plan, work: FilePath
     ) async throws -> SystemTree {
+        try await prepareRuntimes(inputs)
         let kernel = recipe.kernel.source == nil ? nil : try await builtKernel()
         let unpacked = try await DebianPackage.unpackAll(
             packages.files.map {
@@ -52,6 +53,7 @@ extension ImageBuilder {
             } + [kernel?.package].compactMap(\.self), store: cache.layers, workers: options.jobs, progress: progress)
         let ordered = try InstallOrder.sort(unpacked)
         let base = try await baseImage(inputs).map { try BaseSystem($0) }
+        try engineContract(packages.lock, base: base)
         // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'
         // files aside, and one that takes the place of something a stock image has.
         let byDpkg = try ordered.filter { package in
@@ -76,7 +78,8 @@ extension ImageBuilder {
         try Task.checkCancellation()
 
         let release = try KernelRelease.find(kernel?.release ?? Self.kernelName(in: placed), in: tree)
-        let kernelConfig = try kernelContract(release, in: tree)
+        var kernelConfig = try kernelContract(release, in: tree)
+        kernelConfig += try runtimeContract(release, in: tree).filter { !kernelConfig.contains($0) }
         try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
         let (configured, report) = try await configure(placed, byDpkg, packages, tree, release, base, work: work)
         try tree.apply(configured)
@@ -85,7 +88,7 @@ extension ImageBuilder {
 
         let step = "system"
         progress.report(.started(step: step, detail: recipe.system.hostname))
-        let parts = steps(inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base)
+        let parts = try steps(inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base)
         for part in parts {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             try tree.apply(part.apply(to: tree, epoch: recipe.epoch))

@@ -60,7 +60,8 @@ extension ProofBench {
         }
         if expectsSSH { checks.append(.hostKeys) }
         checks += [.packageDatabase, .timeStamps]
-        if try await hasDocker(system) { checks += [.dockerInfo, .dockerRun] }
+        if try await hasDocker(system) { checks += Check.docker(system) }
+        checks += (system.expectations?.runtimes ?? []).filter { $0.docker == nil }.flatMap(Check.runtime)
         checks.append(.bootFiles)
         try await recorder.run(checks, on: system, console: console)
         try await recorder.row(

@@ -5,6 +5,8 @@
  *                     at an address where there is no memory (KVM_EXIT_MMIO), and powers itself off through PSCI
  *                     (KVM_EXIT_SYSTEM_EVENT). Prints "kvm-probe: guest computed 5050, powered off".
  *   kvm-probe hello   prints "hello from process N on MACHINE": the whole content of the proof's container image.
+ *   kvm-probe fill    takes 64 MiB of memory, says how much it has at every 16, and gives it back.
+ *   kvm-probe log     prints the kernel's log: the runtime's own kernel, where it brings one.
  *
  * Sources: Linux, Documentation/virt/kvm/api.rst (KVM_RUN, KVM_ARM_VCPU_INIT, KVM_SET_ONE_REG); Arm DEN0022, section 5
  * (PSCI SYSTEM_OFF).
@@ -168,9 +170,32 @@ static void hello(void)
     leave(0);
 }
 
+static void fill(void)
+{
+    enum { step = 4096, whole = 64 << 20 };
+    volatile char *memory = map(whole, -1, 0x22 /* private, anonymous */);
+    for (word at = 0; at < whole; at += step) {
+        memory[at] = 1;
+        if ((at + step) % (16 << 20)) continue;
+        say_number((at + step) >> 20);
+        say(" MiB\n");
+    }
+    leave(0);
+}
+
+static void log(void)
+{
+    static char text[65536];
+    word size = need("syslog failed, errno", call(__NR_syslog, 3 /* read all */, (word)text, sizeof text, 0, 0, 0));
+    call(__NR_write, 1, (word)text, size, 0, 0, 0);
+    leave(0);
+}
+
 /* Entered with the stack pointer that the kernel set: the argument count, then the arguments. */
 void begin(word *stack)
 {
+    if (stack[0] > 1 && *(char *)stack[2] == 'f') fill();
+    if (stack[0] > 1 && *(char *)stack[2] == 'l') log();
     if (stack[0] > 1) hello();
     probe();
 }

@@ -1,0 +1,101 @@
+extension Recipe {
+    /// Docker: where it comes from, and what its daemon.json says.
+    public struct Docker: Sendable, Equatable {
+        /// nil: `packages.install` names its packages.
+        public var origin: Origin?
+        /// nil: containers' logs are rotated at ``Log``'s defaults, unless a daemon.json of the image says otherwise.
+        public var log: Log?
+        /// Further keys of daemon.json: an object.
+        public var daemon: JSON?
+        /// Images that are there on the first boot.
+        public var preload: [Preload] = []
+
+        public init() {}
+
+        /// Where the engine comes from.
+        public enum Origin: String, Sendable, CaseIterable {
+            /// docker.io of the distribution.
+            case distribution
+            /// docker-ce of Docker's own archive.
+            case docker = "docker.com"
+        }
+
+        /// How containers' logs are kept from filling the card.
+        public struct Log: Sendable, Equatable {
+            /// As Docker writes it: `10m`.
+            public var maxSize = "10m"
+            public var maxFile = 3
+
+            public init() {}
+        }
+
+        /// An image for the first boot.
+        public enum Preload: Sendable, Equatable {
+            /// An archive of this machine, as `docker save` writes it, or an OCI layout in a tar.
+            case archive(HostPath)
+            /// `REGISTRY/NAME@sha256:…`, or `REGISTRY/NAME:TAG@sha256:…`.
+            case image(String)
+        }
+    }
+}
+
+extension Recipe.Docker {
+    static let shape = Shape<Recipe.Docker>.object(
+        Self(),
+        [
+            Key(
+                optional: "from", \.origin,
+                Shape<String>.word("origin", of: Origin.allCases.map(\.rawValue)).mapped(
+                    { text, _ in Origin(rawValue: text) ?? .distribution }, back: \.rawValue),
+                fallback: "what packages.install names",
+                "Where the engine comes from: `distribution` installs docker.io, `docker.com` installs docker-ce from Docker's own archive."
+            ),
+            Key(
+                optional: "log", \.log, Log.shape,
+                fallback: "10m and 3, unless the image has a daemon.json that says otherwise",
+                example: .members(["max_size": .string("10m"), "max_file": .integer(3)]),
+                "When a container's log is rotated."),
+            Key(
+                optional: "daemon", \.daemon, .freeMapping("keys of daemon.json"),
+                example: .members(["live-restore": .bool(true)]),
+                "Further keys of /etc/docker/daemon.json. One that the image's own has with another value is a mistake."
+            ),
+            Key(
+                "preload", \.preload,
+                .list(of: Preload.shape, called: "list of images", limit: 64),
+                example: .array([.string("./app.tar")]),
+                "Images that Docker has on the first boot: archives of `docker save`, OCI layouts in a tar, or references with a digest."
+            ),
+        ])
+}
+
+extension Recipe.Docker.Log {
+    static let shape = Shape<Self>.object(
+        Self(),
+        [
+            Key(
+                "max_size", \.maxSize,
+                .text("a size of a log", pattern: "[1-9][0-9]{0,5}[kmg]", expected: "a number with k, m or g"),
+                "How large one file grows."),
+            Key("max_file", \.maxFile, .integer("integer", in: 1...1000), "How many files are kept."),
+        ])
+}
+
+extension Recipe.Docker.Preload {
+    static let shape = Shape<Self>.oneOf(
+        "an image",
+        [
+            .scalar(
+                .existing(.file), "An archive of this machine.", make: { .archive($0) },
+                part: { if case .archive(let path) = $0 { path } else { nil } }),
+            .key(
+                "image",
+                .text(
+                    "an image's reference",
+                    pattern:
+                        "[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}",
+                    expected: "REGISTRY/NAME@sha256:HEX, or REGISTRY/NAME:TAG@sha256:HEX", limit: 400),
+                "An image of a registry, by its digest.", make: { .image($0) },
+                part: { if case .image(let reference) = $0 { reference } else { nil } }),
+        ])
+}

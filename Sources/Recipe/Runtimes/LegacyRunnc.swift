@@ -1,0 +1,44 @@
+import SystemPackage
+
+/// A build of runnc that a user brings: the runtime of 2019 that ran nabla and hvt unikernels, archived since 2023.
+///
+/// The archive has the layout of the root file system, as its `make install` leaves it.
+struct LegacyRunnc: Sendable, Equatable {
+    /// As the recipe wrote it.
+    var archive = ""
+    var sha256: String?
+
+    static let shape = Shape<LegacyRunnc>.object(
+        Self(),
+        [
+            Key(
+                "archive", \.archive, ContainerRuntime.place, required: true, example: .string("./runnc-arm64.tar.gz"),
+                "The archive with usr/local/bin/runnc and opt/runnc/bin/nabla-run in it: a URL, or a path from the recipe's folder."
+            ),
+            Key(
+                optional: "sha256", \.sha256, ContainerRuntime.sha256,
+                fallback: "the file must be accepted once (`piforge lock accept`)", "Its SHA-256."),
+        ])
+
+    /// - Parameter url: where the archive is: a URL or an absolute path.
+    func runtime(at url: String) -> ContainerRuntime {
+        var artefact = ContainerRuntime.Artefact()
+        artefact.urls = [url]
+        artefact.sha256 = sha256
+        artefact.members = [
+            .init(from: "usr/local/bin/runnc", to: "/usr/local/bin/runnc"),
+            .init(from: "opt/runnc/bin/nabla-run", to: "/opt/runnc/bin/nabla-run"),
+            // hvt-run, and the libraries that nabla-run is linked with.
+            .init(from: "opt/runnc/", to: "/opt/runnc/"),
+        ]
+        var entry = ContainerRuntime.Registration()
+        entry.name = "runnc"
+        entry.path = "/usr/local/bin/runnc"
+        var runtime = ContainerRuntime()
+        runtime.name = RuntimeChoice.legacyKey
+        runtime.summary = "runnc: nabla and hvt unikernels as of 2019, from a build that you bring"
+        runtime.artefacts = [artefact]
+        runtime.docker = [entry]
+        return runtime
+    }
+}

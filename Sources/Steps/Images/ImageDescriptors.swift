@@ -1,0 +1,82 @@
+import Diagnostics
+import Digests
+import Foundation
+
+/// What a manifest says of a blob (OCI image specification, descriptor.md).
+public struct ImageDescriptor: Decodable, Sendable {
+    public var mediaType: String?
+    public var digest: String
+    public var size: UInt64?
+    public var platform: ImagePlatform?
+    public var annotations: [String: String]?
+
+    /// - Throws: `Failure` for a digest that is no SHA-256.
+    public func sha256(at place: String) throws -> SHA256Digest {
+        guard digest.hasPrefix("sha256:"), let value = SHA256Digest(hex: digest.dropFirst("sha256:".count)) else {
+            throw Failure(
+                at: place, "a blob's digest is not valid", expected: "sha256: and 64 hex digits",
+                found: String(digest.prefix(80)))
+        }
+        return value
+    }
+
+    /// The names that the descriptor's annotations give the image.
+    var tags: [String] {
+        // containerd's annotation is a whole reference; OCI's is often a tag alone, which names nothing.
+        [annotations?["io.containerd.image.name"], annotations?["org.opencontainers.image.ref.name"]]
+            .compactMap(\.self).filter { $0.contains(":") && !$0.contains("@") }.prefix(1).map { $0 }
+    }
+}
+
+/// The machine that an image is for, as an index and a configuration name it.
+public struct ImagePlatform: Decodable, Sendable {
+    public var architecture: String
+    public var os: String
+
+    var isBoard: Bool { architecture == "arm64" && os == "linux" }
+    var text: String { "\(os)/\(architecture)" }
+}
+
+/// An image index or manifest (image-index.md, manifest.md); Docker's own formats have the same keys.
+public struct ImageManifest: Decodable, Sendable {
+    /// Of an index: an image for each platform.
+    public var manifests: [ImageDescriptor]?
+    /// Of a manifest.
+    public var config: ImageDescriptor?
+    public var layers: [ImageDescriptor]?
+
+    /// No index or manifest is larger (distribution specification: 4 MiB).
+    public static let limit = 4 << 20
+
+    /// - Throws: `Failure` for bytes that are neither an index nor a manifest.
+    public init(json bytes: [UInt8], at place: String) throws {
+        self = try decodeImageJSON(Self.self, bytes, what: "an image's index or manifest", at: place)
+        guard (manifests != nil) != (config != nil && layers != nil) else {
+            throw Failure(at: place, "this is neither an image's index nor its manifest")
+        }
+    }
+
+    /// An index's images for the board; those without a platform may be for it.
+    ///
+    /// - Throws: `Failure` when all are for other machines.
+    public func candidates(at place: String) throws -> [ImageDescriptor] {
+        let all = manifests ?? []
+        let fitting = all.filter { $0.platform?.isBoard ?? true }
+        guard !fitting.isEmpty else {
+            let found = Set(all.compactMap { $0.platform?.text }).sorted()
+            throw Failure(
+                at: place, "the image is for other machines", expected: "linux/arm64",
+                found: found.isEmpty ? "no image at all" : found.joined(separator: ", "))
+        }
+        return fitting
+    }
+}
+
+/// Reads JSON of an image.
+func decodeImageJSON<Value: Decodable>(
+    _ type: Value.Type, _ bytes: [UInt8], what: String, at place: String
+) throws -> Value {
+    do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
+        throw Failure(at: place, "this is not \(what)")
+    }
+}

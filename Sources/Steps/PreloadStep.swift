@@ -1,0 +1,97 @@
+import Diagnostics
+import Digests
+import Layers
+
+/// Puts container images beside Docker, and a service that gives them to it on the first boot.
+public struct PreloadStep: Step {
+    /// One of the recipe's `docker.preload`.
+    public struct Source: Sendable {
+        /// As the recipe wrote it.
+        public let name: String
+        /// Of the archive, or in the reference.
+        public let digest: SHA256Digest
+        /// What vouched for what was fetched; nil for an archive of this machine.
+        public let trust: String?
+        public let images: [ContainerImage]
+
+        public init(name: String, digest: SHA256Digest, trust: String?, images: [ContainerImage]) {
+            self.name = name
+            self.digest = digest
+            self.trust = trust
+            self.images = images
+        }
+    }
+
+    public let name = "images"
+    public let sources: [Source]
+
+    public init(_ sources: [Source]) { self.sources = sources }
+
+    public var images: [ContainerImage] { sources.flatMap(\.images) }
+
+    public var summary: String { "\(images.count) for Docker" }
+
+    public var inputs: [StepInput] {
+        sources.map { StepInput("docker.preload \($0.name)", $0.digest.hex) } + [
+            StepInput("loading", SHA256Digest.of(Self.unit + Self.program).hex)
+        ]
+    }
+
+    /// The service's name; it is over when Docker has the images.
+    public static let unitName = "piforge-images.service"
+    private static let folder: EntryPath = "var/lib/piforge/images"
+
+    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+        guard ["usr/sbin/dockerd", "usr/bin/dockerd"].contains(where: { tree.content($0) != nil }) else {
+            throw Failure(
+                .usage, at: "docker.preload", "it gives Docker images, and the system has no Docker",
+                next: "add docker: {from: distribution}")
+        }
+        var layer = Layer(name: name)
+        var seen: Set<SHA256Digest> = []
+        for image in images where seen.insert(image.id).inserted {
+            layer.entries += image.entries(in: Self.folder.appending(String(image.id.hex.prefix(16))), epoch: epoch)
+        }
+        let units: EntryPath = "usr/lib/systemd/system"
+        layer.addText("usr/lib/piforge/load-images", Self.program, mode: 0o755, epoch: epoch)
+        layer.addText(units.appending(Self.unitName), Self.unit, epoch: epoch)
+        layer.addSymlink(
+            units.appending("multi-user.target.wants").appending(Self.unitName), to: "../\(Self.unitName)",
+            .root(0o777, epoch: epoch))
+        return layer
+    }
+
+    private static let unit = """
+        [Unit]
+        Description=Give Docker the images that came with the system
+        Requires=docker.service
+        After=docker.service
+        ConditionPathExistsGlob=/var/lib/piforge/images/*/manifest.json
+
+        [Service]
+        Type=oneshot
+        ExecStart=/usr/lib/piforge/load-images
+
+        [Install]
+        WantedBy=multi-user.target
+
+        """
+
+    private static let program = """
+        #!/bin/sh
+        # Gives Docker the images that came with the system, each once: what Docker has is removed here. One that could not be loaded
+        # stays for the next boot.
+        set -u
+        failed=0
+        for image in /var/lib/piforge/images/*; do
+            [ -e "$image/manifest.json" ] || continue
+            if tar -C "$image" -cf - manifest.json blobs | docker load --quiet; then
+                rm -rf -- "$image"
+            else
+                failed=1
+            fi
+        done
+        exit "$failed"
+
+        """
+}

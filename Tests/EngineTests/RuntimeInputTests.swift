@@ -1,0 +1,310 @@
+import Debian
+import Diagnostics
+import Digests
+import Engine
+import Fetch
+import FlyingFox
+import FlyingSocks
+import Foundation
+import Recipe
+import Storage
+import Synchronization
+import SystemPackage
+import Testing
+
+/// Files on a free loopback port.
+private final class FileServer: Sendable {
+    private let files: Files
+    private let task: Task<Void, any Error>
+    let base: String
+
+    final class Files: Sendable { let value = Mutex<[String: [UInt8]]>([:]) }
+
+    init() async throws {
+        let files = Files()
+        let server = HTTPServer(
+            address: try .inet(ip4: "127.0.0.1", port: 0), logger: .disabled,
+            handler: ClosureHTTPHandler { request in
+                guard let bytes = files.value.withLock({ $0[request.path] }) else {
+                    return HTTPResponse(statusCode: .notFound)
+                }
+                return HTTPResponse(statusCode: .ok, body: Data(bytes))
+            })
+        task = Task { try await server.run() }
+        try await server.waitUntilListening()
+        guard case .ip4(_, let port)? = await server.listeningAddress else { throw SocketError.unsupportedAddress }
+        base = "http://127.0.0.1:\(port)"
+        self.files = files
+    }
+
+    deinit { task.cancel() }
+
+    func serve(_ path: String, _ bytes: [UInt8]) { files.value.withLock { $0[path] = bytes } }
+}
+
+/// A recipe of a runtime in a folder of its own. No package is ever fetched.
+private final class RuntimeBench {
+    let folder: TemporaryFolder
+    /// A program that the board could run, as far as its head tells.
+    let program: [UInt8] =
+        [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + [UInt8](repeating: 0, count: 9) + [2, 0, 183, 0]
+        + [UInt8](repeating: 0, count: 44)
+
+    init(runtime: String) throws {
+        folder = try TemporaryFolder(in: "/tmp", name: "piforge-runtime-inputs")
+        try write("runtimes/mine.yaml", Array(runtime.utf8))
+    }
+
+    func path(_ name: String) -> FilePath { folder.path.appending(name) }
+    func write(_ name: String, _ bytes: [UInt8]) throws { try writeAtomically(to: path(name), bytes: bytes) }
+    var lockPath: FilePath { path("pi.lock") }
+
+    func builder(
+        docker: String = "{from: distribution}", more: String = "", offline: Bool = false, updateLock: Bool = false
+    ) throws -> ImageBuilder {
+        let text = """
+            name: pi
+            epoch: 2026-11-01
+            base: {debian: trixie}
+            docker: \(docker)
+            runtimes: [mine]
+            system: {ssh: {enable: false}}
+            \(more)
+            """
+        try write("pi.yaml", Array(text.utf8))
+        let options = BuildOptions(
+            recipePath: path("pi.yaml"), output: path("out"), offline: offline, locked: !updateLock,
+            updateLock: updateLock, mirror: "http://127.0.0.1:1/debian", securityMirror: "http://127.0.0.1:1/security",
+            jobs: 1, environment: [:])
+        return ImageBuilder(
+            recipe: try Recipe.load(path: path("pi.yaml")), options: options, cache: try Cache(root: path("cache")),
+            progress: SilentProgress())
+    }
+
+    /// Writes a lock that answers the recipe's request with Docker of that version.
+    func lock(docker version: String, _ builder: ImageBuilder) async throws {
+        let known = exists(lockPath) ? try PackageLock.read(lockPath).inputs : []
+        let package = try LockedPackage(
+            name: "docker.io", version: version, architecture: "arm64", size: 1, sha256: .of("docker"),
+            path: "pool/main/d/docker.io/docker.io_1_arm64.deb", archive: .init(rawValue: "debian"),
+            source: "docker.io", sourceVersion: version)
+        try PackageLock(request: .of("another"), packages: [package], inputs: known).write(to: lockPath)
+        // The request that a lock has to answer is what the refusal of another one names.
+        let other = await failure { _ = try await builder.plan() }
+        let request = try #require(SHA256Digest(hex: (other?.expected ?? "").dropFirst("request sha256:".count)))
+        try PackageLock(request: request, packages: [package], inputs: known).write(to: lockPath)
+    }
+}
+
+/// The failure that a body throws, the first of several.
+private func failure(_ body: () async throws -> Void) async -> Failure? {
+    do {
+        try await body()
+        Issue.record("no error was thrown")
+    } catch let failure as Failure { return failure } catch let list as FailureList { return list.failures.first } catch
+    { Issue.record(error) }
+    return nil
+}
+
+@Suite struct RuntimeInputTests {
+    private func file(_ server: FileServer, sha256: String? = nil) -> String {
+        """
+        summary: mine
+        artefacts:
+          - name: mine-1.0
+            urls: ["\(server.base)/gone", "\(server.base)/v1.0/mine"]
+            to: /usr/local/bin/mine
+        \(sha256.map { "    sha256: \"\($0)\"\n" } ?? "")
+        docker: [{name: mine, type: io.containerd.mine.v1}]
+        """
+    }
+
+    @Test func aReleaseFileThatNothingVouchesForIsAcceptedOnce() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: file(server))
+        server.serve("/v1.0/mine", bench.program)
+        let digest = SHA256Digest.of(bench.program)
+        let asked = await failure { _ = try await bench.builder().plan() }
+        #expect(
+            asked?.description == """
+                mine-1.0: nothing vouches for this file but you
+                  expected: a pin in \(bench.lockPath), given by somebody who has compared the sum
+                  found:    sha256:\(digest.hex), 64 bytes, from \(server.base)/gone or \(server.base)/v1.0/mine
+                  next:     piforge lock accept \(bench.path("pi.yaml")) mine-1.0 \(digest.hex)
+                """)
+        #expect(!exists(bench.lockPath))
+        let builder = try bench.builder()
+        let name = await failure { _ = try builder.accept("mine", digest) }
+        #expect(name?.message == "the recipe has no file 'mine' that must be accepted")
+        #expect(name?.expected == "mine-1.0")
+        #expect(
+            try builder.accept("mine-1.0", digest)
+                == "\(bench.lockPath): mine-1.0 is pinned to sha256:\(digest.hex), 64 bytes, accepted by the user on first use"
+        )
+        let pin = try PackageLock.read(bench.lockPath).inputs
+        #expect(pin.map(\.use) == ["runtime"])
+        #expect(pin.map(\.trust) == [.accepted])
+
+        // From now on the pin is the proof, without a network too.
+        try await bench.lock(docker: "26.1.5+dfsg1-9", bench.builder())
+        let rows = try await bench.builder(offline: true).plan()
+        #expect(rows.map(\.step).contains("runtimes"))
+        #expect(rows.last { $0.step == "docker" }?.summary == "daemon.json: mine")
+        let steps = rows.map(\.step)
+        let (first, second) = try (#require(steps.firstIndex(of: "runtimes")), #require(steps.firstIndex(of: "apt")))
+        #expect(first < second)
+    }
+
+    @Test func anotherFileThanTheAcceptedOneIsCalledAnAttack() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: file(server))
+        server.serve("/v1.0/mine", bench.program + [1])
+        let pin = try PinnedInput(
+            name: "mine-1.0", use: "runtime", size: 64, sha256: .of(bench.program), trust: .accepted)
+        try PackageLock(request: .of("x"), packages: [], inputs: [pin]).write(to: bench.lockPath)
+        let fetcher = try bench.builder()
+        let refused = await failure { _ = try await fetcher.fetch() }
+        #expect(
+            refused?.message.hasSuffix(
+                ": another file than the one that was accepted, maybe an attack on the supply chain") == true,
+            "\(refused?.description ?? "")")
+        #expect(
+            refused?.next
+                == "find out why it changed; to accept the new one, take its line out of \(bench.lockPath)")
+    }
+
+    @Test func aSumInTheRuntimeFileIsHeld() async throws {
+        let server = try await FileServer()
+        let wrong = String(repeating: "7a", count: 32)
+        let bench = try RuntimeBench(runtime: file(server, sha256: wrong))
+        server.serve("/v1.0/mine", bench.program)
+        let refused = await failure { _ = try await bench.builder().plan() }
+        let text = refused?.description ?? ""
+        #expect(text.contains(wrong) && text.contains(SHA256Digest.of(bench.program).hex), "\(text)")
+        let right = try RuntimeBench(runtime: file(server, sha256: SHA256Digest.of(bench.program).hex))
+        let locked = await failure { _ = try await right.builder().plan() }
+        #expect(locked?.message == "the recipe has no lock file")
+        let none = await failure { _ = try right.builder().accept("mine-1.0", .of(bench.program)) }
+        #expect(none?.message == "the recipe has no file that must be accepted")
+    }
+
+    @Test func offlineNothingIsFetchedAndThatIsSaid() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: file(server))
+        let refused = await failure { _ = try await bench.builder(offline: true).plan() }
+        #expect(
+            refused?.description == """
+                mine-1.0: the file is not pinned in the lock file, and may not be fetched
+                  next:     run once without --offline
+                """)
+    }
+
+    @Test(arguments: [("20.10.21-0ubuntu1~18.04.3", "20.10.21"), ("5:20.10.24~3-0~ubuntu-bionic", "20.10.24")])
+    func anEngineThatIsTooOldForATypeIsRefused(version: String, short: String) async throws {
+        let bench = try RuntimeBench(
+            runtime: "summary: mine\npackages: [less]\ndocker: [{name: mine, type: io.containerd.mine.v1}]\n")
+        let builder = try bench.builder()
+        try await bench.lock(docker: version, builder)
+        let refused = await failure { _ = try await builder.plan() }
+        #expect(
+            refused?.description == """
+                mine.yaml: Docker \(short) is too old for the runtime 'mine'
+                  expected: Docker 23 or later, which knows runtimeType
+                  found:    \(version)
+                  next:     take Docker from its own archive (docker: {from: docker.com}), or leave the runtime out
+                """)
+        try await bench.lock(docker: "5:24.0.2-1~ubuntu.18.04~bionic", builder)
+        #expect(try await builder.plan().contains { $0.step == "runtimes" })
+    }
+
+    @Test func aProgramForAnotherMachineIsRefusedBeforeAnythingIsBuilt() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: file(server))
+        var program = bench.program
+        program[18] = 62
+        server.serve("/v1.0/mine", program)
+        _ = await failure { _ = try await bench.builder().plan() }
+        let builder = try bench.builder()
+        _ = try builder.accept("mine-1.0", .of(program))
+        let refused = await failure { _ = try await builder.fetch() }
+        #expect(
+            refused?.message == "/usr/local/bin/mine is a program for another machine",
+            "\(refused?.description ?? "")")
+    }
+}
+
+/// Images of a registry on loopback.
+@Suite struct RegistryImageTests {
+    private let config = Array(
+        #"{"architecture":"arm64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:\#(SHA256Digest.of("layer").hex)"]}}"#
+            .utf8)
+
+    private func descriptor(_ bytes: [UInt8], _ more: String = "") -> String {
+        #"{"digest":"sha256:\#(SHA256Digest.of(bytes).hex)","size":\#(bytes.count)\#(more)}"#
+    }
+
+    /// An index with images for two machines, its digest, and what the registry answers.
+    private func image(arm64: Bool = true) -> (digest: SHA256Digest, files: [String: [UInt8]]) {
+        let layer = Array("layer".utf8)
+        let manifest = Array(
+            #"{"schemaVersion":2,"config":\#(descriptor(config)),"layers":[\#(descriptor(layer))]}"#.utf8)
+        let other =
+            #"{"digest":"sha256:\#(SHA256Digest.of("x").hex)","platform":{"architecture":"amd64","os":"linux"}}"#
+        let mine = descriptor(manifest, #","platform":{"architecture":"arm64","os":"linux"}"#)
+        let index = Array(#"{"manifests":[\#(arm64 ? "\(other),\(mine)" : other)]}"#.utf8)
+        var files: [String: [UInt8]] = [:]
+        for (kind, bytes) in [("manifests", index), ("manifests", manifest), ("blobs", config), ("blobs", layer)] {
+            files["/v2/team/app/\(kind)/sha256:\(SHA256Digest.of(bytes).hex)"] = bytes
+        }
+        return (.of(index), files)
+    }
+
+    private func builder(
+        _ bench: RuntimeBench, _ server: FileServer, _ digest: SHA256Digest, offline: Bool = false
+    ) throws -> ImageBuilder {
+        let host = server.base.dropFirst("http://".count)
+        let preload = "{from: distribution, preload: [{image: '\(host)/team/app:1.0@sha256:\(digest.hex)'}]}"
+        return try bench.builder(docker: preload, offline: offline)
+    }
+
+    private static let runtime = "summary: mine\npackages: [less]\n"
+
+    @Test func theBoardsImageOfAnIndexIsFetchedByItsDigest() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: Self.runtime)
+        let (digest, files) = image()
+        for (path, bytes) in files { server.serve(path, bytes) }
+        let online = try builder(bench, server, digest)
+        try await bench.lock(docker: "26.1.5", online)
+        #expect(try await online.plan().contains { $0.step == "images" && $0.summary == "1 for Docker" })
+        // All of it is in the store now.
+        for path in files.keys { server.serve(path, Array("changed".utf8)) }
+        #expect(try await builder(bench, server, digest, offline: true).plan().contains { $0.step == "images" })
+    }
+
+    @Test func anImageForOtherMachinesIsRefused() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: Self.runtime)
+        let (digest, files) = image(arm64: false)
+        for (path, bytes) in files { server.serve(path, bytes) }
+        let refused = await failure { _ = try await builder(bench, server, digest).plan() }
+        #expect(refused?.message == "the image is for other machines")
+        #expect(refused?.found == "linux/amd64")
+    }
+
+    @Test func aBlobThatIsAnotherIsRefused() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: Self.runtime)
+        let (digest, files) = image()
+        for (path, bytes) in files { server.serve(path, path.contains("blobs") ? bytes.reversed() : bytes) }
+        let refused = await failure { _ = try await builder(bench, server, digest).plan() }
+        #expect(refused?.description.contains(SHA256Digest.of(config).hex) == true, "\(refused?.description ?? "")")
+    }
+
+    @Test func offlineAMissingImageIsNamed() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: Self.runtime)
+        let refused = await failure { _ = try await builder(bench, server, .of("nothing"), offline: true).plan() }
+        #expect(refused?.place == "--offline")
+    }
+}
