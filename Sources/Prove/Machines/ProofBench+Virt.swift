@@ -59,8 +59,10 @@ extension ProofBench {
         }
         if expectsSSH { checks.append(.hostKeys) }
         checks += [.packageDatabase, .timeStamps]
-        if try await hasDocker(system) { checks += Check.docker(system) }
-        checks += (system.expectations?.runtimes ?? []).filter { $0.docker == nil }.flatMap(Check.runtime)
+        let docker = try await hasDocker(system)
+        if docker { checks += Check.docker(system) }
+        checks += (system.expectations?.runtimes ?? []).flatMap(Check.runtime)
+        if docker { checks.append(.dockerCleared) }
         checks.append(.bootFiles)
         try await recorder.run(checks, on: system, console: console)
         try await recorder.row(
