@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct BootStepTests {
     private let step = BootStep(
-        release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: 1024, serialConsole: true,
+        release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: 1024,
+        serialConsole: true,
         extraConfig: ["dtparam=audio=off"], extraCommandLine: ["quiet"])
 
     @Test func bootPartitionHoldsExactlyWhatTheFirmwareNeeds() throws {

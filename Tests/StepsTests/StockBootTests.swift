@@ -26,7 +26,8 @@ import Testing
 
     private func step(_ stock: StockBoot?, extra: [String] = []) -> BootStep {
         BootStep(
-            release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: nil, serialConsole: false, extraConfig: extra,
+            release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: nil,
+            serialConsole: false, extraConfig: extra,
             extraCommandLine: [], stock: stock)
     }
 

@@ -193,6 +193,7 @@ public struct KernelCompiler: Sendable {
                 "compiler",
                 """
                 test "$*" = -print-file-name=plugin && exec echo plugins-are-not-used
+                \(KernelConfigurator.noPrograms)
                 exec \(compiler)\(KernelConfigurator.prefix)gcc -ffile-prefix-map=\(tree)=. "$@"
                 """
             ),

@@ -30,10 +30,15 @@ public struct KernelConfigurator: Sendable {
     /// What a configuration can start from besides the files of arch/arm64/configs: Kconfig's answer to every question is no.
     public static let goals = ["allnoconfig"]
 
+    /// Whether the compiler can link programs for the board hangs on a C library for it on this machine; a kernel needs none, so the
+    /// answer is always no (Linux, scripts/cc-can-link.sh). A line of a shell script.
+    static let noPrograms = "case \"$*\" in *\"-x c - -o /dev/null\") exit 1 ;; esac"
+
     /// The compiler as Kconfig sees it: without the folder of its plugins, whose headers are a package of their own.
     private static let compiler = """
         #!/bin/sh
         test "$*" = -print-file-name=plugin && exec echo plugins-are-not-used
+        \(noPrograms)
         exec \(prefix)gcc "$@"
 
         """

@@ -18,7 +18,9 @@ extension Check {
             guard let version = KernelVersion(release) else {
                 return Observation("\(release) is no version", passed: false)
             }
-            let config = try KernelConfig(Array(result.output.utf8) + [0x0a], at: "/proc/config.gz")
+            // A terminal ends its lines with a carriage return, too.
+            let text = result.output.utf8.filter { $0 != 0x0d } + [0x0a]
+            let config = try KernelConfig(text, at: "/proc/config.gz")
             // Each line for itself: fragments may ask for one option together.
             let wanted = try ConfigFragment.joined(
                 lines.enumerated().map { index, line in
