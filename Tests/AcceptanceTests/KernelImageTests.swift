@@ -121,7 +121,9 @@ import Testing
         let environment = ["CCACHE_DIR": machine.appending("ccache").string]
         let isSent = Atomic(false)
         let interrupted = try Program.piforge(command, environment: environment) { line, process in
-            if line.hasPrefix("kernel: "), line.contains("%"), !isSent.exchange(true, ordering: .relaxed) {
+            if line.hasPrefix("kernel: Linux "), !isSent.exchange(true, ordering: .relaxed) {
+                // In the middle of the compile, also where ccache has all of it.
+                sleep(12)
                 kill(process.processIdentifier, SIGINT)
             }
         }

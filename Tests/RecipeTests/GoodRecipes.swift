@@ -136,6 +136,7 @@ import Testing
         let recipe = try parse(contents(of: Self.folder.appending("kernel.yaml")))
         let source = try #require(recipe.kernel.source)
         #expect(source.defconfig == "bcm2711_defconfig")
+        #expect(recipe.kernel.initramfs == .no)
         #expect(source.patches.map(\.file.written) == ["../keys/empty.pub"])
         #expect(source.patches.map(\.sha256.count) == [64])
         #expect(try parse(recipe.canonical) == recipe)
