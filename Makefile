@@ -11,7 +11,7 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup image prove verify kernel kernel-config kernel-config-check test test-kernel bench lint clean
+.PHONY: help setup image prove verify kernel kernel-config kernel-config-check test test-kernel reproduce bench lint clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
@@ -47,6 +47,9 @@ test-kernel: setup ## Compile the kernel of KERNEL, build its image, check and b
 	$(PIFORGE) build $(KERNEL) -o $(OUT)
 	$(PIFORGE) verify $(OUT)/$(basename $(notdir $(KERNEL))).img.xz
 	$(PIFORGE) prove $(OUT)/$(basename $(notdir $(KERNEL))).img.xz
+
+reproduce: setup ## Build RECIPE again where all differs that must not matter, and compare every byte.
+	scripts/reproduce.sh $(RECIPE)
 
 bench: ## Measure piforge against the usual tools; BENCH=quick for the small recipe.
 	@scripts/setup.sh --with scripts/packages-bench.txt

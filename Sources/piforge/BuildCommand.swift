@@ -50,13 +50,19 @@ struct BuildArguments: ParsableArguments {
     }
 
     /// The recipe and everything a build needs to know.
-    func builder() throws -> ImageBuilder {
+    ///
+    /// - Parameters:
+    ///   - other: a recipe in place of the first one.
+    ///   - device: the one whose image is made, of a list.
+    func builder(_ other: String? = nil, device: DeviceList.Device? = nil) throws -> ImageBuilder {
+        let recipe = other ?? recipe
         let path = FilePath(recipe)
-        let decoded = try Recipe.load(path: path, overrides: overrides, home: homeFolder)
+        let decoded = try Recipe.load(path: path, overrides: overrides, device: device, home: homeFolder)
         return ImageBuilder(
             recipe: decoded,
             options: BuildOptions(
-                recipePath: absolute(recipe), output: absolute(output), offline: offline, locked: locked,
+                recipePath: absolute(recipe), device: device?.name, output: absolute(output), offline: offline,
+                locked: locked,
                 updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
                 jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
                 environment: ProcessInfo.processInfo.environment),
@@ -71,6 +77,13 @@ struct BuildCommand: AsyncParsableCommand {
             piforge build recipes/debian-13.yaml
             piforge build recipes/debian-13.yaml --set system.hostname=pi7 -o /tmp/pi7
             piforge build recipes/debian-13.yaml --offline --locked
+            piforge build recipes/debian-13.yaml recipes/debian-13-small.yaml
+            piforge build recipes/debian-13.yaml --matrix devices.yaml
+
+            Several recipes share what they have in common. --matrix makes an image for each device of a list, NAME-DEVICE.img.xz:
+
+              - name: node-1
+                set: {system.hostname: node-1, "accounts.users[0].ssh_keys": [{file: keys/node-1.pub}]}
 
             Writes NAME.img.xz, NAME.SHA256SUMS and NAME.manifest.json to the output folder, and NAME.credentials
             when a password was generated.
@@ -78,13 +91,35 @@ struct BuildCommand: AsyncParsableCommand {
 
     @OptionGroup var arguments: BuildArguments
 
+    @Argument(help: ArgumentHelp("More recipes.", valueName: "recipe"))
+    var more: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A list of devices (YAML), each with what is set for it: an image for each.", valueName: "file"))
+    var matrix: String?
+
+    func validate() throws {
+        if matrix != nil, !more.isEmpty {
+            throw ValidationError("--matrix: expected one recipe, found \(more.count + 1)")
+        }
+    }
+
     func run() async throws {
-        let builder = try arguments.builder()
-        let result = try await interruptible { try await builder.build() }
-        if arguments.shared.json {
-            print(jsonLine(result), terminator: "")
-        } else {
-            print(result.text, terminator: "")
+        // All recipes and devices are read before anything is built.
+        let builders =
+            if let matrix {
+                try DeviceList.load(path: FilePath(matrix)).devices.map { try arguments.builder(device: $0) }
+            } else {
+                try ([arguments.recipe] + more).map { try arguments.builder($0) }
+            }
+        let json = arguments.shared.json
+        try await interruptible {
+            for builder in builders {
+                let result = try await builder.build()
+                print(json ? jsonLine(result) : result.text, terminator: "")
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ import Testing
         let site = root.appending("site")
         try publish(in: site)
         try compileGuests()
+        for monitor in ["hvt", "spt"] { try packImage(monitor) }
         let server = try await StockServer(folder: site)
         try writeRecipe(base: server.base)
         let arguments = [
@@ -59,7 +60,7 @@ import Testing
         let checks = rows.map(\.check)
         for row in ["runtime hvt", "runtime nabla"] {
             #expect(checks.filter { $0 == row }.count == 1)
-            #expect(checks.filter { $0.hasPrefix("\(row): ") }.count == 3)
+            #expect(checks.filter { $0.hasPrefix("\(row): ") }.count == 4)
         }
         #expect(checks.contains("docker run -m 32m"))
     }
@@ -115,6 +116,27 @@ import Testing
             toPath: root.appending("guests").appending("lifecycle").string)
     }
 
+    /// Packs a guest as `docker save` does, for the image to have it from the first boot.
+    private func packImage(_ monitor: String) throws {
+        let folder = root.appending("saved").appending(monitor)
+        try createFolder(folder)
+        let layer = folder.appending("layer.tar")
+        let guest = root.appending("guests").appending(monitor).string
+        try #require(try Program.run(["tar", "-C", guest, "-cf", layer.string, "."]).status == 0)
+        let digest = SHA256Digest.of(try readFile(layer)).hex
+        let config =
+            #"{"architecture":"arm64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:\#(digest)"]}}"#
+        let name = "\(SHA256Digest.of(config).hex).json"
+        try writeAtomically(to: folder.appending(name), bytes: Array(config.utf8))
+        let list = #"[{"Config":"\#(name)","RepoTags":["preloaded:\#(monitor)"],"Layers":["layer.tar"]}]"#
+        try writeAtomically(to: folder.appending("manifest.json"), bytes: Array(list.utf8))
+        let packed = try Program.run([
+            "tar", "-C", folder.string, "-cf", root.appending("\(monitor).tar").string, "manifest.json", name,
+            "layer.tar",
+        ])
+        try #require(packed.status == 0, "\(packed.errors)")
+    }
+
     // MARK: The recipe
 
     /// The small recipe with Docker, and with the project's own files of the two runtimes: other URLs, and checks that
@@ -141,7 +163,7 @@ import Testing
         recipe = recipe.replacing("      sudo: true\n", with: "      sudo: true\n      groups: [docker]\n")
         recipe += """
 
-            docker: {from: distribution}
+            docker: {from: distribution, preload: [./hvt.tar, ./spt.tar]}
             runtimes: [nabla, hvt]
             overlays:
               - {path: ./guests, to: /opt/guests}
@@ -164,6 +186,11 @@ import Testing
               - name: a guest that does what it may not
                 run: "docker run --rm --runtime \(runtime) \(image) forbidden; echo status $?"
                 expect: "status \(status)"
+              - name: an image is there from the first boot
+                setup: ['test -z "$(ls -A /var/lib/piforge/images)"']
+                run: docker run --rm --runtime \(runtime) preloaded:\(monitor) kept exit=0
+                expect: "unikernel under \(monitor): kept exit=0"
+                cleanup: ["docker rmi -f preloaded:\(monitor)"]
               - name: lifecycle
                 run: /opt/guests/lifecycle \(runtime) \(image) /opt/urunc/bin/solo5-\(monitor)
                 expect: created, started, stopped, started, killed, deleted

@@ -4,6 +4,8 @@ import SystemPackage
 public struct BuildOptions: Sendable {
     /// The recipe's file; its lock lies beside it. Absolute.
     public var recipePath: FilePath
+    /// Of a list of devices, the one whose image this is: a part of the outputs' names, and of nothing in the image.
+    public var device: String?
     /// Where the image goes. Absolute.
     public var output: FilePath
     public var offline: Bool
@@ -20,10 +22,12 @@ public struct BuildOptions: Sendable {
     public var environment: [String: String]
 
     public init(
-        recipePath: FilePath, output: FilePath, offline: Bool = false, locked: Bool = false, updateLock: Bool = false,
-        mirror: String? = nil, securityMirror: String? = nil, jobs: Int, environment: [String: String]
+        recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false, locked: Bool = false,
+        updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil, jobs: Int,
+        environment: [String: String]
     ) {
         self.recipePath = recipePath
+        self.device = device
         self.output = output
         self.offline = offline
         self.locked = locked

@@ -50,7 +50,7 @@ extension ImageBuilder {
         }
         plan.add("file systems", summary: "root and boot", inputs: diskInputs + inputs.tools, below: below)
         plan.add(
-            "image", summary: "\(recipe.name).img.xz",
+            "image", summary: imageName,
             inputs: [
                 StepInput("output.compression.preset", String(recipe.output.compression.preset)),
                 StepInput("output.compression.block_size", String(recipe.output.compression.blockSize.bytes)),

@@ -19,13 +19,13 @@ extension ImageBuilder {
                 Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
             }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
             accounts: accountRecords(), expectations: expectations(inputs, packages, system))
-        let manifestName = "\(recipe.name).manifest.json"
+        let manifestName = "\(outputName).manifest.json"
         let bytes = try manifest.json()
         try writeAtomically(to: options.output.appending(manifestName), bytes: bytes)
         try ChecksumList([
             ChecksumList.Entry(name: image.file, digest: image.sha256),
             ChecksumList.Entry(name: manifestName, digest: .of(bytes)),
-        ]).write(to: options.output.appending("\(recipe.name).SHA256SUMS"))
+        ]).write(to: options.output.appending("\(outputName).SHA256SUMS"))
     }
 
     private func packageRecords(_ packages: ProvidedPackages, _ kernel: BuiltKernel?) -> [Manifest.Package] {

@@ -55,10 +55,12 @@ public struct ImageBuilder: Sendable {
         var kernel: [StepInput]
     }
 
-    var imagePath: FilePath { options.output.appending("\(recipe.name).img.xz") }
-    var credentialsPath: FilePath { options.output.appending("\(recipe.name).credentials") }
+    /// What the outputs are called: the recipe, and the device where there are several.
+    var outputName: String { options.device.map { "\(recipe.name)-\($0)" } ?? recipe.name }
+    var imagePath: FilePath { options.output.appending("\(outputName).img.xz") }
+    var credentialsPath: FilePath { options.output.appending("\(outputName).credentials") }
     var recordPath: FilePath {
-        cache.plans.appending("\(recipe.name)-\(SHA256Digest.of(imagePath.string).hex.prefix(16)).json")
+        cache.plans.appending("\(outputName)-\(SHA256Digest.of(imagePath.string).hex.prefix(16)).json")
     }
 
     /// What a build would run, what is cached, and why the rest runs. Resolves packages where there is no lock.
@@ -339,11 +341,11 @@ public struct ImageBuilder: Sendable {
 
     private func upToDate(_ plan: Plan, _ inputs: Inputs, _ packages: ProvidedPackages) throws -> BuildResult? {
         let record = PlanRecord.read(recordPath)
-        let manifestPath = options.output.appending("\(recipe.name).manifest.json")
+        let manifestPath = options.output.appending("\(outputName).manifest.json")
         guard plan.steps.allSatisfy({ record.reason(for: $0, in: plan) == nil }), exists(imagePath),
             let manifest = try? Manifest.read(manifestPath), manifest.image.sha256 == record.image,
-            let sums = try? ChecksumList.read(options.output.appending("\(recipe.name).SHA256SUMS")),
-            sums[imageName] == record.image, sums["\(recipe.name).manifest.json"] != nil,
+            let sums = try? ChecksumList.read(options.output.appending("\(outputName).SHA256SUMS")),
+            sums[imageName] == record.image, sums["\(outputName).manifest.json"] != nil,
             try DownloadStore.digest(of: imagePath) == record.image
         else { return nil }
         return result(

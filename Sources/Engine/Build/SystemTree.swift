@@ -184,7 +184,7 @@ extension ImageBuilder {
                 content: Content(
                     size: file.package.size, digest: file.package.sha256, source: .file(file.path, offset: 0)))
         }
-        let log = options.output.appending("\(recipe.name).configure.log")
+        let log = options.output.appending("\(outputName).configure.log")
         try createFolder(options.output)
         let (layer, report) = try await MicroVM.configure(
             request, store: cache.layers, work: work, log: log, progress: progress)
