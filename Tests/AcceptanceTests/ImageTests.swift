@@ -165,7 +165,7 @@ import Testing
         let built = try Program.run(
             [
                 "sh", "-c",
-                "umask 077; exec \"$0\" build \"$1\" --offline --locked --jobs 1 --cache \"$2\" -o \"$3\"",
+                "umask 077; exec \"$0\" build \"$1\" --offline --locked --jobs 3 --cache \"$2\" -o \"$3\"",
                 Program.path.string, recipePath,
                 other.appending("cache").string, other.appending("out").string,
             ], environment: ["TZ": "Pacific/Kiritimati", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"],
