@@ -62,7 +62,8 @@ prepare() {
 
 # Elsewhere ----------------------------------------------------------------------------------------------------------
 
-elsewhere="$work/elsewhere/ein anderer Ort, größer"
+# The kernel's own Makefile takes no blanks.
+elsewhere="$work/elsewhere/ein-anderer-Ort,größer"
 prepare "$elsewhere"
 cp -a "$cache/store" "$elsewhere/cache/store"
 [ ! -d "$cache/ccache" ] || cp -a "$cache/ccache" "$elsewhere/cache/ccache"

@@ -113,7 +113,7 @@ import Testing
     @Test func interruptedCompileGoesOnToTheSameBytes() throws {
         let home = FilePath(ProcessInfo.processInfo.environment["HOME"] ?? "/root")
         let machine = home.pushing(".cache/piforge")
-        let cache = root.appending("another cache")
+        let cache = root.appending("another-cache")
         try createFolder(cache)
         _ = try Program.run(["cp", "-al", machine.appending("store").string, cache.appending("store").string])
         _ = try Program.run(["cp", "-a", machine.appending("apt").string, cache.appending("apt").string])

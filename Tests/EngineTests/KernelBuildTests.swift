@@ -127,6 +127,10 @@ import Tools
             #expect(failure?.message == message)
         }
         try bench.write("source: {tree: ../linux}")
+        let blank = await #expect(throws: Failure.self) {
+            _ = try await bench.builder(cache: bench.root.appending("a cache")).buildKernel()
+        }
+        #expect(blank?.message == "the kernel's own Makefile cannot work in such a folder")
         try bench.write(file: "linux/scripts/min-tool-version.sh", "echo 99.1.0\n")
         let old = await #expect(throws: FailureList.self) { _ = try await bench.builder().buildKernel() }
         #expect(old?.failures.map(\.place) == ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-ld"])

@@ -44,6 +44,7 @@ extension ImageBuilder {
     /// Makes the configuration; lines that did not take are the report's failures.
     func madeConfiguration(writesLock: Bool, why: [String]) async throws -> MadeConfiguration {
         let source = try sourceOfKernel()
+        try checkKernelFolder()
         let folder = kernelConfigs
         let fragment = try kernelFragment()
         let patches = try source.patches.map { try Self.patch($0) }
@@ -85,6 +86,14 @@ extension ImageBuilder {
     }
 
     // MARK: What goes in
+
+    /// The kernel's Makefile splits the path of its folder at blanks and colons.
+    private func checkKernelFolder() throws {
+        guard cache.root.string.contains(where: { $0.isWhitespace || $0 == ":" }) else { return }
+        throw Failure(
+            .usage, at: cache.root.string, "the kernel's own Makefile cannot work in such a folder",
+            expected: "a path without blanks and colons", next: "choose another folder with --cache")
+    }
 
     /// The folder `kernel-configs` beside the recipe's folder, or in it.
     private var kernelConfigs: FilePath {
