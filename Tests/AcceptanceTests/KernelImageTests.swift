@@ -95,7 +95,7 @@ import Testing
         #expect(verified.status == 0, "\(verified.output)")
         // One cell of the table, on two lines.
         #expect(
-            verified.output.contains("followed; the ") && verified.output.contains(" kernel holds the same "),
+            verified.output.contains("followed; the") && verified.output.contains(" kernel holds the same"),
             "\(verified.output)")
     }
 
