@@ -63,6 +63,7 @@ import Testing
             #expect(checks.filter { $0.hasPrefix("\(row): ") }.count == 4)
         }
         #expect(checks.contains("docker run -m 32m"))
+        #expect(checks.filter { $0.hasPrefix("runtime preloaded images: preloaded:") }.count == 2)
     }
 
     // MARK: The publisher
@@ -190,7 +191,6 @@ import Testing
                 setup: ['test -z "$(ls -A /var/lib/piforge/images)"']
                 run: docker run --rm --runtime \(runtime) preloaded:\(monitor) kept exit=0
                 expect: "unikernel under \(monitor): kept exit=0"
-                cleanup: ["docker rmi -f preloaded:\(monitor)"]
               - name: lifecycle
                 run: /opt/guests/lifecycle \(runtime) \(image) /opt/urunc/bin/solo5-\(monitor)
                 expect: created, started, stopped, started, killed, deleted
