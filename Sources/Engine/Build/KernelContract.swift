@@ -97,7 +97,8 @@ extension ImageBuilder {
         return !missing.isEmpty
     }
 
-    private func configuration(of release: KernelRelease, in tree: Tree) throws -> KernelConfig? {
+    /// The configuration that a kernel's package brings; nil when it brings none.
+    func configuration(of release: KernelRelease, in tree: Tree) throws -> KernelConfig? {
         guard let path = release.config, let content = tree.content(path) else { return nil }
         return try KernelConfig(ContentReader().bytes(of: content), at: path.description)
     }

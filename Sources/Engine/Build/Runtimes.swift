@@ -177,14 +177,12 @@ extension ImageBuilder {
     func runtimeContract(_ release: KernelRelease, in tree: Tree) throws -> [String] {
         let asked = recipe.containerRuntimes.flatMap { runtime in runtime.kernel.map { (runtime, $0) } }
         guard !asked.isEmpty else { return [] }
-        guard let path = release.config, let content = tree.content(path), let version = KernelVersion(release.name)
-        else {
+        guard let config = try configuration(of: release, in: tree), let version = KernelVersion(release.name) else {
             throw Failure(
                 at: "kernel \(release.name)", "its package brings no configuration to hold it to",
                 expected: "/boot/config-\(release.name), since \(asked[0].0.file) asks something of the kernel",
                 next: "choose another kernel")
         }
-        let config = try KernelConfig(ContentReader().bytes(of: content), at: path.description)
         var failures: [Failure] = []
         var lines: [String] = []
         for (runtime, line) in asked {
