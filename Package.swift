@@ -164,6 +164,16 @@ let package = Package(
                 "Storage", "Tools", system,
             ],
             swiftSettings: settings),
+        // Writes into a cache until it is killed.
+        .executableTarget(
+            name: "CacheWriter", dependencies: ["Digests", "Layers", "Storage", system], path: "Tests/CacheWriter",
+            swiftSettings: settings),
+        .testTarget(
+            name: "CacheTests",
+            dependencies: [
+                "CacheWriter", "Engine", "Fetch", "Layers", "Pack", "Disk", "Diagnostics", "Digests", "FlyingFox",
+                "piforge", "Storage", "Tools", system,
+            ], swiftSettings: settings),
         .testTarget(
             name: "ProveTests",
             dependencies: [

@@ -14,12 +14,15 @@ import SystemPackage
 /// broke off has left there is gone on with by the next one.
 public struct DownloadStore: Sendable {
     public let root: FilePath
+    private let note: CacheNote
 
     /// Opens the store, creating its folder.
     ///
+    /// - Parameter note: takes a line about each file that was found damaged.
     /// - Throws: `Failure` when the folder cannot be created.
-    public init(_ root: FilePath) throws {
+    public init(_ root: FilePath, note: @escaping CacheNote = { _ in }) throws {
         self.root = root
+        self.note = note
         try createFolder(partialFolder)
         removeAbandonedPartials(in: partialFolder)
     }
@@ -45,12 +48,13 @@ public struct DownloadStore: Sendable {
     /// - Throws: `Failure` when the file cannot be read; `CancellationError`.
     public func file(_ digest: SHA256Digest, size: UInt64?, check: Check) throws -> StoredFile? {
         let path = path(for: digest)
-        guard exists(path) else { return nil }
+        guard UseGate(root).use(path) else { return nil }
         let file = try OpenFile.reading(path)
         let found = try file.size()
         if size ?? found == found, try check == .size || Self.digest(of: file, size: found) == digest {
             return StoredFile(path: path, digest: digest, size: found)
         }
+        note("a stored download is damaged; it is dropped, and fetched again (\(path))")
         unlink(path.string)
         return nil
     }

@@ -50,7 +50,8 @@ public enum MicroVM {
         progress: any ProgressReporter = SilentProgress(), qemu: QEMU? = nil
     ) async throws -> (layer: Layer, report: Report?) {
         let key = request.key
-        if let stored = try store.layer(key, name: layerName) { return (stored, nil) }
+        // Packages and their scripts alone are in it: the recipe's own files come later.
+        if let stored = try store.layer(key, name: layerName, shared: true) { return (stored, nil) }
         let machine = if let qemu { qemu } else { try await QEMU.locate() }
         let folder = try TemporaryFolder(in: work, name: "configure")
         let disk = GuestDisk(path: folder.path.appending("tree.ext4"), epoch: request.epoch)
@@ -65,7 +66,7 @@ public enum MicroVM {
             try await CertificateStore.add(to: &layer, over: request.tree, epoch: request.epoch, work: folder.path)
         }
         layer.name = layerName
-        let stored = try store.store(layer, as: key)
+        let stored = try store.store(layer, as: key, shared: true)
         withExtendedLifetime(folder) {}
         progress.report(.finished(step: step, detail: "\(stored.entries.count) changes", cached: false))
         return (stored, report)

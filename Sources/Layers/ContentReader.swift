@@ -1,8 +1,20 @@
 import Diagnostics
+import Digests
 import Storage
 import SystemPackage
 
-/// Reads the content of regular files, keeping the host files it reads from open. Belongs to one task.
+/// Content on the disk that is not what its digest says, or is not there any more.
+public struct DamagedContent: Error, CustomStringConvertible {
+    /// The file of the host that it is kept in.
+    public let file: FilePath
+    /// For a person.
+    public let failure: Failure
+
+    public var description: String { failure.description }
+}
+
+/// Reads the content of regular files, keeping the host files it reads from open. What is read whole is held to its digest.
+/// Belongs to one task.
 public final class ContentReader {
     private var open: [FilePath: OpenFile] = [:]
     private static let openLimit = 128
@@ -10,19 +22,25 @@ public final class ContentReader {
 
     public init() {}
 
-    /// Reads exactly `buffer.count` bytes of the content, from `offset` (bytes into the content) on.
+    /// Reads exactly `buffer.count` bytes of the content, from `offset` (bytes into the content) on. A part has no digest.
     ///
-    /// - Throws: `Failure` when the host file is gone or too short.
+    /// - Throws: ``DamagedContent`` when the host file is gone or too short.
     public func read(_ content: Content, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         switch content.source {
         case .bytes(let bytes): buffer.copyBytes(from: bytes[Int(offset)..<(Int(offset) + buffer.count)])
-        case .file(let path, let start): try file(path).readExactly(at: start + offset, into: buffer)
+        case .file(let path, let start):
+            do { try file(path).readExactly(at: start + offset, into: buffer) } catch let failure as Failure {
+                throw DamagedContent(file: path, failure: failure)
+            }
         }
     }
 
     /// Hands the content on in pieces of at most 1 MiB.
+    ///
+    /// - Throws: what `body` throws; ``DamagedContent`` when the pieces, which `body` has then had, are not the content.
     public func forEachChunk(of content: Content, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         if case .bytes(let bytes) = content.source { return try bytes.withUnsafeBytes(body) }
+        let hasher = SHA256Hasher()
         var buffer = [UInt8](repeating: 0, count: min(Self.chunkSize, Int(clamping: content.size)))
         var offset: UInt64 = 0
         while offset < content.size {
@@ -30,15 +48,26 @@ public final class ContentReader {
             try buffer.withUnsafeMutableBytes { raw in
                 let piece = UnsafeMutableRawBufferPointer(rebasing: raw[..<count])
                 try read(content, at: offset, into: piece)
+                hasher.update(UnsafeRawBufferPointer(piece))
                 try body(UnsafeRawBufferPointer(piece))
             }
             offset += UInt64(count)
         }
+        try check(hasher.finalize(), content)
+    }
+
+    private func check(_ found: SHA256Digest, _ content: Content) throws {
+        guard found != content.digest, case .file(let path, _) = content.source else { return }
+        throw DamagedContent(
+            file: path,
+            failure: Failure(
+                at: path.string, "what the file holds has changed", expected: "SHA-256 \(content.digest)",
+                found: "SHA-256 \(found)"))
     }
 
     /// The whole content.
     ///
-    /// - Throws: `Failure` when it is larger than `limit` bytes.
+    /// - Throws: `Failure` when it is larger than `limit` bytes; ``DamagedContent``.
     public func bytes(of content: Content, limit: Int = 64 << 20) throws -> [UInt8] {
         guard content.size <= UInt64(limit) else {
             throw Failure(
@@ -46,6 +75,7 @@ public final class ContentReader {
         }
         var bytes = [UInt8](repeating: 0, count: Int(content.size))
         try bytes.withUnsafeMutableBytes { try read(content, at: 0, into: $0) }
+        if case .file = content.source { try check(.of(bytes), content) }
         return bytes
     }
 

@@ -10,17 +10,34 @@ import SystemPackage
 ///     block | SHA-256 of the block and the sizes | unpadded size u64 | uncompressed size u64 | "PIFBLOCK"    (little endian)
 ///
 /// A file whose digest does not fit is removed and counts as missing. Several processes may share a folder.
+///
+/// With a shared cache, blocks that hold nobody's secrets are looked for there too, under the same key and in the same form. What
+/// comes from there is unpacked and compared with the bytes it stands for before it is used.
 public struct BlockCache: Sendable {
     private static let magic = Array("PIFBLOCK".utf8)
     private static let trailerLength = 32 + 8 + 8 + 8
 
     /// The folder of the block files.
     public let folder: FilePath
+    private let shared: (any SharedCache)?
+    private let isPublic: @Sendable ([UInt8]) -> Bool
+    private let note: CacheNote
 
+    /// - Parameters:
+    ///   - shared: where blocks are looked for besides, and given to.
+    ///   - isPublic: whether a block's bytes may be shared.
+    ///   - note: takes a line about each block that was found damaged.
     /// - Throws: `Failure` when the folder cannot be created.
-    public init(folder: FilePath) throws {
+    public init(
+        folder: FilePath, shared: (any SharedCache)? = nil,
+        isPublic: @escaping @Sendable ([UInt8]) -> Bool = { _ in false },
+        note: @escaping CacheNote = { _ in }
+    ) throws {
         try createFolder(folder)
         self.folder = folder
+        self.shared = shared
+        self.isPublic = isPublic
+        self.note = note
     }
 
     static func key(of data: [UInt8], _ settings: XZSettings) -> SHA256Digest {
@@ -32,22 +49,57 @@ public struct BlockCache: Sendable {
         return key.finalize()
     }
 
+    /// The block from the cache; else from the shared one, where the data may be known there; else made by `body`, and stored.
+    ///
+    /// - Throws: what `body` throws; `Failure` when the file cannot be written.
+    func block(
+        of data: [UInt8], _ settings: XZSettings, make body: () throws -> EncodedBlock
+    ) throws -> (EncodedBlock, isNew: Bool) {
+        let key = Self.key(of: data, settings)
+        if let stored = stored(key, uncompressedSize: data.count) { return (stored, false) }
+        let shared = shared.flatMap { isPublic(data) ? $0 : nil }
+        if let shared, let fetched = fetch(key, of: data, from: shared) { return (fetched, false) }
+        let block = try body()
+        try store(block, as: key)
+        shared?.offer(key, path(of: key))
+        return (block, true)
+    }
+
     /// The stored block; nil when there is none or when it is damaged, and then it is removed.
-    func block(_ key: SHA256Digest, uncompressedSize: Int) -> EncodedBlock? {
+    private func stored(_ key: SHA256Digest, uncompressedSize: Int) -> EncodedBlock? {
         let path = path(of: key)
-        guard exists(path) else { return nil }
-        let limit = 2 * uncompressedSize + (64 << 10)
-        guard let file = try? readFile(path, limit: limit), let block = Self.decode(file),
-            block.uncompressedSize == UInt64(uncompressedSize)
-        else {
-            removeTree(path)
-            return nil
-        }
+        guard UseGate(folder).use(path) else { return nil }
+        if let block = Self.read(path, uncompressedSize: uncompressedSize) { return block }
+        note("a compressed block is damaged; it is dropped, and made again (\(path))")
+        removeTree(path)
+        return nil
+    }
+
+    /// The most bytes that the file of a block may have.
+    private static func limit(uncompressedSize: Int) -> Int { 2 * uncompressedSize + (64 << 10) }
+
+    private static func read(_ path: FilePath, uncompressedSize: Int) -> EncodedBlock? {
+        guard let file = try? readFile(path, limit: limit(uncompressedSize: uncompressedSize)),
+            let block = decode(file), block.uncompressedSize == UInt64(uncompressedSize)
+        else { return nil }
         return block
     }
 
-    /// - Throws: `Failure` when the file cannot be written.
-    func store(_ block: EncodedBlock, as key: SHA256Digest) throws {
+    /// Takes a block from the shared cache and keeps it.
+    private func fetch(_ key: SHA256Digest, of data: [UInt8], from shared: any SharedCache) -> EncodedBlock? {
+        struct Missing: Error {}
+        let limit = UInt64(Self.limit(uncompressedSize: data.count))
+        return try? writeAtomically(to: path(of: key)) { file in
+            guard shared.fetch(key, limit: limit, into: file) else { throw Missing() }
+            guard let block = Self.read(file.path, uncompressedSize: data.count), block.unpacks(to: data) else {
+                shared.reject(key, because: "a block does not unpack to the bytes it stands for")
+                throw Missing()
+            }
+            return block
+        }
+    }
+
+    private func store(_ block: EncodedBlock, as key: SHA256Digest) throws {
         let sizes = littleEndian(block.unpaddedSize) + littleEndian(block.uncompressedSize)
         let digest = Self.digest(block.bytes[...], sizes[...])
         try writeAtomically(to: path(of: key), bytes: block.bytes + digest.bytes + sizes + Self.magic)

@@ -13,6 +13,35 @@ struct EncodedBlock: Sendable, Equatable {
     var uncompressedSize: UInt64
 }
 
+extension EncodedBlock {
+    /// Whether this is a whole block, with a check that fits, of exactly these bytes, and one that `xz` needs no more memory for
+    /// than for any other.
+    func unpacks(to data: [UInt8]) -> Bool {
+        let filters = UnsafeMutablePointer<lzma_filter>.allocate(capacity: Int(LZMA_FILTERS_MAX) + 1)
+        filters.initialize(repeating: lzma_filter(id: unknownSize, options: nil), count: Int(LZMA_FILTERS_MAX) + 1)
+        defer { filters.deallocate() }
+        guard let first = bytes.first, first != 0, (Int(first) + 1) * 4 < bytes.count else { return false }
+        var block = lzma_block()
+        block.version = 1
+        block.check = LZMA_CHECK_CRC64
+        block.header_size = (UInt32(first) + 1) * 4
+        block.filters = filters
+        guard lzma_block_header_decode(&block, nil, bytes) == LZMA_OK else { return false }
+        defer { lzma_filters_free(filters, nil) }
+        guard lzma_raw_decoder_memusage(filters) <= BlockDecoder.memoryLimit,
+            lzma_block_compressed_size(&block, unpaddedSize) == LZMA_OK, block.uncompressed_size == uncompressedSize
+        else { return false }
+        var position = Int(block.header_size)
+        let unpacked = [UInt8](unsafeUninitializedCapacity: data.count) { output, count in
+            count = 0
+            let code = lzma_block_buffer_decode(
+                &block, nil, bytes, &position, bytes.count, output.baseAddress, &count, output.count)
+            if code != LZMA_OK { count = 0 }
+        }
+        return position == bytes.count && unpacked == data
+    }
+}
+
 /// Compresses blocks, one at a time, on a thread of its own. Its memory is taken once and used again for every block.
 actor BlockEncoder {
     private let executor = WorkThread("piforge.xz.encoder")

@@ -143,11 +143,7 @@ private struct NumberedBlock: Sendable {
 extension BlockEncoder {
     /// The block from the cache, or else compressed and put there.
     func encode(_ data: [UInt8], cache: BlockCache, _ settings: XZSettings) throws -> (EncodedBlock, isNew: Bool) {
-        let key = BlockCache.key(of: data, settings)
-        if let stored = cache.block(key, uncompressedSize: data.count) { return (stored, false) }
-        let block = try encode(data)
-        try cache.store(block, as: key)
-        return (block, true)
+        try cache.block(of: data, settings) { try encode(data) }
     }
 }
 

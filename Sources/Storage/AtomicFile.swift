@@ -18,9 +18,9 @@ import SystemPackage
 public func writeAtomically<Result>(
     to path: FilePath, mode: UInt16 = 0o644, _ body: (OpenFile) throws -> Result
 ) throws -> Result {
-    let partial = try partialName(beside: path)
+    let file = try partialFile(beside: path, mode: mode)
+    let partial = file.path
     do {
-        let file = try OpenFile.creating(partial, mode: mode)
         let result = try body(file)
         try file.synchronize()
         try commit(partial, as: path)
@@ -36,9 +36,9 @@ public func writeAtomically<Result>(
 public func writeAtomically<Result>(
     to path: FilePath, mode: UInt16 = 0o644, _ body: (OpenFile) async throws -> Result
 ) async throws -> Result {
-    let partial = try partialName(beside: path)
+    let file = try partialFile(beside: path, mode: mode)
+    let partial = file.path
     do {
-        let file = try OpenFile.creating(partial, mode: mode)
         let result = try await body(file)
         try file.synchronize()
         try commit(partial, as: path)
@@ -103,13 +103,16 @@ func commit(_ partial: FilePath, as path: FilePath) throws {
     }
 }
 
-/// A name beside `path` that no other process or task uses: `.NAME.PID.N.partial`.
-private func partialName(beside path: FilePath) throws -> FilePath {
+/// Creates `.NAME.DIGITS.partial` beside `path`, locked: what is not locked was left by a process that no longer lives.
+private func partialFile(beside path: FilePath, mode: UInt16) throws -> OpenFile {
     let folder = path.removingLastComponent()
     if !folder.isEmpty { try createFolder(folder) }
     let name = path.lastComponent?.string ?? "file"
-    var partial = folder
-    partial.append(".\(name).\(getpid()).\(PartialCounter.next()).partial")
-    unlink(partial.string)
-    return partial
+    while true {
+        var partial = folder
+        partial.append(".\(name).\(uniqueName()).partial")
+        let file = try OpenFile.creating(partial, mode: mode)
+        // Who clears up may take it before it is locked; then another one is made.
+        if (try? file.tryLock(.exclusive)) ?? true, file.isNamed(partial) { return file }
+    }
 }

@@ -33,14 +33,28 @@ public func fileKind(_ path: FilePath) throws -> FileKind {
     }
 }
 
+/// The names in a folder, sorted; none when there is no such folder.
+public func fileNames(in folder: FilePath) -> [String] {
+    guard let entries = opendir(folder.string) else { return [] }
+    defer { closedir(entries) }
+    var names: [String] = []
+    while let entry = readdir(entries) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
 /// The bytes a file takes on the disk, holes left out; 0 when it is gone.
 public func allocatedSize(of path: FilePath) -> UInt64 {
     var status = stat()
     return lstat(path.string, &status) == 0 ? UInt64(status.st_blocks) * 512 : 0
 }
 
-/// When a file was last read or written, in seconds since 1970; 0 when it is gone.
+/// When a file was last written or marked as used (``UseGate``), in seconds since 1970; 0 when it is gone.
 public func lastUse(of path: FilePath) -> Int64 {
     var status = stat()
-    return lstat(path.string, &status) == 0 ? Int64(max(status.st_atim.tv_sec, status.st_mtim.tv_sec)) : 0
+    return lstat(path.string, &status) == 0 ? Int64(status.st_mtim.tv_sec) : 0
 }

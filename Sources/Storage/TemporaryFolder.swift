@@ -1,32 +1,41 @@
 import Diagnostics
 import Foundation
-import Synchronization
 import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
-/// Counts partial and temporary names within this process. The names never reach an output.
-enum PartialCounter {
-    private static let counter = Atomic<UInt64>(0)
-    static func next() -> UInt64 { counter.add(1, ordering: .relaxed).newValue }
-}
-
 /// A folder that is removed, with all in it, when the last reference goes.
+///
+/// It is locked (flock(2)) for as long as it is somebody's: a folder that nobody holds is what a killed process has left.
 public final class TemporaryFolder: Sendable {
     public let path: FilePath
+    private let lock: OpenFile
+    private static let suffix = ".work"
 
-    /// Creates `root/NAME.PID.N`, mode 0700.
+    /// Creates `root/NAME.DIGITS.work`, mode 0700.
     ///
     /// - Throws: `Failure` when it cannot be created.
     public init(in root: FilePath, name: String) throws {
         try createFolder(root)
-        path = root.appending("\(name).\(getpid()).\(PartialCounter.next())")
-        removeTree(path)
-        guard mkdir(path.string, 0o700) == 0 else {
-            let error = Errno(rawValue: errno)
-            throw Failure(at: path.string, "could not create the work folder: \(error.description.lowercased())")
+        while true {
+            let path = root.appending("\(name).\(uniqueName())\(Self.suffix)")
+            guard mkdir(path.string, 0o700) == 0 else {
+                if errno == EEXIST { continue }
+                let error = Errno(rawValue: errno)
+                throw Failure(at: path.string, "could not create the work folder: \(error.description.lowercased())")
+            }
+            // Who clears up may take it before it is locked; then another one is made.
+            let lock: OpenFile
+            do { lock = try OpenFile.reading(path) } catch {
+                guard exists(path) else { continue }
+                removeTree(path)
+                throw error
+            }
+            guard (try? lock.tryLock(.exclusive)) ?? true, lock.isNamed(path) else { continue }
+            (self.path, self.lock) = (path, lock)
+            return
         }
     }
 
@@ -34,30 +43,34 @@ public final class TemporaryFolder: Sendable {
 
     /// Removes the folders that processes which no longer live have left in `root`.
     public static func removeAbandoned(in root: FilePath) {
-        removeDead(in: root) { $0 }
+        removeUnlocked(in: root, fileNames(in: root).filter(isTemporary))
     }
 
-    /// Removes what bears the id of a process that no longer lives: `NAME.PID.N`, once `strip` has cut a name to that.
-    fileprivate static func removeDead(in root: FilePath, _ strip: (Substring) -> Substring?) {
-        guard let folder = opendir(root.string) else { return }
-        defer { closedir(folder) }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard let stripped = strip(name[...]) else { continue }
-            let parts = stripped.split(separator: ".")
-            guard parts.count >= 3, let pid = Int32(parts[parts.count - 2]), pid > 0 else { continue }
-            if kill(pid, 0) != 0, errno == ESRCH { removeTree(root.appending(name)) }
+    /// When the oldest of the folders in `root` was last changed that belong to somebody, in seconds since 1970.
+    public static func oldest(in root: FilePath) -> Int64? {
+        fileNames(in: root).filter(isTemporary).compactMap { name -> Int64? in
+            let path = root.appending(name)
+            guard let file = try? OpenFile.reading(path), (try? file.tryLock(.shared)) == false else { return nil }
+            return lastUse(of: path)
+        }.min()
+    }
+
+    /// Whether a name is that of a temporary folder.
+    public static func isTemporary(_ name: String) -> Bool { name.hasSuffix(suffix) }
+
+    fileprivate static func removeUnlocked(in root: FilePath, _ names: [String]) {
+        for name in names {
+            let path = root.appending(name)
+            guard let file = try? OpenFile.reading(path), (try? file.tryLock(.exclusive)) == true else { continue }
+            removeTree(path)
         }
     }
 }
 
 /// Removes the partial files (``writeAtomically(to:mode:_:)``) that processes which no longer live have left in a folder.
 public func removeAbandonedPartials(in folder: FilePath) {
-    TemporaryFolder.removeDead(in: folder) { name in
-        name.hasPrefix(".") && name.hasSuffix(".partial") ? name.dropLast(".partial".count) : nil
-    }
+    let names = fileNames(in: folder).filter { $0.hasPrefix(".") && $0.hasSuffix(".partial") }
+    TemporaryFolder.removeUnlocked(in: folder, names)
 }
 
 /// Makes a folder its owner's alone (mode 0700); one that belongs to somebody else stays as it is.

@@ -39,6 +39,8 @@ struct BuildArguments: ParsableArguments {
         help: ArgumentHelp("How much runs at a time; the result never depends on it.", valueName: "n"))
     var jobs: Int?
 
+    @OptionGroup var remote: RemoteCacheOptions
+
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
@@ -58,6 +60,7 @@ struct BuildArguments: ParsableArguments {
         let recipe = other ?? recipe
         let path = FilePath(recipe)
         let decoded = try Recipe.load(path: path, overrides: overrides, device: device, home: homeFolder)
+        let progress = shared.progress
         return ImageBuilder(
             recipe: decoded,
             options: BuildOptions(
@@ -66,7 +69,7 @@ struct BuildArguments: ParsableArguments {
                 updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
                 jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
                 environment: ProcessInfo.processInfo.environment),
-            cache: try shared.openCache(), progress: shared.progress)
+            cache: try shared.openCache(shared: offline ? nil : remote.open(progress)), progress: progress)
     }
 }
 
@@ -84,6 +87,7 @@ struct BuildCommand: AsyncParsableCommand {
 
               - name: node-1
                 set: {system.hostname: node-1, "accounts.users[0].ssh_keys": [{file: keys/node-1.pub}]}
+            piforge build recipes/debian-13.yaml --remote-cache http://cache.lan:8080
 
             Writes NAME.img.xz, NAME.SHA256SUMS and NAME.manifest.json to the output folder, and NAME.credentials
             when a password was generated.

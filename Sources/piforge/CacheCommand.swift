@@ -2,58 +2,100 @@ import ArgumentParser
 import Diagnostics
 import Engine
 import Foundation
+import Recipe
 
 struct CacheCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cache", abstract: "Show or empty the cache.",
+        commandName: "cache", abstract: "Show or prune the cache.",
         subcommands: [CacheListCommand.self, CachePruneCommand.self])
 }
 
 struct CacheListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "Show what the cache holds and the room it takes.",
-        discussion: "piforge cache list")
+        commandName: "list", abstract: "Show what the cache holds, the room it takes, and when it was last used.",
+        discussion: """
+            piforge cache list
+            piforge cache list --cache /srv/piforge --json
+            """)
 
     @OptionGroup var shared: SharedOptions
 
     func run() async throws {
-        let cache = try shared.openCache()
-        let usage = cache.usage()
+        let inventory = CacheInventory(shared.cacheRoot)
+        let rows = inventory.usage + [inventory.total]
         if shared.json {
-            for part in usage { print(jsonLine(part), terminator: "") }
+            for row in rows { print(jsonLine(row), terminator: "") }
             return
         }
-        print(cache.root.string)
-        for part in usage {
-            let name = part.name.padding(toLength: 8, withPad: " ", startingAt: 0)
-            print("  \(name) \(part.files) files, \(part.bytes / 1_000_000) MB")
-        }
+        print(shared.cacheRoot.string)
+        let table = TextTable(
+            ["part", "entries", "on disk", "last used", "holds"], rightAligned: [1, 2],
+            rows: rows.map {
+                [
+                    $0.part, String($0.entries), "\(($0.bytes + 500_000) / 1_000_000) MB", Self.date($0.lastUsed),
+                    $0.holds,
+                ]
+            })
+        for line in table.lines { print(line) }
+    }
+
+    /// A time as a day of UTC.
+    private static func date(_ seconds: Int64?) -> String {
+        guard let seconds else { return "-" }
+        return Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601.year().month().day())
     }
 }
 
 struct CachePruneCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prune", abstract: "Remove what was not used for some days, or everything.",
+        commandName: "prune", abstract: "Remove from the cache what was not used for long, or is too much.",
         discussion: """
-            piforge cache prune --days 30
-            piforge cache prune --all
+            piforge cache prune                                     what was not used for 30 days
+            piforge cache prune --older-than 14d --max-size 20G     and then the least recently used, down to 20 GiB
+            piforge cache prune --all --dry-run                     only say what would go
+
+            Builds may run beside it: what they use stays.
             """)
 
     @OptionGroup var shared: SharedOptions
 
-    @Option(name: .long, help: "Remove what was not used for this many days.")
-    var days: Int = 30
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Remove what was not used for so long: 30m, 12h, 14d, 4w. 30d where nothing else is asked for.",
+            valueName: "age"))
+    var olderThan: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Remove the least recently used until no more is left: 500M, 20G.", valueName: "size"))
+    var maxSize: String?
 
     @Flag(name: .long, help: "Remove everything.")
     var all = false
 
+    @Flag(name: .long, help: "Only say what would go.")
+    var dryRun = false
+
     func validate() throws {
-        guard days >= 0 else { throw ValidationError("--days: expected 0 or more, found \(days)") }
+        if let olderThan, CachePrune.age(olderThan) == nil {
+            throw ValidationError("--older-than: expected a number with m, h, d or w, found '\(olderThan)'")
+        }
+        if let maxSize, ByteCount(maxSize) == nil {
+            throw ValidationError("--max-size: expected 0, or a number with K, M or G, found '\(maxSize)'")
+        }
+        if all, olderThan != nil || maxSize != nil {
+            throw ValidationError("--all leaves nothing to --older-than and --max-size")
+        }
     }
 
     func run() async throws {
-        let freed = try shared.openCache().prune(
-            olderThan: all ? nil : Int64(days) * 86_400, now: Int64(Date().timeIntervalSince1970))
-        print("freed \(freed / 1_000_000) MB")
+        var prune = CachePrune()
+        prune.maxSize = maxSize.flatMap(ByteCount.init)?.bytes
+        prune.olderThan = olderThan.flatMap(CachePrune.age) ?? (all || maxSize != nil ? nil : 30 * 86_400)
+        prune.all = all
+        prune.isDryRun = dryRun
+        let report = try prune.run(shared.cacheRoot, now: Int64(Date().timeIntervalSince1970))
+        print(shared.json ? jsonLine(report) : report.text, terminator: "")
     }
 }

@@ -27,8 +27,10 @@ struct GetCommand: AsyncParsableCommand {
         let name = places.first.flatMap { $0.split(separator: "/").last.map(String.init) } ?? "file"
         let request = DownloadRequest(
             urls: places, sha256: sums.lazy.compactMap(\.sha256).first, size: nil, name: name, checksums: sums)
+        let cache = try shared.openCache()
+        defer { withExtendedLifetime(cache) {} }
         let downloader = Downloader(
-            store: try DownloadStore(try shared.openCache().store),
+            store: try DownloadStore(cache.store),
             options: DownloadOptions(proxies: ProxySettings(environment: ProcessInfo.processInfo.environment)),
             progress: shared.progress)
         for file in try await interruptible({ try await downloader.fetch([request]) }) {

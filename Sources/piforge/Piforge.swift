@@ -3,6 +3,7 @@ import Diagnostics
 import Engine
 import Foundation
 import Glibc
+import Layers
 
 /// The command line. Exit codes: 0 done, 1 the build or check failed, 2 usage or recipe error, 130 interrupted.
 @main
@@ -38,6 +39,11 @@ struct Piforge: AsyncParsableCommand {
         } catch let error as Failure {
             writeError("piforge: \(error)\n")
             Glibc.exit(error.exitCode)
+        } catch let error as DamagedContent {
+            var failure = error.failure
+            failure.next = "the same command again; it is made anew once the file is removed: rm '\(error.file)'"
+            writeError("piforge: \(failure)\n")
+            Glibc.exit(1)
         } catch let error as FailureList {
             for failure in error.failures { writeError("piforge: \(failure)\n") }
             Glibc.exit(error.exitCode)

@@ -53,6 +53,7 @@ struct ProveCommand: AsyncParsableCommand {
     func run() async throws {
         let path = absolute(image)
         let cache = try shared.openCache()
+        defer { withExtendedLifetime(cache) {} }
         var options = ProofOptions(
             image: path, logs: log.map { absolute($0) } ?? path.removingLastComponent(), cache: cache.proofs)
         options.machines = machine.machines

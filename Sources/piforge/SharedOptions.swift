@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Engine
 import Foundation
+import Storage
 import SystemPackage
 
 #if canImport(Glibc)
@@ -16,12 +17,13 @@ struct SharedOptions: ParsableArguments {
     @Flag(name: .long, help: "Print progress and results as JSON lines.")
     var json = false
 
-    /// The cache, opened.
-    func openCache() throws -> Cache {
-        let root =
-            cache.map { absolute($0) } ?? Cache.defaultRoot(environment: ProcessInfo.processInfo.environment)
-        return try Cache(root: root)
+    /// The cache's folder.
+    var cacheRoot: FilePath {
+        cache.map { absolute($0) } ?? Cache.defaultRoot(environment: ProcessInfo.processInfo.environment)
     }
+
+    /// The cache, opened: a prune spares what the command uses for as long as the result lives.
+    func openCache(shared: (any SharedCache)? = nil) throws -> Cache { try Cache(root: cacheRoot, shared: shared) }
 
     /// Live lines on a terminal, plain lines in a pipe, JSON lines when asked for.
     var progress: any ProgressReporter {

@@ -56,8 +56,9 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var options = VerifyOptions(
-            files: files.map { FilePath($0) }, work: try shared.openCache().work, workers: jobs)
+        let cache = try shared.openCache()
+        defer { withExtendedLifetime(cache) {} }
+        var options = VerifyOptions(files: files.map { FilePath($0) }, work: cache.work, workers: jobs)
         options.sums = sums.map { FilePath($0) }
         options.signature = signature.map { FilePath($0) }
         options.keyring = keyring.map { FilePath($0) }

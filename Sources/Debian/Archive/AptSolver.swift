@@ -1,7 +1,6 @@
 import Diagnostics
 import Digests
 import Fetch
-import Foundation
 import Storage
 import SystemPackage
 import Tools
@@ -34,16 +33,18 @@ public struct AptSolver: Sendable {
     private let mirrors: ArchiveMirrors
     private let folder: FilePath
     private let tools: ToolRunner
+    private let note: CacheNote
 
     /// - Parameters:
     ///   - mirrors: where the archives are; apt uses the first of each.
     ///   - folder: an absolute path; the indices are kept there, apart for each set of sources. Several processes may
     ///     share it.
     ///   - tools: its environment may name proxies (`http_proxy`, …).
+    ///   - note: takes a line about indices that were found damaged.
     /// - Throws: `Failure` when a source has no mirror or no keyring.
     public init(
         sources: [ArchiveSource], architecture: String, mirrors: ArchiveMirrors, folder: FilePath,
-        tools: ToolRunner = ToolRunner()
+        tools: ToolRunner = ToolRunner(), note: @escaping CacheNote = { _ in }
     ) throws {
         for source in sources {
             guard !mirrors.bases(for: source.kind).isEmpty else {
@@ -66,6 +67,7 @@ public struct AptSolver: Sendable {
         self.architecture = architecture
         self.mirrors = mirrors
         self.tools = tools
+        self.note = note
         let key = KeyHasher(purpose: "package indices 1")
         key.add(architecture)
         for source in sources {
@@ -82,30 +84,42 @@ public struct AptSolver: Sendable {
     ///
     /// - Returns: whether they were fetched.
     /// - Throws: `Failure` for a mirror that cannot be reached, and an archive that cannot be proven: a bad, missing
-    ///   or unknown signature, an expired Release file, an index that does not match it.
+    ///   or unknown signature, an expired Release file, an index that does not match it. Indices at hand that have changed
+    ///   since they were verified are fetched anew; offline that is an error.
     @discardableResult
     public func update(_ policy: IndexPolicy) async throws -> Bool {
         let lock = try await FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
+        let state = IndexState(folder: folder)
+        // apt's own digest of the indices, which nothing vouches for.
+        state.dropBinaries()
+        let isDamaged = try state.isDamaged()
         switch policy {
         case .refresh: break
-        case .ifOlder(let age): if let found = indexAge(), found >= .zero, found <= age { return false }
+        case .ifOlder(let age):
+            if !isDamaged, let found = state.age, found >= .zero, found <= age { return false }
         case .offline:
-            guard indexAge() != nil else {
+            guard state.age != nil, !isDamaged else {
                 throw Failure(
-                    at: folder.string, "there are no package indices of \(suiteNames) here",
-                    next: "run once without --offline")
+                    at: folder.string,
+                    isDamaged
+                        ? "the package indices of \(suiteNames) here are damaged"
+                        : "there are no package indices of \(suiteNames) here", next: "run once without --offline")
             }
             return false
         }
-        removeTree(stamp)
+        if isDamaged {
+            note("the package indices of \(suiteNames) are damaged; they are fetched anew (\(folder))")
+            removeTree(state.lists)
+        }
+        removeTree(state.stamp)
         let apt = try environment(preferences: "", status: [], recommends: false)
         let result = try await apt.aptGet(["update"])
         let text = result.errors + "\n" + result.text
         guard result.status == 0, !AptMessages.isIncomplete(text) else {
             throw AptMessages.updateFailure(text, mirrors: mirrors)
         }
-        try writeAtomically(to: stamp, bytes: [])
+        try state.write()
         return true
     }
 
@@ -191,17 +205,6 @@ public struct AptSolver: Sendable {
     }
 
     private var suiteNames: String { sources.map(\.suite).joined(separator: ", ") }
-
-    /// The file whose time says when the indices were last fetched whole.
-    private var stamp: FilePath { folder.appending("updated") }
-
-    /// How long ago the indices were fetched; nil when there are none. Decides only whether they are fetched again.
-    private func indexAge() -> Duration? {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: stamp.string),
-            let date = attributes[.modificationDate] as? Date
-        else { return nil }
-        return .seconds(-date.timeIntervalSinceNow)
-    }
 
     private func environment(preferences: String, status: [UInt8], recommends: Bool) throws -> AptEnvironment {
         let stanzas = sources.map { source in

@@ -154,7 +154,8 @@ public struct PackageProvider: Sendable {
         let mirrors = try mirrors()
         let solver = try AptSolver(
             sources: request.sources, architecture: request.architecture, mirrors: mirrors, folder: folder,
-            tools: tools)
+            tools: tools
+        ) { [progress] in progress.report(.note(step: "cache", text: $0)) }
         let fetched = try await solver.update(options.offline ? .offline : options.indices)
         var solution = try await solver.resolve(request)
         var outcome = try await fetch(solution.packages, from: mirrors, offline: options.offline)

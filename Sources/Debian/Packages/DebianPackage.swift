@@ -1,5 +1,6 @@
 import Diagnostics
 import Digests
+import Fetch
 import Layers
 import Storage
 import SystemPackage
@@ -140,12 +141,7 @@ public enum DebianPackage {
     }
 
     private static func checkDigest(_ package: PackageFile, _ place: String) throws {
-        let content = Content(
-            size: try OpenFile.reading(package.path).size(), digest: package.digest,
-            source: .file(package.path, offset: 0))
-        let hasher = SHA256Hasher()
-        try ContentReader().forEachChunk(of: content) { hasher.update($0) }
-        let found = hasher.finalize()
+        let found = try DownloadStore.digest(of: package.path)
         guard found == package.digest else {
             throw Failure(
                 at: place, "the file is not the one that was locked", expected: "SHA-256 \(package.digest)",

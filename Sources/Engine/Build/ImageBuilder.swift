@@ -28,7 +28,7 @@ public struct ImageBuilder: Sendable {
     public init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
         self.recipe = recipe
         self.options = options
-        self.cache = cache
+        self.cache = cache.reporting(to: progress)
         self.progress = progress
     }
 
@@ -97,10 +97,10 @@ public struct ImageBuilder: Sendable {
         return packages.files.count
     }
 
-    /// Makes the image.
+    /// As ``build()``.
     ///
-    /// - Throws: `Failure` with what stopped it; `CancellationError`. Nothing is left then but what the cache may keep.
-    public func build() async throws -> BuildResult {
+    /// - Throws: `DamagedContent` besides, for what is damaged in the cache.
+    func buildOnce() async throws -> BuildResult {
         let inputs = try await inputs()
         if inputs.lock == nil || !exists(imagePath) { try checkSpace(needed: 2 << 30, at: cache.root) }
         let packages = try await provide(inputs)
@@ -117,7 +117,7 @@ public struct ImageBuilder: Sendable {
         let settings = try XZSettings(
             preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes))
         progress.report(.started(step: "pack", detail: "\(megabytes(disk.image.size))"))
-        let writer = XZWriter(settings: settings, workers: options.jobs, cache: try BlockCache(folder: cache.blocks))
+        let writer = XZWriter(settings: settings, workers: options.jobs, cache: try blockCache(system.ownContent))
         // Before the image: an image whose password nobody knows must never be.
         let isNew = !exists(credentialsPath)
         if !inputs.secrets.credentials.passwords.isEmpty { try inputs.secrets.credentials.write(to: credentialsPath) }
@@ -299,7 +299,7 @@ public struct ImageBuilder: Sendable {
 
     func downloader() throws -> Downloader {
         Downloader(
-            store: try DownloadStore(cache.store),
+            store: try DownloadStore(cache.store, note: cache.note),
             options: DownloadOptions(proxies: ProxySettings(environment: options.environment)), progress: progress)
     }
 

@@ -23,6 +23,8 @@ struct SystemTree {
     var basePackages: [Manifest.BasePackage]
     /// The kernel, where it was compiled.
     var kernel: BuiltKernel?
+    /// What the recipe's own files, accounts and settings brought: it stays on this machine.
+    var ownContent: OwnContent
 }
 
 extension ImageBuilder {
@@ -87,6 +89,7 @@ extension ImageBuilder {
         if hasInitramfs { try tree.apply(try initramfs(release, tree)) }
 
         let step = "system"
+        let packaged = tree
         progress.report(.started(step: step, detail: recipe.system.hostname))
         let parts = try steps(inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base)
         for part in parts {
@@ -102,7 +105,7 @@ extension ImageBuilder {
             tree: tree, release: release.name, slowest: slowest ?? [], kernelConfig: kernelConfig,
             basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
                 Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
-            } ?? [], kernel: kernel)
+            } ?? [], kernel: kernel, ownContent: try OwnContent(of: tree, above: packaged))
     }
 
     /// The newest kernel among the packages that came in, as `uname -r` prints it; nil when there is none: then the
@@ -130,10 +133,10 @@ extension ImageBuilder {
         hasher.add(release.name)
         hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
         let key = hasher.finalize()
-        if let stored = try cache.layers.layer(key, name: "module index") { return stored }
+        if let stored = try cache.layers.layer(key, name: "module index", shared: true) { return stored }
         progress.report(.started(step: "depmod", detail: release.name))
         let layer = try await Depmod.layer(release, in: tree, runner: tools, work: work, time: epochTime)
-        let stored = try cache.layers.store(layer, as: key)
+        let stored = try cache.layers.store(layer, as: key, shared: true)
         progress.report(.finished(step: "depmod", detail: release.name, cached: false))
         return stored
     }
@@ -149,6 +152,7 @@ extension ImageBuilder {
         hasher.add(try BootInitramfs.busybox(in: tree).digest)
         hasher.add(recipe.epoch)
         let key = hasher.finalize()
+        // Not shared: the host's zstd shapes its bytes, and is not in the key.
         if let stored = try cache.layers.layer(key, name: "initramfs") { return stored }
         progress.report(.started(step: "initramfs", detail: release.name))
         var initramfsOptions = BootInitramfs.Options()

@@ -34,7 +34,7 @@ struct KernelShelf {
 
     /// The kernel that was compiled for a key; nil where there is none, or its package is no longer whole.
     func kernel(_ key: SHA256Digest) throws -> BuiltKernel? {
-        guard let bytes = try? readFile(path(key), limit: 1 << 20),
+        guard UseGate(folder).use(path(key)), let bytes = try? readFile(path(key), limit: 1 << 20),
             let record = try? JSONDecoder().decode(Record.self, from: Data(bytes)),
             let digest = SHA256Digest(hex: record.sha256),
             let file = try DownloadStore(store).file(digest, size: record.size, check: .digest)

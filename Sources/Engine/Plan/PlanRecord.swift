@@ -26,6 +26,7 @@ public struct PlanRecord: Codable, Sendable {
 
     /// Reads a record; one that is missing or cannot be read is empty.
     public static func read(_ path: FilePath) -> PlanRecord {
+        _ = UseGate(path.removingLastComponent()).use(path)
         guard let bytes = try? readFile(path) else { return PlanRecord() }
         return (try? JSONDecoder().decode(PlanRecord.self, from: Data(bytes))) ?? PlanRecord()
     }

@@ -85,7 +85,7 @@ public struct KconfigEngine: Sendable {
     /// longer works.
     private func python() async throws -> FilePath {
         let python = folder.appending("bin/python")
-        if exists(python) {
+        if UseGate(folder.removingLastComponent()).use(folder), exists(python) {
             let result = try await tools.result(Self.environment, [python.string, "-I", "-c", "import kconfiglib"])
             if result.status == 0 { return python }
         }

@@ -18,19 +18,24 @@ enum ProbeProgram {
 
     /// The program's bytes; compiled once, then taken from the cache.
     static func executable(cache: FilePath, tools: ToolRunner) async throws -> [UInt8] {
-        let key = KeyHasher(purpose: "proof probe program")
+        let key = KeyHasher(purpose: "proof probe program 2")
         key.add(PackageResources.kvm_probe_c)
         for flag in flags { key.add(flag) }
         let path = cache.appending("proof").appending("kvm-probe-\(key.finalize().hex.prefix(16))")
-        if !exists(path) {
-            try createFolder(path.removingLastComponent())
-            let work = try TemporaryFolder(in: path.removingLastComponent(), name: "compile")
-            let source = work.path.appending("kvm-probe.c")
-            let output = work.path.appending("kvm-probe")
-            try writeAtomically(to: source, bytes: PackageResources.kvm_probe_c)
-            try await tools.run(compiler, flags + ["-o", output.string, source.string], place: "kvm-probe.c")
-            try writeAtomically(to: path, bytes: try readFile(output, limit: 1 << 20))
+        // The program, and its digest: a proof must not fail for a damaged cache.
+        if UseGate(cache).use(path), let stored = try? readFile(path, limit: 1 << 20), stored.count > 32,
+            SHA256Digest.of(Array(stored.dropLast(32))).bytes == Array(stored.suffix(32))
+        {
+            return Array(stored.dropLast(32))
         }
-        return try readFile(path, limit: 1 << 20)
+        try createFolder(path.removingLastComponent())
+        let work = try TemporaryFolder(in: path.removingLastComponent(), name: "compile")
+        let source = work.path.appending("kvm-probe.c")
+        let output = work.path.appending("kvm-probe")
+        try writeAtomically(to: source, bytes: PackageResources.kvm_probe_c)
+        try await tools.run(compiler, flags + ["-o", output.string, source.string], place: "kvm-probe.c")
+        let program = try readFile(output, limit: 1 << 20)
+        try writeAtomically(to: path, bytes: program + SHA256Digest.of(program).bytes)
+        return program
     }
 }

@@ -74,7 +74,7 @@ public struct ProofImage: Sendable {
         // What an earlier proof unpacked is used again only when it is what the manifest promises.
         let promised = manifest?.image.uncompressedSHA256
         var isWhole = false
-        if let promised, exists(raw) { isWhole = try await fileDigest(raw) == promised }
+        if let promised, UseGate(cache).use(raw) { isWhole = try await fileDigest(raw) == promised }
         if !isWhole {
             removeTree(raw)
             let file = try XZFile(path)

@@ -1,0 +1,107 @@
+import Diagnostics
+import Foundation
+import Layers
+import Storage
+import SystemPackage
+
+/// The folders of the cache, open for a command that uses them. All in them can be made again; nothing is written but whole.
+///
+/// While it is open, a prune spares what the command uses (``CachePrune``). What each folder holds: ``CachePart``.
+public struct Cache: Sendable {
+    public let root: FilePath
+    public private(set) var layers: LayerStore
+    /// What machines share, where there is such a cache.
+    public let shared: (any SharedCache)?
+    /// Takes a line about each thing that was found damaged.
+    public private(set) var note: CacheNote = { _ in }
+    private let session: CacheSession
+
+    public var store: FilePath { root.appending("store") }
+    public var apt: FilePath { root.appending("apt") }
+    public var blocks: FilePath { root.appending("blocks") }
+    public var plans: FilePath { root.appending("plans") }
+    public var work: FilePath { root.appending("work") }
+    public var kernels: FilePath { root.appending("kernels") }
+    public var kernelWork: FilePath { root.appending("kernel-work") }
+    public var proofs: FilePath { root.appending("proofs") }
+
+    /// `--cache`, or `$XDG_CACHE_HOME/piforge`, or `~/.cache/piforge`.
+    public static func defaultRoot(environment: [String: String]) -> FilePath {
+        if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") {
+            return FilePath(folder).appending("piforge")
+        }
+        return FilePath(environment["HOME"] ?? "/tmp").appending(".cache").appending("piforge")
+    }
+
+    /// Opens or creates the cache, and removes what commands that were killed have left in it. Waits while it is pruned.
+    ///
+    /// - Parameter shared: what machines share.
+    /// - Throws: `Failure` when a folder cannot be created.
+    public init(root: FilePath, shared: (any SharedCache)? = nil) throws {
+        self.root = root
+        self.shared = shared
+        try createFolder(root)
+        // Images in the cache hold password hashes and keys: it is its owner's alone.
+        restrictToOwner(root)
+        session = try CacheSession(root)
+        layers = try LayerStore(folder: root.appending("layers"))
+        layers.shared = shared
+        Self.removeAbandoned(in: root)
+    }
+
+    /// The cache with its notes going to `progress`.
+    public func reporting(to progress: any ProgressReporter) -> Cache {
+        var cache = self
+        cache.note = { progress.report(.note(step: "cache", text: $0)) }
+        cache.layers.note = cache.note
+        return cache
+    }
+
+    /// Removes what is in a kernel's work folder. The lock stays: somebody may wait for it.
+    static func empty(kernelWork folder: FilePath) {
+        for name in fileNames(in: folder) where name != "lock" { removeTree(folder.appending(name)) }
+    }
+
+    static func removeAbandoned(in root: FilePath) {
+        for part in CachePart.all {
+            TemporaryFolder.removeAbandoned(in: root.appending(part.name))
+            removeAbandonedPartials(in: root.appending(part.name))
+        }
+    }
+
+    // MARK: Damage
+
+    /// Runs `body`; where it comes upon a layer that is damaged, or gone, or a stored file that is, the cache is rid of all that
+    /// is damaged, and `body` runs again: what it needs of that is made anew.
+    ///
+    /// - Throws: what `body` throws; `Failure` for damage that stays.
+    public func mending<Result>(_ body: () async throws -> Result) async throws -> Result {
+        var attempts = 0
+        while true {
+            do { return try await body() } catch let damage as DamagedContent {
+                attempts += 1
+                guard attempts <= 3, damage.file.starts(with: root) else { throw damage.failure }
+                note("\(damage.failure.message); it is dropped, and made again (\(damage.file))")
+                if damage.file.starts(with: layers.folder) {
+                    let removed = try layers.removeDamaged()
+                    note("all layers were compared with their digests; \(removed) dropped")
+                } else {
+                    removeTree(damage.file)
+                }
+            }
+        }
+    }
+}
+
+/// A command's hold on the cache: a shared lock on `lock`, and a work folder whose time is that of the command's start. The kernel
+/// lets go of both when the process ends in whatever way.
+final class CacheSession: Sendable {
+    private let lock: OpenFile
+    private let mark: TemporaryFolder
+
+    init(_ root: FilePath) throws {
+        lock = try OpenFile.forLock(root.appending("lock"))
+        try lock.lock(.shared)
+        mark = try TemporaryFolder(in: root.appending("work"), name: "session")
+    }
+}
