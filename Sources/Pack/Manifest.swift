@@ -14,6 +14,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// Seconds since 1970 (UTC): the time of every file that the build made.
     public var epoch: Int64
     public var recipe: RecipeRecord
+    /// What the image says it is; nil where that is not known.
+    public var distribution: Distribution?
     /// Every package that the build installed, by name.
     public var packages: [Package]
     /// What the kernel was compiled from; nil where it is a package of the archive.
@@ -28,7 +30,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var expectations: Expectations
 
     public init(
-        name: String, epoch: Int64, recipe: RecipeRecord, packages: [Package], kernel: Kernel? = nil,
+        name: String, epoch: Int64, recipe: RecipeRecord, distribution: Distribution? = nil, packages: [Package],
+        kernel: Kernel? = nil,
         base: Base? = nil, inputs: [Input], partitionTable: PartitionTable, image: Image, accounts: [Account],
         expectations: Expectations
     ) {
@@ -36,6 +39,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.name = name
         self.epoch = epoch
         self.recipe = recipe
+        self.distribution = distribution
         self.packages = packages
         self.kernel = kernel
         self.base = base
@@ -114,10 +118,13 @@ public struct Manifest: Codable, Sendable, Equatable {
         public var size: UInt64
         /// Of the .deb.
         public var sha256: SHA256Digest
+        /// The archive it came from: `debian`, `updates`, `security`, or what the recipe calls one; nil for a package that
+        /// came from none: it was made in the build.
+        public var archive: String?
 
         public init(
             name: String, version: String, architecture: String, source: String, sourceVersion: String, size: UInt64,
-            sha256: SHA256Digest
+            sha256: SHA256Digest, archive: String? = nil
         ) {
             self.name = name
             self.version = version
@@ -126,6 +133,7 @@ public struct Manifest: Codable, Sendable, Equatable {
             self.sourceVersion = sourceVersion
             self.size = size
             self.sha256 = sha256
+            self.archive = archive
         }
     }
 

@@ -106,7 +106,7 @@ extension Recipe {
             Key("accounts", \.accounts, Accounts.shape, "Who may log in."),
             Key("system", \.system, System.shape, "How the system is set up."),
             Key("disk", \.disk, Disk.shape, "The sizes of the partitions."),
-            Key("output", \.output, Output.shape, "How the image file is packed."),
+            Key("output", \.output, Output.shape, "How the image file is packed, and what lies beside it."),
         ])
 }
 

@@ -18,18 +18,22 @@ extension Verification {
 
     /// The signature over the list of sums, by a key that was named.
     func checkSignature() async throws {
-        let expected =
-            options.keys.isEmpty
-            ? "a signature by a named key" : "by \(options.keys.map(\.keyID).joined(separator: ", "))"
+        let names = options.keys.map(\.keyID) + options.sshKeys.map(\.description)
+        let expected = names.isEmpty ? "a signature by a named key" : "by \(names.joined(separator: ", "))"
         try await recorder.row("signature", expected: expected) {
             guard let list = subject.sums else {
-                return options.keys.isEmpty ? .notChecked(Self.noList) : .failed(Self.noList)
+                return options.hasKeys ? .failed(Self.noList) : .notChecked(Self.noList)
             }
             guard let signature = subject.signature else {
                 let text = "\(listName ?? "") has no signature beside it"
-                return options.keys.isEmpty ? .notChecked(text) : .failed(text)
+                return options.hasKeys ? .failed(text) : .notChecked(text)
             }
             guard let keyring = options.keyring else { return .notChecked("give --keyring and --key") }
+            guard options.sshKeys.isEmpty else {
+                let verifier = SSHSignatureVerifier(keyring: keyring, keys: options.sshKeys, tools: tools)
+                let key = try await verifier.verify(signature: signature, over: list, work: work)
+                return .ok("good, by \(key), over \(listName ?? "")")
+            }
             let verifier = SignatureVerifier(keyring: keyring, keys: options.keys, tools: tools)
             let found = try await verifier.verify(signature: signature, over: list, work: work)
             return .ok("good, by \(found.key.keyID), over \(listName ?? "")")
@@ -84,6 +88,30 @@ extension Verification {
             return .ok("\(name), as listed")
         }
         return manifest
+    }
+
+    /// The files that lie beside the image and stand in its list: block map, bills of materials, and the like.
+    func checkCompanions() async throws {
+        try await recorder.row("companions", expected: "as listed") {
+            guard let path = subject.sums else { return .notChecked(Self.noList) }
+            let list = try SumsReader.read(path)
+            let names = list.names.filter { name in
+                name.hasPrefix("\(subject.name).") && !name.hasSuffix(".img") && !name.hasSuffix(".img.xz")
+                    && name != "\(subject.name).manifest.json" && isPlainFileName(name)
+            }
+            let here = names.filter { exists(path.removingLastComponent().appending($0)) }
+            guard !here.isEmpty else { return .notChecked("the list has none that is here") }
+            let wrong = try here.filter { name in
+                guard let listed = list.checksums(of: name).last else { return false }
+                let bytes = try readFile(path.removingLastComponent().appending(name))
+                return Checksum.of(bytes, listed.algorithm) != listed
+            }
+            guard wrong.isEmpty else {
+                return .failed(wrong.map { "\($0) is not the one that is listed" }.joined(separator: "\n"))
+            }
+            let missing = names.count == here.count ? "" : "; not here: \(names.count - here.count)"
+            return .ok("\(here.count) \(here.count == 1 ? "file" : "files")\(missing)")
+        }
     }
 
     func checkAgainstManifest(_ manifest: Manifest?, _ image: ImageContent) async throws {

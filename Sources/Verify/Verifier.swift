@@ -14,12 +14,17 @@ public struct VerifyOptions: Sendable {
     public var signature: FilePath?
     /// The file with the publisher's public keys.
     public var keyring: FilePath?
-    /// The primary keys that are trusted.
+    /// The primary OpenPGP keys that are trusted.
     public var keys: [KeyFingerprint] = []
+    /// The SSH keys that are trusted; they and OpenPGP keys are not named together.
+    public var sshKeys: [SSHKeyFingerprint] = []
     /// Where disks are unpacked to; nothing is left there.
     public var work: FilePath
     /// How many blocks of an .xz file are unpacked at once.
     public var workers: Int
+
+    /// Whether a key is named.
+    var hasKeys: Bool { !keys.isEmpty || !sshKeys.isEmpty }
 
     public init(files: [FilePath], work: FilePath, workers: Int) {
         self.files = files
@@ -63,7 +68,12 @@ public enum Verifier {
 
     private static func check(_ options: VerifyOptions) throws {
         guard !options.files.isEmpty else { throw Failure(.usage, at: "verify", "no file is named") }
-        guard options.keys.isEmpty == (options.keyring == nil) else {
+        guard options.keys.isEmpty || options.sshKeys.isEmpty else {
+            throw Failure(
+                .usage, at: "verify", "a signature is an OpenPGP key's or an SSH key's",
+                next: "verify once with each kind of key")
+        }
+        guard options.hasKeys == (options.keyring != nil) else {
             throw Failure(
                 .usage, at: "verify", "a keyring and a key's fingerprint are only of use together",
                 next: "piforge verify FILE --keyring KEYRING --key FINGERPRINT")
@@ -103,6 +113,7 @@ struct Verification {
         let image = try await readImage(hashing: listed?.algorithm)
         try await checkSum(listed, image)
         try await checkAgainstManifest(manifest, image)
+        try await checkCompanions()
         let disk = try await checkPartitionTable(image, manifest)
         try await checkFileSystems(image, disk)
         try await checkContents(image, disk, manifest)

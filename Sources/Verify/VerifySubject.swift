@@ -1,4 +1,5 @@
 import Diagnostics
+import Fetch
 import Pack
 import Storage
 import SystemPackage
@@ -57,12 +58,16 @@ struct VerifySubject: Equatable {
             expected: "NAME.img.xz, NAME.img, NAME.SHA256SUMS, SHA256SUMS or NAME.manifest.json", found: name)
     }
 
+    /// The file's name without what marks it as an image.
+    var name: String {
+        Self.imageSuffixes.first(where: file.hasSuffix).map { String(file.dropLast($0.count)) } ?? file
+    }
+
     private init(_ path: FilePath, _ file: String, _ options: VerifyOptions) {
         self.path = path
         self.file = file
         isCompressed = file.hasSuffix(".xz")
         let folder = path.removingLastComponent()
-        let name = Self.imageSuffixes.first(where: file.hasSuffix).map { String(file.dropLast($0.count)) } ?? file
         func beside(_ name: String) -> FilePath? {
             let path = folder.appending(name)
             return exists(path) ? path : nil
@@ -75,7 +80,9 @@ struct VerifySubject: Equatable {
         sums = list
         signature = options.signature
         guard signature == nil, let list else { return }
-        signature = [".gpg", ".sig", ".asc"].lazy.map { FilePath(list.string + $0) }.first(where: exists)
+        let found = [".gpg", ".sig", ".asc"].map { FilePath(list.string + $0) }.filter(exists)
+        let isSSH = !options.sshKeys.isEmpty
+        signature = found.first { SSHSignatureVerifier.isSignature($0) == isSSH } ?? found.first
     }
 
     private static func isImage(_ name: String) -> Bool {

@@ -56,8 +56,16 @@ struct BuildArguments: ParsableArguments {
     /// - Parameters:
     ///   - other: a recipe in place of the first one.
     ///   - device: the one whose image is made, of a list.
-    func builder(_ other: String? = nil, device: DeviceList.Device? = nil) throws -> ImageBuilder {
+    ///   - sign: the keys that sign the list of sums.
+    func builder(
+        _ other: String? = nil, device: DeviceList.Device? = nil, sign: [String] = []
+    ) throws -> ImageBuilder {
         let recipe = other ?? recipe
+        let keys = try sign.map { try SigningKey($0, path: absolute($0)) }
+        guard Set(keys.map(\.kind)).count == keys.count else {
+            throw Failure(
+                .usage, at: "--sign", "two keys of one kind", expected: "at most one key of gpg's and one SSH key")
+        }
         let path = FilePath(recipe)
         let decoded = try Recipe.load(path: path, overrides: overrides, device: device, home: homeFolder)
         let progress = shared.progress
@@ -65,8 +73,8 @@ struct BuildArguments: ParsableArguments {
             recipe: decoded,
             options: BuildOptions(
                 recipePath: absolute(recipe), device: device?.name, output: absolute(output), offline: offline,
-                locked: locked,
-                updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
+                locked: locked, updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
+                signingKeys: keys,
                 jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
                 environment: ProcessInfo.processInfo.environment),
             cache: try shared.openCache(shared: offline ? nil : remote.open(progress)), progress: progress)
@@ -82,15 +90,16 @@ struct BuildCommand: AsyncParsableCommand {
             piforge build recipes/debian-13.yaml --offline --locked
             piforge build recipes/debian-13.yaml recipes/debian-13-small.yaml
             piforge build recipes/debian-13.yaml --matrix devices.yaml
+            piforge build recipes/debian-13.yaml --remote-cache http://cache.lan:8080
+            piforge build recipes/debian-13.yaml --sign me@example.org --sign ~/.ssh/id_ed25519
 
             Several recipes share what they have in common. --matrix makes an image for each device of a list, NAME-DEVICE.img.xz:
 
               - name: node-1
                 set: {system.hostname: node-1, "accounts.users[0].ssh_keys": [{file: keys/node-1.pub}]}
-            piforge build recipes/debian-13.yaml --remote-cache http://cache.lan:8080
 
-            Writes NAME.img.xz, NAME.SHA256SUMS and NAME.manifest.json to the output folder, and NAME.credentials
-            when a password was generated.
+            Writes NAME.img.xz, NAME.SHA256SUMS, NAME.manifest.json and what output.companions of the recipe names to
+            the output folder, and NAME.credentials when a password was generated.
             """)
 
     @OptionGroup var arguments: BuildArguments
@@ -104,6 +113,13 @@ struct BuildCommand: AsyncParsableCommand {
             "A list of devices (YAML), each with what is set for it: an image for each.", valueName: "file"))
     var matrix: String?
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Sign the sums: with a key of gpg's, or with an SSH key by its path. Once for each kind.",
+            valueName: "key"))
+    var sign: [String] = []
+
     func validate() throws {
         if matrix != nil, !more.isEmpty {
             throw ValidationError("--matrix: expected one recipe, found \(more.count + 1)")
@@ -114,9 +130,9 @@ struct BuildCommand: AsyncParsableCommand {
         // All recipes and devices are read before anything is built.
         let builders =
             if let matrix {
-                try DeviceList.load(path: FilePath(matrix)).devices.map { try arguments.builder(device: $0) }
+                try DeviceList.load(path: FilePath(matrix)).devices.map { try arguments.builder(device: $0, sign: sign) }
             } else {
-                try ([arguments.recipe] + more).map { try arguments.builder($0) }
+                try ([arguments.recipe] + more).map { try arguments.builder($0, sign: sign) }
             }
         let json = arguments.shared.json
         try await interruptible {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import Disk
 import Engine
 import Foundation
 import Pack
@@ -23,6 +24,9 @@ struct PackCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Uncompressed MiB in a block.")
     var blockSize = 8
 
+    @Option(name: .long, help: ArgumentHelp("Write a block map of the disk, too.", valueName: "file"))
+    var bmap: String?
+
     @Option(name: [.short, .long], help: "How many blocks are compressed at a time.")
     var jobs = ProcessInfo.processInfo.activeProcessorCount
 
@@ -43,6 +47,10 @@ struct PackCommand: AsyncParsableCommand {
         let summary = try await interruptible {
             progress.report(.started(step: "pack", detail: target.string))
             return try await XZWriter(settings: settings, workers: jobs).write(source, to: target, progress: progress)
+        }
+        if let bmap {
+            let map = try BlockMap(of: source, used: try UsedSpace.ranges(of: absolute(raw)))
+            try writeAtomically(to: absolute(bmap), bytes: map.bytes)
         }
         print("\(summary.digest)  \(target)")
     }

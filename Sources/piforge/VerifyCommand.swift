@@ -16,8 +16,8 @@ struct VerifyCommand: AsyncParsableCommand {
             piforge verify ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz --recipe recipes/ubuntu-18.04.3.yaml
 
             Takes what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature (.gpg, .sig, .asc), and
-            NAME.manifest.json. Prints one row per check, names the first bad byte and what it lies in, and ends with 1
-            when a check fails. Changes nothing.
+            NAME.manifest.json. An SSH key's fingerprint (SHA256:…) asks for an SSH signature. Prints one row per check,
+            names the first bad byte and what it lies in, and ends with 1 when a check fails. Changes nothing.
             """)
 
     @Argument(help: "NAME.img.xz, NAME.img, NAME.SHA256SUMS or NAME.manifest.json.")
@@ -29,7 +29,7 @@ struct VerifyCommand: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The list's signature. The one beside the list else.", valueName: "file"))
     var signature: String?
 
-    @Option(name: .long, help: ArgumentHelp("The publisher's public keys.", valueName: "file"))
+    @Option(name: .long, help: ArgumentHelp("The publisher's public keys, OpenPGP's or SSH's.", valueName: "file"))
     var keyring: String?
 
     @Option(
@@ -62,7 +62,9 @@ struct VerifyCommand: AsyncParsableCommand {
         options.sums = sums.map { FilePath($0) }
         options.signature = signature.map { FilePath($0) }
         options.keyring = keyring.map { FilePath($0) }
-        options.keys = try key.map { try KeyFingerprint(parsing: $0, at: "--key") }
+        options.sshKeys = key.compactMap { SSHKeyFingerprint($0) }
+        options.keys = try key.filter { SSHKeyFingerprint($0) == nil }
+            .map { try KeyFingerprint(parsing: $0, at: "--key") }
         if let recipe {
             let publisher = try await shared.builder(recipe: recipe).publisher()
             options.keyring = publisher.keyring

@@ -78,8 +78,10 @@ import Testing
         let names = files(below: root.appending("out"))
         #expect(
             names == [
-                "\(Self.name).SHA256SUMS", "\(Self.name).configure.kernel.log", "\(Self.name).configure.log",
-                "\(Self.name).credentials", "\(Self.name).img.xz", "\(Self.name).manifest.json",
+                "\(Self.name).SHA256SUMS", "\(Self.name).bmap", "\(Self.name).cdx.json",
+                "\(Self.name).configure.kernel.log", "\(Self.name).configure.log", "\(Self.name).credentials",
+                "\(Self.name).img.xz", "\(Self.name).manifest.json", "\(Self.name).os_list.json",
+                "\(Self.name).provenance.json", "\(Self.name).spdx.json",
             ])
         #expect(files(below: root.appending("cache").appending("work")) == [])
     }
@@ -110,6 +112,11 @@ import Testing
             #expect(judged.status == 0, "\(judged.output)")
             removeTree(part)
         }
+        let copied = root.appending("copied.img")
+        let copy = try Program.run(["bmaptool", "copy", image.string, copied.string])
+        #expect(copy.status == 0 && copy.errors.contains("discovered bmap file"), "\(copy.errors)")
+        #expect(try Program.run(["cmp", copied.string, raw.string]).status == 0)
+        removeTree(copied)
         removeTree(raw)
         let packages = try Program.run([
             "python3", "-c", "import json,sys;print(len(json.load(sys.stdin)['packages']))",
@@ -128,6 +135,25 @@ import Testing
         let password = line.split(separator: ":").last.map { $0.trimmingCharacters(in: .newlines) } ?? ""
         #expect(password.count == 19)
         #expect(!manifest.contains(password))
+    }
+
+    /// Without packing anything: the image stays the file that it is.
+    @Test func companionsThatAreMissingAreMadeAgain() throws {
+        let out = root.appending("out")
+        func inode() throws -> String { try Program.run(["stat", "-c", "%i", image.string]).output }
+        let before = try inode()
+        let names = ["bmap", "spdx.json", "SHA256SUMS"].map { "\(Self.name).\($0)" }
+        let old = try names.map { try readFile(out.appending($0)) }
+        removeTree(out.appending(names[0]))
+        removeTree(out.appending(names[2]))
+        try writeAtomically(to: out.appending(names[1]), bytes: Array("{}\n".utf8))
+        let again = try Program.piforge([
+            "build", recipePath, "--offline", "--cache", root.appending("cache").string, "-o", out.string,
+        ])
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(!again.errors.split(separator: "\n").contains { $0.hasPrefix("pack:") }, "\(again.errors)")
+        #expect(try names.map { try readFile(out.appending($0)) } == old)
+        #expect(try inode() == before)
     }
 
     @Test func nothingChangedMeansNothingRuns() throws {
@@ -175,6 +201,12 @@ import Testing
             "cmp", image.string, other.appending("out").appending("\(Self.name).img.xz").string,
         ])
         #expect(compared.status == 0, "\(compared.output)\(compared.errors)")
+        for suffix in ["bmap", "spdx.json", "cdx.json", "os_list.json", "provenance.json", "SHA256SUMS"] {
+            let name = "\(Self.name).\(suffix)"
+            #expect(
+                try readFile(root.appending("out").appending(name))
+                    == readFile(other.appending("out").appending(name)), "\(name)")
+        }
         removeTree(other)
     }
 

@@ -175,11 +175,16 @@ import Testing
         #expect(recipe.disk.freeSpace == .mebibytes(512))
         #expect(recipe.output.compression.preset == 6)
         #expect(recipe.output.compression.blockSize == .mebibytes(8))
+        #expect(recipe.output.companions == ["bmap", "spdx", "cyclonedx", "imager", "provenance"])
+        #expect(recipe.output.imager == .init())
     }
 
     @Test func `every key can be set`() throws {
         let recipe = try parse(contents(of: Self.folder.appending("everything.yaml")))
         #expect(recipe.epoch == 1_793_536_496)
+        #expect(recipe.output.companions == ["imager", "bmap"])
+        #expect(recipe.output.imager.url == "https://example.org/images/")
+        #expect(recipe.output.imager.devices == ["pi4-64bit", "pi4-32bit"])
         #expect(recipe.packages.installNames.suffix(3) == ["libstdc++6", "qemu-utils", "runsc"])
         #expect(
             recipe.packages.preferences == [.init(package: "qemu-*", pin: "release n=trixie-backports", priority: 990)])

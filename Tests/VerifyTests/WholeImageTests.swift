@@ -22,7 +22,7 @@ func names(in folder: FilePath) throws -> [String] {
         let report = try await folder.verify(name)
         #expect(report.passed)
         #expect(report.failed == [])
-        #expect(report.notChecked == ["signature"])
+        #expect(report.notChecked == ["signature", "companions"])
         #expect(report["signature"] == "not checked: t.SHA256SUMS has no signature beside it")
         #expect(report["sum line"] == "SHA-256 in t.SHA256SUMS")
         #expect(report["sum"] == image.manifest.image.sha256.hex)
@@ -87,6 +87,23 @@ func names(in folder: FilePath) throws -> [String] {
         let words = try #require(report["first bad byte"])
         #expect(words.contains(": partition "), "\(words)")
         #expect(try offsets(words).contains(size / 2), "\(words)")
+    }
+
+    /// Block map, bills of materials, and the like: what is there must be what is listed.
+    @Test func companionsAreHeldToTheList() async throws {
+        let folder = try await TestImage.shared.copy()
+        let list = folder.path.appending("t.SHA256SUMS")
+        let text = String(decoding: try readFile(list), as: UTF8.self)
+        try writeAtomically(to: folder.path.appending("t.bmap"), bytes: [1])
+        let more = ["t.bmap", "t.spdx.json", "u.bmap"].map { "\(SHA256Digest.of([1]))  \($0)\n" }.joined()
+        try writeAtomically(to: list, bytes: Array((text + more).utf8))
+        let report = try await folder.verify()
+        #expect(report.failed == [])
+        #expect(report["companions"] == "1 file; not here: 1")
+        try folder.change("t.bmap", at: 0)
+        let changed = try await folder.verify()
+        #expect(changed.failed == ["companions"])
+        #expect(changed["companions"] == "FAILED: t.bmap is not the one that is listed")
     }
 
     @Test func otherSumFails() async throws {

@@ -93,6 +93,15 @@ public final class Ext4Reader {
     /// Bytes no file has.
     public var free: UInt64 { volume.freeBlockCount * volume.blockSize }
 
+    /// The stretches that are not free, in bytes from the file system's beginning: files, folders, and the file system's
+    /// own tables, written or not.
+    ///
+    /// - Throws: `Failure` when the block bitmaps cannot be read.
+    public func usedRanges() throws -> [Range<UInt64>] {
+        let size = volume.blockSize
+        return try volume.usedRanges().map { $0.lowerBound * size..<$0.upperBound * size }
+    }
+
     // MARK: Names
 
     /// Every name, a folder before what is in it, the names of a folder sorted by their bytes.

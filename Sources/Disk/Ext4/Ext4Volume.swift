@@ -124,6 +124,20 @@ final class Ext4Volume {
         return ranges
     }
 
+    /// The runs of blocks that are not free, in disk order: files, folders, and the file system's own. What lies before
+    /// the first block that the bitmap knows is among them.
+    func usedRanges() throws -> [Range<UInt64>] {
+        if handle.pointee.block_map == nil { try check(ext2fs_read_block_bitmap(handle), "read the block bitmap") }
+        var used: [Range<UInt64>] = []
+        var position: UInt64 = 0
+        for free in try freeRanges() {
+            if position < free.lowerBound { used.append(position..<free.lowerBound) }
+            position = free.upperBound
+        }
+        if position < blockCount { used.append(position..<blockCount) }
+        return used
+    }
+
     /// Takes free blocks.
     func markUsed(blocks: Range<UInt64>) {
         ext2fs_block_alloc_stats_range(handle, blocks.lowerBound, blk_t(blocks.count), 1)

@@ -121,6 +121,16 @@ public struct FATReader: Sendable {
         return hex.prefix(4) + "-" + hex.suffix(4)
     }
 
+    /// The stretches that are not free, in bytes from the file system's beginning: what lies before the first cluster,
+    /// and the clusters that the table has in use.
+    public func usedRanges() -> [Range<UInt64>] {
+        let start = dataStart - offset
+        return [0..<start]
+            + table.usedRuns().map { run in
+                start + UInt64(run.lowerBound - 2) * clusterSize..<start + UInt64(run.upperBound - 2) * clusterSize
+            }
+    }
+
     /// Every name, a folder before what is in it, the names of a folder sorted by their bytes.
     ///
     /// - Throws: `Failure` naming the path where the file system is damaged.

@@ -82,6 +82,19 @@ struct FATTable {
         return runs
     }
 
+    /// The runs of clusters that are not free.
+    func usedRuns() -> [Range<UInt32>] {
+        var runs: [Range<UInt32>] = []
+        for cluster in 2..<UInt32(clusterCount + 2) where follower(of: cluster) != 0 {
+            if let last = runs.last, last.upperBound == cluster {
+                runs[runs.count - 1] = last.lowerBound..<cluster + 1
+            } else {
+                runs.append(cluster..<cluster + 1)
+            }
+        }
+        return runs
+    }
+
     private func follower(of cluster: UInt32) -> UInt32 {
         let number = Int(cluster)
         switch width {

@@ -16,6 +16,8 @@ public struct BuildOptions: Sendable {
     /// Base URIs in place of the host's mirrors.
     public var mirror: String?
     public var securityMirror: String?
+    /// The keys that sign the list of sums; at most one of a kind.
+    public var signingKeys: [SigningKey]
     /// How much runs at a time; the result never depends on it.
     public var jobs: Int
     /// The caller's environment: passwords that the recipe asks for, and proxies.
@@ -23,7 +25,8 @@ public struct BuildOptions: Sendable {
 
     public init(
         recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false, locked: Bool = false,
-        updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil, jobs: Int,
+        updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil, signingKeys: [SigningKey] = [],
+        jobs: Int,
         environment: [String: String]
     ) {
         self.recipePath = recipePath
@@ -34,6 +37,7 @@ public struct BuildOptions: Sendable {
         self.updateLock = updateLock
         self.mirror = mirror
         self.securityMirror = securityMirror
+        self.signingKeys = signingKeys
         self.jobs = jobs
         self.environment = environment
     }
@@ -64,6 +68,8 @@ public struct BuildResult: Sendable, Codable {
     public let generatedPasswords: [String]
     /// Where those stand.
     public let credentials: String?
+    /// The signatures over the list of sums.
+    public internal(set) var signatures: [String] = []
 
     public struct PackageSeconds: Sendable, Codable {
         public let name: String
@@ -77,6 +83,7 @@ public struct BuildResult: Sendable, Codable {
         for password in generatedPasswords {
             lines.append("  password  \(password)")
         }
+        for signature in signatures { lines.append("  signed: \(signature)") }
         if let credentials { lines.append("  passwords are kept in \(credentials)") }
         lines.append("next: piforge prove \(image)")
         return lines.map { $0 + "\n" }.joined()

@@ -7,32 +7,25 @@ import Storage
 import SystemPackage
 
 extension ImageBuilder {
-    /// Writes what lies beside the image: the manifest, the sums, and the credentials where there are any.
-    func writeCompanions(
+    /// The record of a build.
+    func manifest(
         _ inputs: Inputs, _ packages: ProvidedPackages, _ disk: AssembledDisk, _ system: SystemTree,
         _ image: Manifest.Image
-    ) throws {
-        let manifest = Manifest(
+    ) -> Manifest {
+        Manifest(
             name: recipe.name, epoch: recipe.epoch, recipe: Manifest.RecipeRecord(canonical: recipe.canonical),
-            packages: packageRecords(packages, system.kernel), kernel: kernelRecord(system.kernel),
+            distribution: system.distribution, packages: packageRecords(packages, system.kernel), kernel: kernelRecord(system.kernel),
             base: inputs.base.map { _ in
                 Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
             }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
             accounts: accountRecords(), expectations: expectations(inputs, packages, system))
-        let manifestName = "\(outputName).manifest.json"
-        let bytes = try manifest.json()
-        try writeAtomically(to: options.output.appending(manifestName), bytes: bytes)
-        try ChecksumList([
-            ChecksumList.Entry(name: image.file, digest: image.sha256),
-            ChecksumList.Entry(name: manifestName, digest: .of(bytes)),
-        ]).write(to: options.output.appending("\(outputName).SHA256SUMS"))
     }
 
     private func packageRecords(_ packages: ProvidedPackages, _ kernel: BuiltKernel?) -> [Manifest.Package] {
         let locked = packages.lock.packages.map {
             Manifest.Package(
                 name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
-                sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256)
+                sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256, archive: $0.archive.rawValue)
         }
         guard let kernel else { return locked }
         // The kernel's own packaging names its source so (Linux, scripts/package/mkdebian).

@@ -13,6 +13,8 @@ struct AssembledDisk {
     var image: DiskImage
     var rootUUID: String
     var bootVolumeID: UInt32
+    /// What of it the file systems use, in bytes.
+    var used: [Range<UInt64>]
 }
 
 extension ImageBuilder {
@@ -55,7 +57,11 @@ extension ImageBuilder {
             .finished(
                 step: step, detail: "root \(megabytes(usage.size)), \(megabytes(usage.free)) free; both judged clean",
                 cached: false))
-        return AssembledDisk(image: image, rootUUID: options.uuid, bootVolumeID: volumeID)
+        let parts = [try FATReader(bootPath).usedRanges(), try Ext4Reader(rootPath).usedRanges()]
+        let used = zip(table.partitions, parts).flatMap { partition, ranges in
+            ranges.map { $0.lowerBound + partition.offset..<$0.upperBound + partition.offset }
+        }
+        return AssembledDisk(image: image, rootUUID: options.uuid, bootVolumeID: volumeID, used: used)
     }
 
     /// A digest that names one thing of this image: from the recipe's seed, never from a clock or a random source.

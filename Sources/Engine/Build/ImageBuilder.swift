@@ -106,9 +106,10 @@ public struct ImageBuilder: Sendable {
         let packages = try await provide(inputs)
         try await report(packages, inputs)
         let plan = try plan(inputs, packages.lock)
-        if let result = try upToDate(plan, inputs, packages) { return result }
+        if let result = try await upToDate(plan, inputs) { return result }
 
         try await checkTools()
+        for signer in signers { try await signer.check() }
         try checkSpace(needed: estimatedSpace(packages), at: cache.root)
         try checkSpace(needed: estimatedSpace(packages) / 6, at: options.output)
         let work = try TemporaryFolder(in: cache.work, name: recipe.name)
@@ -122,6 +123,7 @@ public struct ImageBuilder: Sendable {
         let isNew = !exists(credentialsPath)
         if !inputs.secrets.credentials.passwords.isEmpty { try inputs.secrets.credentials.write(to: credentialsPath) }
         let summary: XZSummary
+        async let map = blockMap(of: disk.image, used: disk.used)
         do {
             summary = try await writer.write(disk.image, to: imagePath, progress: progress, step: "pack")
         } catch {
@@ -133,14 +135,12 @@ public struct ImageBuilder: Sendable {
                 step: "pack",
                 detail: "\(megabytes(summary.size)); blocks: \(summary.newBlocks) new, \(summary.reusedBlocks) reused, "
                     + "\(summary.zeroBlocks) zero", cached: false))
-        try writeCompanions(
+        let manifest = manifest(
             inputs, packages, disk, system, Manifest.Image(file: imageName, summary: summary, settings: settings))
-        try PlanRecord(plan, image: summary.digest).write(to: recordPath)
+        var record = PlanRecord(plan, image: summary.digest)
+        try await writeOutputs(manifest, map: try await map?.bytes, &record)
         withExtendedLifetime(work) {}
-        return result(
-            size: summary.size, digest: summary.digest, uncompressed: summary.uncompressedSize, inputs,
-            count: packages.lock.packages.count + system.basePackages.count + (system.kernel == nil ? 0 : 1),
-            upToDate: false, slowest: system.slowest)
+        return result(manifest, inputs, upToDate: false, slowest: system.slowest)
     }
 
     var imageName: String { imagePath.lastComponent?.string ?? "" }
@@ -335,36 +335,5 @@ public struct ImageBuilder: Sendable {
             for change in changes { progress.report(.note(step: "packages", text: change)) }
             progress.report(.note(step: "packages", text: "\(why); the packages of this image are locked in \(path)"))
         }
-    }
-
-    // MARK: Nothing to do
-
-    private func upToDate(_ plan: Plan, _ inputs: Inputs, _ packages: ProvidedPackages) throws -> BuildResult? {
-        let record = PlanRecord.read(recordPath)
-        let manifestPath = options.output.appending("\(outputName).manifest.json")
-        guard plan.steps.allSatisfy({ record.reason(for: $0, in: plan) == nil }), exists(imagePath),
-            let manifest = try? Manifest.read(manifestPath), manifest.image.sha256 == record.image,
-            let sums = try? ChecksumList.read(options.output.appending("\(outputName).SHA256SUMS")),
-            sums[imageName] == record.image, sums["\(outputName).manifest.json"] != nil,
-            try DownloadStore.digest(of: imagePath) == record.image
-        else { return nil }
-        return result(
-            size: manifest.image.size, digest: manifest.image.sha256, uncompressed: manifest.image.uncompressedSize,
-            inputs, count: manifest.packages.count + (manifest.base?.packages.count ?? 0), upToDate: true, slowest: [])
-    }
-
-    private func result(
-        size: UInt64, digest: SHA256Digest, uncompressed: UInt64, _ inputs: Inputs, count: Int, upToDate: Bool,
-        slowest: [BuildResult.PackageSeconds]
-    ) -> BuildResult {
-        BuildResult(
-            image: imagePath.string, size: size, sha256: digest.hex, uncompressedSize: uncompressed,
-            packages: count, upToDate: upToDate, slowestPackages: slowest,
-            generatedPasswords: inputs.secrets.generated.map { made in
-                let expires =
-                    recipe.accounts.users.first { $0.name == made.user }?.expire ?? recipe.accounts.root.expire
-                return "\(made.user): \(made.password)\(expires ? "  (to be changed at the first login)" : "")"
-            },
-            credentials: inputs.secrets.credentials.passwords.isEmpty ? nil : credentialsPath.string)
     }
 }

@@ -25,6 +25,8 @@ struct SystemTree {
     var kernel: BuiltKernel?
     /// What the recipe's own files, accounts and settings brought: it stays on this machine.
     var ownContent: OwnContent
+    /// What the system says it is.
+    var distribution: Manifest.Distribution?
 }
 
 extension ImageBuilder {
@@ -105,7 +107,10 @@ extension ImageBuilder {
             tree: tree, release: release.name, slowest: slowest ?? [], kernelConfig: kernelConfig,
             basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
                 Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
-            } ?? [], kernel: kernel, ownContent: try OwnContent(of: tree, above: packaged))
+            } ?? [], kernel: kernel, ownContent: try OwnContent(of: tree, above: packaged),
+            distribution: try tree.content("usr/lib/os-release").flatMap {
+                Manifest.Distribution(osRelease: try ContentReader().text(of: $0, limit: 1 << 16))
+            })
     }
 
     /// The newest kernel among the packages that came in, as `uname -r` prints it; nil when there is none: then the

@@ -15,11 +15,26 @@ public struct PlanRecord: Codable, Sendable {
     var steps: [String: Step] = [:]
     /// The SHA-256 of the image file that came out.
     public var image: SHA256Digest?
+    /// The digests of what was written beside the image, by name; nil when that was not noted.
+    public var outputs: [String: SHA256Digest]?
+    /// By the signature's name.
+    public var signatures: [String: Signature]?
+
+    /// A signature that was made.
+    public struct Signature: Codable, Sendable, Equatable {
+        /// The key, as it was named.
+        public var key: String
+        /// Of the list of sums that was signed.
+        public var list: SHA256Digest
+        /// Of the signature's file.
+        public var signature: SHA256Digest
+    }
 
     init() {}
 
     /// Remembers a plan that was carried out.
-    public init(_ plan: Plan, image: SHA256Digest?) {
+    public init(_ plan: Plan, image: SHA256Digest?, outputs: [String: SHA256Digest]? = nil) {
+        self.outputs = outputs
         for step in plan.steps { steps[step.name] = Step(key: step.key, inputs: step.inputs) }
         self.image = image
     }

@@ -1,0 +1,78 @@
+import Diagnostics
+import Digests
+import Foundation
+
+/// A file that lies beside an image, for those who flash, publish or audit it.
+public enum Companion: String, CaseIterable, Sendable {
+    /// The block map, for bmaptool.
+    case bmap
+    /// The bill of materials as SPDX.
+    case spdx
+    /// The bill of materials as CycloneDX.
+    case cyclonedx
+    /// The entry for Raspberry Pi Imager's list.
+    case imager
+    /// What the image was made from, as an in-toto statement.
+    case provenance
+
+    /// The file of an image's name.
+    public func file(_ name: String) -> String {
+        switch self {
+        case .bmap: "\(name).bmap"
+        case .spdx: "\(name).spdx.json"
+        case .cyclonedx: "\(name).cdx.json"
+        case .imager: "\(name).os_list.json"
+        case .provenance: "\(name).provenance.json"
+        }
+    }
+}
+
+/// What is said of an image besides what its manifest says. With the manifest it gives all companions but the block map,
+/// the same bytes each time.
+public struct Publication: Sendable, Equatable {
+    /// The version of piforge that made the image.
+    public var piforge: String
+    /// What the image is for, in a sentence; may be empty.
+    public var description: String
+    /// What lies beside the image.
+    public var companions: [Companion]
+    public var imager: ImagerListing
+
+    public init(
+        piforge: String, description: String, companions: [Companion] = Companion.allCases,
+        imager: ImagerListing = ImagerListing()
+    ) {
+        self.piforge = piforge
+        self.description = description
+        self.companions = companions
+        self.imager = imager
+    }
+
+    /// A companion's bytes; nil for the block map, which is made from the disk.
+    ///
+    /// - Throws: `Failure` when it cannot be written as JSON.
+    public func bytes(of companion: Companion, _ manifest: Manifest) throws -> [UInt8]? {
+        let json: JSONValue
+        switch companion {
+        case .bmap: return nil
+        case .spdx: json = BillOfMaterials(manifest, self).spdx
+        case .cyclonedx: json = BillOfMaterials(manifest, self).cycloneDX
+        case .imager: json = imager.list(manifest, self)
+        case .provenance: json = provenance(of: manifest)
+        }
+        return try json.file(companion.file(manifest.name))
+    }
+}
+
+extension Manifest {
+    /// The epoch as RFC 3339 has it: `2026-11-01T00:00:00Z`.
+    var epochText: String { Date(timeIntervalSince1970: TimeInterval(epoch)).formatted(.iso8601) }
+
+    /// An identifier that is the same for the same image, and no other's.
+    func identifier(_ purpose: String) -> String {
+        let hasher = KeyHasher(purpose: purpose)
+        hasher.add(recipe.sha256)
+        hasher.add(image.sha256)
+        return hasher.finalize().uuid
+    }
+}
