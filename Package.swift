@@ -108,11 +108,17 @@ let package = Package(
                 system,
             ],
             resources: [.embedInCode("Resources/kvm-probe.c")], swiftSettings: settings),
+        // Looks into finished images, and compares them.
+        .target(
+            name: "Inspect",
+            dependencies: [
+                "Debian", "Diagnostics", "Digests", "Disk", "Firmware", "Kernel", "Layers", "Pack", "Storage", system,
+            ], swiftSettings: settings),
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Guest", "Layers", "Pack", "Prove", "Recipe",
-                "Steps", "Stock", "Storage", "Tools", "Verify",
+                "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Guest", "Inspect", "Layers", "Pack", "Prove",
+                "Recipe", "Steps", "Stock", "Storage", "Tools", "Verify",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
@@ -181,6 +187,10 @@ let package = Package(
                 "Prove", "Firmware", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools",
                 system,
             ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "InspectTests",
+            dependencies: ["Inspect", "Disk", "Pack", "Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "VerifyTests",

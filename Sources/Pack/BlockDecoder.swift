@@ -13,7 +13,7 @@ final class BlockDecoder {
     private let filters: UnsafeMutablePointer<lzma_filter>
     /// liblzma keeps a pointer to this while it decodes.
     private let header: UnsafeMutablePointer<lzma_block>
-    private var input = [UInt8](repeating: 0, count: inputSize)
+    private let input = UnsafeMutableRawBufferPointer.allocate(byteCount: inputSize, alignment: 16)
 
     init(_ file: XZFile) {
         self.file = file
@@ -27,6 +27,7 @@ final class BlockDecoder {
 
     deinit {
         lzma_end(stream)
+        input.deallocate()
         stream.deallocate()
         filters.deallocate()
         header.deallocate()
@@ -142,17 +143,27 @@ final class BlockDecoder {
     }
 
     private func withDecoder(of block: XZBlock, _ body: (RunningDecoder) throws -> Void) throws {
-        try readHeader(of: block)
+        let running = try start(block)
         defer { lzma_filters_free(filters, nil) }
-        let code = lzma_block_decoder(stream, header)
-        guard code == LZMA_OK else { throw damaged(block, words(for: code)) }
-        let start = block.offset + UInt64(header.pointee.header_size)
-        try input.withUnsafeMutableBytes { input in
-            stream.pointee.next_in = nil
-            stream.pointee.avail_in = 0
-            try body(RunningDecoder(owner: self, block: block, stream: stream, input: input, start: start))
-        }
+        try body(running)
     }
+
+    /// Starts to unpack a block; a block that was started before is given up.
+    fileprivate func start(_ block: XZBlock) throws -> RunningDecoder {
+        try readHeader(of: block)
+        let code = lzma_block_decoder(stream, header)
+        guard code == LZMA_OK else {
+            lzma_filters_free(filters, nil)
+            throw damaged(block, words(for: code))
+        }
+        stream.pointee.next_in = nil
+        stream.pointee.avail_in = 0
+        return RunningDecoder(
+            owner: self, block: block, stream: stream, input: input,
+            start: block.offset + UInt64(header.pointee.header_size))
+    }
+
+    fileprivate func freeFilters() { lzma_filters_free(filters, nil) }
 
     fileprivate func damaged(_ block: XZBlock, _ what: String) -> Failure {
         Failure(
@@ -167,9 +178,39 @@ final class BlockDecoder {
     }
 }
 
+/// Unpacks one block from its start on, as far as it is asked. Belongs to one task.
+final class BlockStream {
+    private let decoder: BlockDecoder
+    private let running: RunningDecoder
+    let block: XZBlock
+    /// How much has been unpacked, in bytes.
+    private(set) var position: UInt64 = 0
+
+    /// - Throws: `Failure` that names the block.
+    init(_ file: XZFile, _ block: XZBlock) throws {
+        decoder = BlockDecoder(file)
+        self.block = block
+        running = try decoder.start(block)
+    }
+
+    deinit { decoder.freeFilters() }
+
+    /// The next bytes, at most `count`; the block's check is made with the last of them.
+    func next(_ count: Int) throws -> [UInt8] {
+        let count = Int(min(UInt64(count), block.uncompressedSize - position))
+        let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            try running.read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
+            filled = count
+        }
+        position += UInt64(count)
+        if position == block.uncompressedSize { try running.finish() }
+        return bytes
+    }
+}
+
 /// liblzma's decoder in the middle of a block.
 private final class RunningDecoder {
-    private let owner: BlockDecoder
+    private unowned let owner: BlockDecoder
     private let block: XZBlock
     private let stream: UnsafeMutablePointer<lzma_stream>
     private let input: UnsafeMutableRawBufferPointer

@@ -78,7 +78,10 @@ struct StockReading {
         }
         var mounted: [(StockPartition, String)] = []
         for partition in all {
-            if let line = table.line(mounting: partition, partitionUUID: disk.partitionUUID(partition.number)) {
+            let names = FileSystemTable.Names(
+                number: partition.number, label: partition.label, uuid: partition.uuid,
+                partitionUUID: disk.partitionUUID(partition.number))
+            if let line = table.line(mounting: names) {
                 mounted.append((partition, line.mountPoint))
             }
         }

@@ -20,7 +20,8 @@ struct Piforge: AsyncParsableCommand {
         version: piforgeVersion,
         subcommands: [
             BuildCommand.self, FetchCommand.self, PlanCommand.self, ProveCommand.self, RecipeCommand.self,
-            LockCommand.self, KernelCommand.self, VerifyCommand.self, CacheCommand.self, DoctorCommand.self,
+            LockCommand.self, KernelCommand.self, VerifyCommand.self, InspectCommand.self, ListCommand.self,
+            CatCommand.self, DiffCommand.self, CacheCommand.self, DoctorCommand.self,
             PackCommand.self, StockCommand.self, GetCommand.self,
         ])
 

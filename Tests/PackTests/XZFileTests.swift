@@ -49,7 +49,7 @@ import Tools
         let same = try await ToolRunner().result(Judge.cmp, [raw.string, out.string])
         #expect(same.status == 0)
         #expect(try await file.digest(workers: 2) == SHA256Digest.of(try readFile(raw)))
-        let source = try XZSource(file)
+        let source = XZSource(file)
         let whole = try readFile(raw)
         for (offset, count) in [(0, 10), (65_530, 20), (100_000, 300_000), (whole.count - 7, 7), (0, whole.count)] {
             var bytes = [UInt8](repeating: 0xff, count: count)
@@ -89,7 +89,7 @@ import Tools
         #expect(
             try await ToolRunner().run(Judge.bash, ["-c", "du -k \"$1\" | cut -f1", "x", out.string], place: "du").text
                 == "128\n")
-        let source = try XZSource(file)
+        let source = XZSource(file)
         #expect(try source.nextData(from: 0) == Range(uncheckedBounds: (5 << 20, 6 << 20)))
         #expect(try source.nextData(from: 6 << 20) == Range(uncheckedBounds: (40 << 20, 41 << 20)))
         #expect(try source.nextData(from: 41 << 20) == nil)
@@ -232,13 +232,52 @@ import Tools
         }
     }
 
-    @Test func largeBlockIsNoSourceToReadAtRandom() async throws {
-        let zeros = try await shell("head -c 70000000 /dev/zero | xz -0", to: "large.xz")
-        let file = try XZFile(zeros)
-        #expect { _ = try XZSource(file) } throws: {
-            ($0 as? Failure)?.message == "the .xz file has too large a block to be read at random"
+    @Test func blocksThatAreReadAreUnpackedOnce() async throws {
+        let file = try XZFile(try await pack())
+        let source = XZSource(file)
+        let whole = try readFile(raw)
+        for offset in [0, 10, 70_000, 5, 65_535] {
+            var bytes = [UInt8](repeating: 0, count: 1)
+            try bytes.withUnsafeMutableBytes { try source.read(at: UInt64(offset), into: $0) }
+            #expect(bytes[0] == whole[offset])
         }
-        #expect(try await file.digest(workers: 2) == SHA256Digest.of([UInt8](repeating: 0, count: 70_000_000)))
+        #expect(source.work.blocks == 2)
+        #expect(source.work.bytes == 131_072)
+        #expect(!source.isSequential)
+    }
+
+    @Test func largeBlockIsReadInPieces() async throws {
+        let packed = try await shell("(head -c 40000000 /dev/zero; cat \"$1\") | xz -T1 -0", to: "large.xz")
+        let file = try XZFile(packed)
+        let source = XZSource(file)
+        #expect(source.isSequential)
+        let whole = try readFile(raw)
+        func read(_ offset: UInt64) throws -> [UInt8] {
+            var bytes = [UInt8](repeating: 0xff, count: 100)
+            try bytes.withUnsafeMutableBytes { try source.read(at: offset, into: $0) }
+            return bytes
+        }
+        #expect(try read(40_000_000) == Array(whole[..<100]))
+        #expect(try read(100) == [UInt8](repeating: 0, count: 100), "what was passed is at hand")
+        #expect(source.work.blocks == 1)
+        #expect(try read(40_000_000 + UInt64(whole.count) - 100) == Array(whole[(whole.count - 100)...]))
+        #expect(source.work.blocks == 1)
+        #expect(source.work.bytes == file.uncompressedSize)
+    }
+
+    @Test func blocksPackedTheSameAreKnownWithoutUnpacking() async throws {
+        let one = try XZFile(try await pack())
+        var bytes = try readFile(raw)
+        bytes[200_000] ^= 1
+        let changed = folder.path.appending("changed")
+        try writeAtomically(to: changed, bytes: bytes)
+        let packed = folder.path.appending("changed.xz")
+        _ = try await XZWriter(settings: try XZSettings(preset: 1, blockSize: 64 << 10), workers: 2)
+            .write(FileSource(changed), to: packed)
+        let other = try XZFile(packed)
+        #expect(other.blocks.count == one.blocks.count)
+        #expect(try one.sameRanges(as: one) == [0..<one.uncompressedSize])
+        #expect(try one.sameRanges(as: other) == [0..<196_608, 262_144..<one.uncompressedSize])
     }
 }
 

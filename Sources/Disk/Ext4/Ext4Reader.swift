@@ -31,38 +31,54 @@ public struct Ext4Entry: Sendable, Equatable {
     public var ctime: Timestamp
 }
 
-/// Reads an ext2, ext3 or ext4 file system in a file of the host, or in a partition of a disk image. Belongs to one task.
+/// Reads an ext2, ext3 or ext4 file system in a file of the host, in a partition of a disk image, or in any byte source.
+/// Belongs to one task.
 ///
 /// A file system that was not unmounted cleanly is refused: its journal would have to be replayed first, which is
 /// e2fsck's work. What is damaged is refused naming the inode.
 public final class Ext4Reader {
     let volume: Ext4Volume
-    private let file: OpenFile
-    private let offset: UInt64
+    private let source: any ByteSource
+    let offset: UInt64
     private var place: String { volume.place }
 
     /// - Parameters:
     ///   - offset: where the file system begins, in bytes.
     ///   - place: for errors; the image's path where it is nil.
     /// - Throws: `Failure` when there is no file system that can be read, or it is longer than the file.
-    public init(_ image: FilePath, offset: UInt64 = 0, place: String? = nil) throws {
-        file = try OpenFile.reading(image)
+    public convenience init(_ image: FilePath, offset: UInt64 = 0, place: String? = nil) throws {
+        let source = try FileSource(image)
+        try self.init(
+            source, try Ext4Volume(image, offset: offset, place: place), offset: offset,
+            next: place == nil ? "e2fsck -fy \(image.string)" : nil)
+    }
+
+    /// - Parameters:
+    ///   - offset: where the file system begins in the source, in bytes.
+    ///   - place: the source, for errors.
+    /// - Throws: as ``init(_:offset:place:)-(FilePath,_,_)``; what the source throws.
+    public convenience init(_ source: any ByteSource, offset: UInt64, place: String) throws {
+        try self.init(
+            source, try Ext4Volume(source, offset: offset, place: place), offset: offset, next: nil)
+    }
+
+    private init(_ source: any ByteSource, _ volume: Ext4Volume, offset: UInt64, next: String?) throws {
+        self.source = source
         self.offset = offset
-        volume = try Ext4Volume(image, offset: offset, place: place)
+        self.volume = volume
+        let place = volume.place
         // Linux, Documentation/filesystems/ext4/super.rst: INCOMPAT_RECOVER, and what content here cannot be read through.
         let incompatible = volume.superblock.s_feature_incompat
         if incompatible & 0x4 != 0 {
             throw Failure(
-                at: self.place, "the file system was not unmounted cleanly: its journal has not been replayed",
-                next: place == nil ? "e2fsck -fy \(image.string)" : nil)
+                at: place, "the file system was not unmounted cleanly: its journal has not been replayed", next: next)
         }
-        if incompatible & 0x8 != 0 { throw Failure(at: self.place, "this is a journal device, not a file system") }
-        let size = try file.size()
-        guard offset <= size, volume.blockCount <= (size - offset) / volume.blockSize else {
+        if incompatible & 0x8 != 0 { throw Failure(at: place, "this is a journal device, not a file system") }
+        guard offset <= source.size, volume.blockCount <= (source.size - offset) / volume.blockSize else {
             throw Failure(
-                at: self.place, "the file system is longer than the file it is in",
+                at: place, "the file system is longer than the file it is in",
                 expected: "\(volume.blockCount) blocks of \(volume.blockSize) bytes from byte \(offset) on",
-                found: "\(size) bytes in the file")
+                found: "\(source.size) bytes in the file")
         }
     }
 
@@ -155,6 +171,22 @@ public final class Ext4Reader {
         return try entry(path, number, try volume.readInode(number))
     }
 
+    /// What is in a folder, sorted by the names' bytes; nothing for what is no folder.
+    ///
+    /// - Throws: `Failure` naming the inode where the file system is damaged.
+    public func children(of folder: Ext4Entry) throws -> [Ext4Entry] {
+        guard folder.kind == .directory else { return [] }
+        return try names(in: folder.inode, try volume.readInode(folder.inode)).map { name in
+            guard name.inode <= volume.inodeCount, name.inode != 0 else {
+                throw damaged(
+                    folder.inode,
+                    "its name '\(String(decoding: name.name, as: UTF8.self))' leads to inode \(name.inode)")
+            }
+            let path = try EntryPath(validating: folder.path.appending(name.name).bytes)
+            return try entry(path, name.inode, try volume.readInode(name.inode))
+        }
+    }
+
     private func names(in number: UInt32, _ inode: Ext4Inode) throws -> [Ext4Directory.Name] {
         try refuseUnreadable(number, inode)
         var names: [Ext4Directory.Name] = []
@@ -176,7 +208,8 @@ public final class Ext4Reader {
             guard extent.logical < inode.size / volume.blockSize else { continue }
             let count = min(extent.count, inode.size / volume.blockSize - extent.logical)
             for block in extent.physical..<extent.physical + count {
-                let bytes = try file.bytes(at: offset + block * volume.blockSize, count: Int(volume.blockSize))
+                var bytes = [UInt8](repeating: 0, count: Int(volume.blockSize))
+                try bytes.withUnsafeMutableBytes { try source.read(at: offset + block * volume.blockSize, into: $0) }
                 guard let found = Ext4Directory.decode(bytes) else {
                     throw damaged(number, "block \(block) of the folder holds no names")
                 }
@@ -262,14 +295,14 @@ public final class Ext4Reader {
         }
         var buffer = [UInt8](repeating: 0, count: Int(min(1 << 20, inode.size)))
         var position: UInt64 = 0
-        func hand(on end: UInt64, from source: UInt64?) throws {
+        func hand(on end: UInt64, from base: UInt64?) throws {
             while position < end {
                 try Task.checkCancellation()
                 let count = Int(min(UInt64(buffer.count), end - position))
                 try buffer.withUnsafeMutableBytes {
                     let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<count])
-                    if let source {
-                        try file.readExactly(at: source &+ position, into: piece)
+                    if let base {
+                        try self.source.read(at: base &+ position, into: piece)
                     } else {
                         piece.initializeMemory(as: UInt8.self, repeating: 0)
                     }

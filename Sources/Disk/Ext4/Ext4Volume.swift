@@ -1,6 +1,7 @@
 import CExt2FS
 import Diagnostics
 import Layers
+import Storage
 import SystemPackage
 
 /// A run of file blocks that lie one after the other on the disk.
@@ -22,9 +23,12 @@ struct Ext4Extent: Equatable {
 final class Ext4Volume {
     /// For errors: the image's path.
     let place: String
-    private let handle: ext2_filsys
+    let handle: ext2_filsys
     /// Gives blocks to libext2fs where it needs some itself (attribute blocks).
     private var allocate: (() throws -> UInt64)?
+
+    /// What reads for the handle, where that is not libext2fs itself.
+    private let channel: Ext4Channel?
 
     /// Opens the file system that begins `offset` bytes into the file.
     ///
@@ -32,6 +36,7 @@ final class Ext4Volume {
     /// - Throws: `Failure` naming the file when it holds none, or one with features this libext2fs does not know.
     init(_ path: FilePath, offset: UInt64 = 0, writable: Bool = false, place: String? = nil) throws {
         self.place = place ?? path.string
+        channel = nil
         var opened: ext2_filsys?
         let flags = EXT2_FLAG_64BITS | (writable ? EXT2_FLAG_RW : 0)
         let code = ext2fs_open2(path.string, "offset=\(offset)", flags, 0, 0, piforge_unix_io_manager(), &opened)
@@ -42,6 +47,23 @@ final class Ext4Volume {
         }
         handle = opened
         if writable { try check(ext2fs_read_bitmaps(handle), "read the bitmaps") }
+    }
+
+    /// Opens the file system that begins `offset` bytes into a source, for reading.
+    ///
+    /// - Throws: as ``init(_:offset:writable:place:)``; what the source throws.
+    init(_ source: any ByteSource, offset: UInt64, place: String) throws {
+        self.place = place
+        let channel = Ext4Channel(source, offset: offset)
+        self.channel = channel
+        var opened: ext2_filsys?
+        let code = ext2fs_open2(channel.name, nil, EXT2_FLAG_64BITS, 0, 0, channel.manager, &opened)
+        guard code == 0, let opened else {
+            if let error = channel.takeError() { throw error }
+            throw Failure(
+                at: place, "could not open the ext4 file system at byte \(offset): \(Self.message(code))")
+        }
+        handle = opened
     }
 
     // Nothing is written here: a volume that was not closed by `finish` belongs to a failed run.
@@ -56,8 +78,10 @@ final class Ext4Volume {
         return String(cString: text)
     }
 
-    private func check(_ code: errcode_t, _ what: @autoclosure () -> String) throws {
-        guard code == 0 else { throw Failure(at: place, "could not \(what()): \(Self.message(code))") }
+    func check(_ code: errcode_t, _ what: @autoclosure () -> String) throws {
+        if code == 0 { return }
+        if let error = channel?.takeError() { throw error }
+        throw Failure(at: place, "could not \(what()): \(Self.message(code))")
     }
 
     // MARK: Superblock

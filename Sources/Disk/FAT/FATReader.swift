@@ -25,8 +25,13 @@ public struct FATReader: Sendable {
     private let place: String
     private let offset: UInt64
     private let table: FATTable
-    private let clusterSize: UInt64
+    /// Bytes.
+    public let clusterSize: UInt64
+    /// Bytes of the file system.
+    public let size: UInt64
     private let dataStart: UInt64
+    /// In bytes from the file system's beginning.
+    private let tables: [Range<UInt64>]
     private let root: Root
     /// The volume's serial number.
     public let volumeID: UInt32
@@ -89,6 +94,10 @@ public struct FATReader: Sendable {
                 expected: "\(sectors * sectorSize) bytes",
                 found: "\(source.size - offset)")
         }
+        size = sectors * sectorSize
+        self.tables = (0..<tables).map {
+            (reserved + $0 * tableSectors) * sectorSize..<(reserved + ($0 + 1) * tableSectors) * sectorSize
+        }
         dataStart = offset + meta * sectorSize
         let clusters = (sectors - meta) / perCluster
         // FAT has 12 bits up to 4,084 clusters, 16 up to 65,524 ("FAT Type Determination").
@@ -124,11 +133,41 @@ public struct FATReader: Sendable {
     /// The stretches that are not free, in bytes from the file system's beginning: what lies before the first cluster,
     /// and the clusters that the table has in use.
     public func usedRanges() -> [Range<UInt64>] {
-        let start = dataStart - offset
-        return [0..<start]
-            + table.usedRuns().map { run in
-                start + UInt64(run.lowerBound - 2) * clusterSize..<start + UInt64(run.upperBound - 2) * clusterSize
-            }
+        [0..<dataStart - offset] + table.usedRuns().map(bytes)
+    }
+
+    /// Bytes of the clusters that no file has.
+    public var free: UInt64 { table.freeCount * clusterSize }
+
+    /// What belongs to no file: `boot sector`, `FSInfo sector`, `boot sector's copy`, `file allocation table 1`, `root folder`,
+    /// and where it lies, in bytes from the file system's beginning.
+    ///
+    /// - Throws: `Failure` where the root folder's clusters are damaged.
+    public func areas() throws -> [(name: String, range: Range<UInt64>)] {
+        var areas: [(name: String, range: Range<UInt64>)] = [("boot sector", 0..<512)]
+        for (index, table) in tables.enumerated() { areas.append(("file allocation table \(index + 1)", table)) }
+        switch root {
+        case .cluster(let first):
+            // Where Microsoft has them (BPB_FSInfo, BPB_BkBootSec).
+            areas += [("FSInfo sector", 512..<1024), ("boot sector's copy", 6 * 512..<7 * 512)]
+            for range in try runs(from: first, of: .root).map(bytes) { areas.append(("root folder", range)) }
+        case .stretch(let range):
+            areas.append(("root folder", range.lowerBound - offset..<range.upperBound - offset))
+        }
+        return areas
+    }
+
+    /// Where a file's content, or a folder's names, lie, in file order, in bytes from the file system's beginning: whole clusters.
+    ///
+    /// - Throws: `Failure` naming the path where its clusters are damaged.
+    public func ranges(of entry: Entry) throws -> [Range<UInt64>] {
+        guard entry.firstCluster >= 2 else { return [] }
+        return try runs(from: entry.firstCluster, of: entry.path).map(bytes)
+    }
+
+    private func bytes(_ run: Range<UInt32>) -> Range<UInt64> {
+        let start = dataStart - offset + UInt64(run.lowerBound - 2) * clusterSize
+        return start..<start + UInt64(run.count) * clusterSize
     }
 
     /// Every name, a folder before what is in it, the names of a folder sorted by their bytes.

@@ -95,6 +95,12 @@ struct FATTable {
         return runs
     }
 
+    /// Clusters that belong to no chain.
+    var freeCount: UInt64 {
+        guard clusterCount > 0 else { return 0 }
+        return (2..<UInt32(clusterCount + 2)).reduce(0) { $0 + (follower(of: $1) == 0 ? 1 : 0) }
+    }
+
     private func follower(of cluster: UInt32) -> UInt32 {
         let number = Int(cluster)
         switch width {

@@ -1,18 +1,32 @@
-import Diagnostics
-import Layers
-
 /// A root file system's /etc/fstab (fstab(5)), as far as it says where a partition is mounted.
-struct FileSystemTable {
-    struct Line: Equatable {
+public struct FileSystemTable: Sendable {
+    public struct Line: Sendable, Equatable {
         /// `LABEL=…`, `UUID=…`, `PARTUUID=…` or a device, without quotes.
-        var source: String
-        var mountPoint: String
-        var type: String
+        public var source: String
+        public var mountPoint: String
+        public var type: String
     }
 
-    let lines: [Line]
+    /// What may be said of a partition to name it.
+    public struct Names: Sendable {
+        /// From 1.
+        public var number: Int
+        public var label: String?
+        public var uuid: String?
+        /// As Linux gives it (``PartitionTable/partitionUUID(_:)``).
+        public var partitionUUID: String
 
-    init(_ text: String) {
+        public init(number: Int, label: String?, uuid: String?, partitionUUID: String) {
+            self.number = number
+            self.label = label
+            self.uuid = uuid
+            self.partitionUUID = partitionUUID
+        }
+    }
+
+    public let lines: [Line]
+
+    public init(_ text: String) {
         lines = text.split(whereSeparator: \.isNewline).compactMap { line in
             let fields = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { Self.unescaped($0) }
             guard fields.count >= 3, !fields[0].hasPrefix("#") else { return nil }
@@ -21,16 +35,14 @@ struct FileSystemTable {
     }
 
     /// The line that mounts a partition.
-    ///
-    /// - Parameter partitionUUID: as Linux gives it (``PartitionTable/partitionUUID(_:)``).
-    func line(mounting partition: StockPartition, partitionUUID: String) -> Line? {
-        lines.first { names($0.source, partition, partitionUUID) && $0.mountPoint.hasPrefix("/") }
+    public func line(mounting partition: Names) -> Line? {
+        lines.first { names($0.source, partition) && $0.mountPoint.hasPrefix("/") }
     }
 
     /// The first line that mounts a FAT.
-    var firstFAT: Line? { lines.first { ["vfat", "msdos"].contains($0.type) && $0.mountPoint.hasPrefix("/") } }
+    public var firstFAT: Line? { lines.first { ["vfat", "msdos"].contains($0.type) && $0.mountPoint.hasPrefix("/") } }
 
-    private func names(_ source: String, _ partition: StockPartition, _ partitionUUID: String) -> Bool {
+    private func names(_ source: String, _ partition: Names) -> Bool {
         func value(_ tag: String, _ folder: String) -> String? {
             if source.hasPrefix(tag + "=") { return String(source.dropFirst(tag.count + 1)) }
             let path = "/dev/disk/\(folder)/"
@@ -38,7 +50,7 @@ struct FileSystemTable {
         }
         if let label = value("LABEL", "by-label") { return label == partition.label }
         if let uuid = value("UUID", "by-uuid") { return uuid.lowercased() == partition.uuid?.lowercased() }
-        if let uuid = value("PARTUUID", "by-partuuid") { return uuid.lowercased() == partitionUUID }
+        if let uuid = value("PARTUUID", "by-partuuid") { return uuid.lowercased() == partition.partitionUUID }
         // A partition of the disk: mmcblk0p1, nvme0n1p1, sda1, vda1.
         guard let name = source.split(separator: "/").last, source.hasPrefix("/dev/") else { return false }
         let digits = name.reversed().prefix { $0.isNumber }.reversed()
