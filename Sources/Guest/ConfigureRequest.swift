@@ -48,6 +48,8 @@ public struct ConfigureRequest: Sendable {
     /// Bytes that scripts may write.
     public var freeSpace: UInt64 = 1 << 30
     public var limits = Limits()
+    /// The host's programs that shape the layer, with their versions.
+    public var programs: [String] = []
 
     /// How long the micro-VM may take.
     public struct Limits: Sendable, Hashable {
@@ -88,6 +90,7 @@ public struct ConfigureRequest: Sendable {
         for package in packages { hasher.add("\(package.name) \(package.version) \(package.architecture)") }
         for archive in archives { hasher.add(archive.content.digest) }
         for name in removed { hasher.add("remove \(name)") }
+        for program in programs { hasher.add(program) }
         hasher.add(kernel.image.digest)
         hasher.add(busybox.digest)
         hasher.add(JobInitramfs.initScript)

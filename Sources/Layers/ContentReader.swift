@@ -10,6 +10,11 @@ public struct DamagedContent: Error, CustomStringConvertible {
     /// For a person.
     public let failure: Failure
 
+    public init(file: FilePath, failure: Failure) {
+        self.file = file
+        self.failure = failure
+    }
+
     public var description: String { failure.description }
 }
 

@@ -130,7 +130,9 @@ struct BuildCommand: AsyncParsableCommand {
         // All recipes and devices are read before anything is built.
         let builders =
             if let matrix {
-                try DeviceList.load(path: FilePath(matrix)).devices.map { try arguments.builder(device: $0, sign: sign) }
+                try DeviceList.load(path: FilePath(matrix)).devices.map {
+                    try arguments.builder(device: $0, sign: sign)
+                }
             } else {
                 try ([arguments.recipe] + more).map { try arguments.builder($0, sign: sign) }
             }

@@ -118,10 +118,7 @@ import Testing
         #expect(try Program.run(["cmp", copied.string, raw.string]).status == 0)
         removeTree(copied)
         removeTree(raw)
-        let packages = try Program.run([
-            "python3", "-c", "import json,sys;print(len(json.load(sys.stdin)['packages']))",
-        ])
-        #expect(packages.status != 0 || manifest.packages.count > 100)
+        #expect(manifest.packages.count > 100)
     }
 
     @Test func generatedPasswordIsTheOwnersAlone() throws {
@@ -176,38 +173,50 @@ import Testing
         #expect(renamed.output.contains("system.hostname: rpi4 → other"), "\(renamed.output)")
     }
 
-    /// Another folder, time zone, language, umask, number of jobs, and an empty cache but for the downloads.
-    @Test func secondBuildElsewhereGivesTheSameBytes() throws {
-        let other = root.appending("another folder")
-        let store = other.appending("cache").appending("store")
-        try createFolder(other.appending("out"))
-        try createFolder(other.appending("cache"))
-        _ = try Program.run(["cp", "-a", root.appending("cache").appending("store").string, store.string])
-        let credentials = "\(Self.name).credentials"
+    /// Neither packages nor scripts run again, next to no block is compressed, and the images differ in the name alone.
+    @Test func anotherHostNameRunsNoMoreThanItMust() throws {
+        let renamed = root.appending("renamed")
+        try createFolder(renamed)
         _ = try Program.run([
-            "cp", root.appending("out").appending(credentials).string,
-            other.appending("out").appending(credentials).string,
+            "cp", root.appending("out").appending("\(Self.name).credentials").string, renamed.string,
         ])
-        let built = try Program.run(
-            [
-                "sh", "-c",
-                "umask 077; exec \"$0\" build \"$1\" --offline --locked --jobs 3 --cache \"$2\" -o \"$3\"",
-                Program.path.string, recipePath,
-                other.appending("cache").string, other.appending("out").string,
-            ], environment: ["TZ": "Pacific/Kiritimati", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"],
-            directory: "/")
+        let built = try Program.piforge([
+            "build", recipePath, "--offline", "--cache", root.appending("cache").string, "-o", renamed.string, "--set",
+            "system.hostname=other",
+        ])
         #expect(built.status == 0, "\(built.errors)")
-        let compared = try Program.run([
-            "cmp", image.string, other.appending("out").appending("\(Self.name).img.xz").string,
-        ])
-        #expect(compared.status == 0, "\(compared.output)\(compared.errors)")
-        for suffix in ["bmap", "spdx.json", "cdx.json", "os_list.json", "provenance.json", "SHA256SUMS"] {
-            let name = "\(Self.name).\(suffix)"
-            #expect(
-                try readFile(root.appending("out").appending(name))
-                    == readFile(other.appending("out").appending(name)), "\(name)")
+        let steps = Set(built.errors.split(separator: "\n").compactMap { $0.split(separator: ":").first })
+        #expect(steps == ["unpack", "system", "file systems", "pack"], "\(built.errors)")
+        let packed = try #require(built.errors.firstMatch(of: /blocks: (\d+) new, (\d+) reused/))
+        let (new, reused) = (Int(packed.1) ?? 0, Int(packed.2) ?? 0)
+        #expect((1...3).contains(new) && reused > 40, "\(packed.0)")
+
+        let other = renamed.appending("\(Self.name).img.xz")
+        let compared = try Program.piforge(["diff", image.string, other.string, "--json"])
+        #expect(compared.status == 1, "\(compared.errors)")
+        let text = try Program.piforge(["diff", image.string, other.string, "--only", "files"])
+        let names = text.output.split(separator: "\n").compactMap { $0.wholeMatch(of: /\s+! (.+?): .*/)?.1 }
+        #expect(names == ["/etc/hostname", "/etc/hosts"], "\(text.output)")
+        let same = try Program.piforge(["diff", image.string, image.string])
+        #expect(same.status == 0, "\(same.output)")
+        removeTree(renamed)
+    }
+
+    /// Another folder, user, umask, time zone, language and clock, folders listed backwards, one job, an empty cache but for the
+    /// downloads; and then the warm cache.
+    @Test func sameBytesWhateverMustNotMatter() throws {
+        let outcome = try Program.run(
+            [
+                Program.repository.pushing("scripts/reproduce.sh").string, recipePath, "--first",
+                root.appending("out").string, "--cache", root.appending("cache").string,
+            ], environment: ["WORK": root.appending("reproduce").string, "PIFORGE": Program.path.string])
+        #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
+        let year = Date().addingTimeInterval(400 * 86_400).formatted(.iso8601.year())
+        #expect(outcome.output.contains("the clock there says \(year)-"), "\(outcome.output)")
+        for place in ["elsewhere", "warm cache"] {
+            #expect(outcome.output.contains("\(place): 8 files are the same, byte for byte"), "\(outcome.output)")
         }
-        removeTree(other)
+        removeTree(root.appending("reproduce"))
     }
 
     /// At each step: the program ends with 130, no process stays, and nothing is left but the cache.

@@ -97,6 +97,6 @@ private struct Pieces: AsyncBufferedSequence, AsyncBufferedIteratorProtocol {
     mutating func nextBuffer(suggested count: Int) async throws -> [UInt8]? {
         sent += 1
         if !endless, sent > 1 { try await Task.sleep(for: .seconds(3600)) }
-        return [UInt8](repeating: 7, count: min(count, 4096))
+        return [UInt8](repeating: 7, count: Swift.min(count, 4096))
     }
 }

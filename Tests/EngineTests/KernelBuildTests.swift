@@ -154,11 +154,13 @@ import Tools
         await #expect(throws: Failure.self) { _ = try await bench.builder().buildKernel() }
         let work = bench.cache.pushing("kernel-work/small")
         #expect(exists(work.pushing("linux/init/main.o")))
-        let cache = try Cache(root: bench.cache)
         let now = Int64(Date().timeIntervalSince1970)
-        _ = cache.prune(olderThan: 86_400, now: now)
+        var prune = CachePrune()
+        prune.olderThan = 86_400
+        #expect(try prune.run(bench.cache, now: now).removedEntries == 0)
         #expect(exists(work.pushing("linux/init/main.o")))
-        #expect(cache.prune(olderThan: 86_400, now: now + 100_000) > 0)
-        #expect(try tree(work) == ["lock"])
+        let report = try prune.run(bench.cache, now: now + 100_000)
+        #expect(report.removed.contains { $0.part == "kernel-work" && $0.entries == 1 && $0.bytes > 0 })
+        #expect(!exists(work))
     }
 }

@@ -34,6 +34,8 @@ struct Scratch {
     var files: [String] {
         let paths = FileManager.default.subpaths(atPath: store.root.string) ?? []
         return paths.filter { path in
+            // What marks files as used locks it.
+            if path == ".gate" { return false }
             var isFolder: ObjCBool = false
             let place = store.root.appending(path).string
             return FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) && !isFolder.boolValue

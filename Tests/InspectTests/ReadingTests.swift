@@ -73,7 +73,7 @@ import Tools
             "dumpe2fs -h root.ext4 2>/dev/null | awk '/^Free blocks:/ {print $3 * 4096}'", in: sample.path)
         #expect("\(report.partitions[1].free ?? 0)\n" == free)
         let fat = try await Judge.shell(
-            "MTOOLSRC=/dev/null mdir -i boot.fat :: | tail -1 | tr -cd 0-9", in: sample.path)
+            "MTOOLSRC=/dev/null mdir -i boot.fat :: | grep 'bytes free' | tr -cd 0-9", in: sample.path)
         #expect("\(report.partitions[0].free ?? 0)" == fat)
     }
 

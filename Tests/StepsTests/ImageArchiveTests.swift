@@ -61,7 +61,7 @@ private enum Archives {
         try await ToolRunner().run(
             Tool("python3", package: "python3", purpose: "make archives"), ["-c", script, kind, fault, path.string],
             place: "test")
-        return try ImageArchive(name: "./app.tar", path: path)
+        return ImageArchive(name: "./app.tar", path: path, digest: .of(try readFile(path)))
     }
 }
 

@@ -29,16 +29,22 @@ struct Ext4Population {
     func run() throws {
         for folder in layout.folders {
             try Task.checkCancellation()
-            do { try write(folder) } catch let failure as Failure { throw failure.inTree(folder.path) }
+            try locating(folder.path) { try write(folder) }
         }
         cursor.align(to: Ext4Layout.folderAlignment)
         for (index, node) in tree.nodes.enumerated() where node.linkCount > 0 && node.kind != .directory {
             try Task.checkCancellation()
-            do { try write(node, layout.inodes[index]) } catch let failure as Failure {
-                throw failure.inTree(layout.firstNames[index] ?? .root)
-            }
+            try locating(layout.firstNames[index] ?? .root) { try write(node, layout.inodes[index]) }
         }
         try output.flush()
+    }
+
+    /// Runs `body`; its failures name a path of the tree.
+    private func locating(_ path: EntryPath, _ body: () throws -> Void) throws {
+        do { try body() } catch let failure as Failure { throw failure.inTree(path) } catch let damage as DamagedContent
+        {
+            throw DamagedContent(file: damage.file, failure: damage.failure.inTree(path))
+        }
     }
 
     // MARK: Folders

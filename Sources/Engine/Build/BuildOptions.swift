@@ -22,12 +22,15 @@ public struct BuildOptions: Sendable {
     public var jobs: Int
     /// The caller's environment: passwords that the recipe asks for, and proxies.
     public var environment: [String: String]
+    /// The versions of the host's programs that shape bytes, by name; nil asks dpkg.
+    public var programVersions: [String: String]?
+    /// The version of what piforge makes of the same inputs.
+    public var formatVersion = Plan.formatVersion
 
     public init(
         recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false, locked: Bool = false,
         updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil, signingKeys: [SigningKey] = [],
-        jobs: Int,
-        environment: [String: String]
+        jobs: Int, environment: [String: String]
     ) {
         self.recipePath = recipePath
         self.device = device

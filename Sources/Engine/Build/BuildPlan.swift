@@ -11,7 +11,7 @@ import SystemPackage
 extension ImageBuilder {
     /// The plan of a build: pure, from the recipe's steps and the lock.
     func plan(_ inputs: Inputs, _ lock: PackageLock) throws -> Plan {
-        var plan = Plan()
+        var plan = Plan(formatVersion: options.formatVersion)
         if let base = inputs.base {
             plan.add(
                 "base image", summary: base.name,
@@ -28,27 +28,32 @@ extension ImageBuilder {
                 + [
                     StepInput("unpack format", String(DebianPackage.formatVersion)),
                     StepInput("database format", String(DpkgDatabase.formatVersion)),
+                    StepInput("epoch", String(recipe.epoch)),
                     StepInput("removed packages", lock.removed.joined(separator: " ")),
                 ], below: inputs.base == nil ? [] : ["base image"])
         if !inputs.kernel.isEmpty {
             plan.add("kernel package", summary: "compiled from source", inputs: inputs.kernel)
         }
         plan.add(
-            "configure", summary: "maintainer scripts in the micro-VM", inputs: configureInputs,
+            "configure", summary: "maintainer scripts in the micro-VM",
+            inputs: configureInputs + inputs.programs.configure,
             below: ["packages", "kernel package"])
         plan.add(
             "kernel", summary: "module index, initramfs",
-            inputs: kernelInputs + (try fragmentInputs) + runtimeKernelInputs + inputs.tools,
+            inputs: kernelInputs + (try fragmentInputs) + runtimeKernelInputs
+                + inputs.programs.moduleIndex + inputs.programs.initramfs,
             below: ["configure"])
         try engineContract(lock, base: nil)
         var below = ["kernel"]
         for step in try steps(
             inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil)
         {
-            plan.add(step.name, summary: step.summary, inputs: step.inputs)
+            plan.add(
+                step.name, summary: step.summary, inputs: step.inputs + [StepInput("epoch", String(recipe.epoch))])
             below.append(step.name)
         }
-        plan.add("file systems", summary: "root and boot", inputs: diskInputs + inputs.tools, below: below)
+        plan.add(
+            "file systems", summary: "root and boot", inputs: diskInputs + inputs.programs.fileSystems, below: below)
         plan.add(
             "image", summary: imageName,
             inputs: [

@@ -14,7 +14,8 @@ extension ImageBuilder {
     ) -> Manifest {
         Manifest(
             name: recipe.name, epoch: recipe.epoch, recipe: Manifest.RecipeRecord(canonical: recipe.canonical),
-            distribution: system.distribution, packages: packageRecords(packages, system.kernel), kernel: kernelRecord(system.kernel),
+            distribution: system.distribution, packages: packageRecords(packages, system.kernel),
+            kernel: kernelRecord(system.kernel),
             base: inputs.base.map { _ in
                 Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
             }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,

@@ -49,8 +49,7 @@ public struct ImageBuilder: Sendable {
         var pins: [PinnedInput]
         /// Base URIs of the archives, for the board's own apt.
         var mirrors: ArchiveMirrors
-        /// The host's programs whose versions shape bytes.
-        var tools: [StepInput]
+        var programs: HostPrograms
         /// All that shapes a kernel from source; empty where the kernel is a package of the archive.
         var kernel: [StepInput]
     }
@@ -59,20 +58,14 @@ public struct ImageBuilder: Sendable {
     var outputName: String { options.device.map { "\(recipe.name)-\($0)" } ?? recipe.name }
     var imagePath: FilePath { options.output.appending("\(outputName).img.xz") }
     var credentialsPath: FilePath { options.output.appending("\(outputName).credentials") }
-    var recordPath: FilePath {
+    /// Where it is kept what the last build ran with (``PlanRecord``).
+    public var recordPath: FilePath {
         cache.plans.appending("\(outputName)-\(SHA256Digest.of(imagePath.string).hex.prefix(16)).json")
     }
 
     /// What a build would run, what is cached, and why the rest runs. Resolves packages where there is no lock.
     public func plan() async throws -> [PlanRow] {
-        let inputs = try await inputs()
-        let lock: PackageLock
-        if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
-            lock = known
-        } else {
-            lock = try await provide(inputs).lock
-        }
-        let plan = try plan(inputs, lock)
+        let plan = try await planned()
         let record = PlanRecord.read(recordPath)
         return plan.steps.map { step in
             let reason = record.reason(for: step, in: plan)
@@ -80,6 +73,18 @@ public struct ImageBuilder: Sendable {
                 step: step.name, summary: step.summary, action: reason == nil ? "cached" : "run", reason: reason,
                 key: step.key.hex)
         }
+    }
+
+    /// The steps of a build and their keys. Resolves packages where there is no lock.
+    public func planned() async throws -> Plan {
+        let inputs = try await inputs()
+        let lock: PackageLock
+        if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
+            lock = known
+        } else {
+            lock = try await provide(inputs).lock
+        }
+        return try plan(inputs, lock)
     }
 
     /// Gets everything a build needs into the cache, so that it can run with `--offline`.
@@ -173,7 +178,8 @@ public struct ImageBuilder: Sendable {
             preload: try await preloadStep(),
             secrets: secrets, sources: opened, base: base,
             pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
-            mirrors: try boardMirrors(request.sources), tools: try await toolInputs(),
+            mirrors: try boardMirrors(request.sources),
+            programs: try await HostPrograms(versions: options.programVersions),
             kernel: try await kernelSourceInputs())
     }
 
@@ -284,12 +290,6 @@ public struct ImageBuilder: Sendable {
             return try ArchiveMirrors(debian: [], security: []).adding(sources)
         }
         return try HostMirror.find(debian: debian, security: security).adding(sources)
-    }
-
-    private func toolInputs() async throws -> [StepInput] {
-        let shaping: Set = ["apt-get", "mke2fs", "mkfs.fat", "mcopy", "depmod", "openssl"]
-        return try await Doctor.examine(for: .build).filter { shaping.contains($0.name) }
-            .map { StepInput("tool \($0.name)", $0.version ?? "unknown") }
     }
 
     private var packageOptions: PackageOptions {

@@ -16,7 +16,8 @@ extension ImageBuilder {
         for item in recipe.docker.preload {
             switch item {
             case .archive(let path):
-                let archive = try ImageArchive(name: path.written, path: path.path)
+                let archive = ImageArchive(
+                    name: path.written, path: path.path, digest: try DownloadStore.digest(of: path.path))
                 sources.append(
                     PreloadStep.Source(
                         name: path.written, digest: archive.digest, trust: nil,

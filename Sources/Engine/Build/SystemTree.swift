@@ -84,11 +84,12 @@ extension ImageBuilder {
         let release = try KernelRelease.find(kernel?.release ?? Self.kernelName(in: placed), in: tree)
         var kernelConfig = try kernelContract(release, in: tree)
         kernelConfig += try runtimeContract(release, in: tree).filter { !kernelConfig.contains($0) }
-        try tree.apply(try await moduleIndex(release, tree, inputs.tools, work: work))
-        let (configured, report) = try await configure(placed, byDpkg, packages, tree, release, base, work: work)
+        try tree.apply(try await moduleIndex(release, tree, inputs.programs, work: work))
+        let (configured, report) = try await configure(
+            placed, byDpkg, packages, tree, release, base, inputs.programs, work: work)
         try tree.apply(configured)
         let hasInitramfs = try needsInitramfs(release, in: tree)
-        if hasInitramfs { try tree.apply(try initramfs(release, tree)) }
+        if hasInitramfs { try tree.apply(try initramfs(release, tree, inputs.programs)) }
 
         let step = "system"
         let packaged = tree
@@ -130,11 +131,11 @@ extension ImageBuilder {
 
     /// depmod's indexes, by the modules they index.
     private func moduleIndex(
-        _ release: KernelRelease, _ tree: Tree, _ versions: [StepInput], work: FilePath
+        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, work: FilePath
     ) async throws -> Layer {
         let hasher = KeyHasher(purpose: "module index")
-        hasher.add(Plan.formatVersion)
-        for version in versions { hasher.add(version.value) }
+        hasher.add(options.formatVersion)
+        for program in programs.moduleIndex { hasher.add(program.value) }
         hasher.add(release.name)
         hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
         let key = hasher.finalize()
@@ -147,9 +148,12 @@ extension ImageBuilder {
     }
 
     /// The initramfs, by the modules, the busybox and the rules it is made of.
-    private func initramfs(_ release: KernelRelease, _ tree: Tree) throws -> Layer {
+    private func initramfs(
+        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms
+    ) throws -> Layer {
         let hasher = KeyHasher(purpose: "initramfs")
-        hasher.add(Plan.formatVersion)
+        hasher.add(options.formatVersion)
+        for program in programs.initramfs { hasher.add(program.value) }
         hasher.add(BootInitramfs.rulesDigest)
         hasher.add(release.name)
         hasher.add(release.config.flatMap { tree.content($0) }?.digest ?? .of(""))
@@ -157,15 +161,14 @@ extension ImageBuilder {
         hasher.add(try BootInitramfs.busybox(in: tree).digest)
         hasher.add(recipe.epoch)
         let key = hasher.finalize()
-        // Not shared: the host's zstd shapes its bytes, and is not in the key.
-        if let stored = try cache.layers.layer(key, name: "initramfs") { return stored }
+        if let stored = try cache.layers.layer(key, name: "initramfs", shared: true) { return stored }
         progress.report(.started(step: "initramfs", detail: release.name))
         var initramfsOptions = BootInitramfs.Options()
         initramfsOptions.time = epochTime
         let bytes = try BootInitramfs.make(release, in: tree, options: initramfsOptions)
         let path = try EntryPath(validating: "boot/initrd.img-\(release.name)")
         let entry = Entry(path, Attributes(mode: 0o644, mtime: epochTime), .regular(Content(bytes)))
-        let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key)
+        let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key, shared: true)
         progress.report(.finished(step: "initramfs", detail: megabytes(UInt64(bytes.count)), cached: false))
         return stored
     }
@@ -173,7 +176,7 @@ extension ImageBuilder {
     /// The maintainer scripts' own layer.
     private func configure(
         _ placed: [PlacedPackage], _ byDpkg: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
-        _ release: KernelRelease, _ base: BaseSystem?, work: FilePath
+        _ release: KernelRelease, _ base: BaseSystem?, _ programs: HostPrograms, work: FilePath
     ) async throws -> (Layer, MicroVM.Report?) {
         let busybox = try BootInitramfs.busybox(in: tree)
         func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
@@ -185,6 +188,7 @@ extension ImageBuilder {
             busybox: busybox, epoch: recipe.epoch)
         request.freeSpace = max(1 << 30, recipe.disk.freeSpace.bytes)
         request.removed = packages.lock.removed
+        request.programs = programs.configure.map { "\($0.name) \($0.value)" }
         request.dpkgVersion = base?.installed.version(of: "dpkg")
         request.archives = byDpkg.compactMap { package in
             guard let file = packages.files.first(where: { $0.package.name == package.name }) else { return nil }

@@ -22,7 +22,10 @@ public struct Plan: Sendable, Equatable {
     /// The version of what piforge makes of the same inputs; raised when any step's result changes.
     public static let formatVersion = 1
 
-    public init() {}
+    private let formatVersion: Int
+
+    /// - Parameter formatVersion: of what piforge makes of the same inputs.
+    public init(formatVersion: Int = Plan.formatVersion) { self.formatVersion = formatVersion }
 
     /// The key of the whole: that of the last step.
     public var key: SHA256Digest { steps.last?.key ?? .of("empty plan") }
@@ -37,7 +40,7 @@ public struct Plan: Sendable, Equatable {
         _ name: String, summary: String, inputs: [StepInput], below: [String] = []
     ) -> SHA256Digest {
         let hasher = KeyHasher(purpose: "plan step")
-        hasher.add(Self.formatVersion)
+        hasher.add(formatVersion)
         hasher.add(name)
         for input in inputs {
             hasher.add(input.name)

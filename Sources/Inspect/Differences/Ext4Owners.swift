@@ -13,7 +13,7 @@ struct Ext4Owners: SectorOwners {
         case special(String)
     }
 
-    private struct Span {
+    private struct Span: DiskSpan {
         var range: Range<UInt64>
         var thing: Thing
     }
@@ -23,7 +23,7 @@ struct Ext4Owners: SectorOwners {
     private let reader: Ext4Reader
     private let files: FileComparison
     /// Of the first image, in disk order; then of the second.
-    private let spans: [[Span]]
+    private let spans: [SpanTable<Span>]
     /// The first name of each inode of the first image, then of the second.
     private let names: [[UInt32: EntryPath]]
     private let isLaidOutTheSame: Bool
@@ -52,7 +52,7 @@ struct Ext4Owners: SectorOwners {
 
     private static func spans(
         _ reader: Ext4Reader, _ files: [EntryPath: ImageFile], _ names: [UInt32: EntryPath]
-    ) throws -> [Span] {
+    ) throws -> SpanTable<Span> {
         var spans = reader.areas.map { Span(range: $0.range, thing: .area($0)) }
         for (inode, path) in names {
             try Task.checkCancellation()
@@ -76,30 +76,16 @@ struct Ext4Owners: SectorOwners {
             }
             spans += ((try? reader.mapBlocks(of: inode)) ?? []).map { Span(range: $0, thing: .special(name)) }
         }
-        return spans.sorted { $0.range.lowerBound < $1.range.lowerBound }
-    }
-
-    /// The span a place is in, else where the next one begins.
-    private func thing(at place: UInt64, _ side: Int) -> (span: Span?, next: UInt64) {
-        let spans = spans[side]
-        var low = 0
-        var high = spans.count
-        while low < high {
-            let middle = (low + high) / 2
-            if spans[middle].range.lowerBound <= place { low = middle + 1 } else { high = middle }
-        }
-        // Spans that start at the same place do so only where a file system is damaged.
-        if low > 0, spans[low - 1].range.contains(place) { return (spans[low - 1], spans[low - 1].range.upperBound) }
-        return (nil, low < spans.count ? spans[low].range.lowerBound : .max)
+        return SpanTable(spans)
     }
 
     // MARK: Owners
 
     func owners(of sector: UInt64, until end: UInt64) throws -> (owners: [SectorOwner], end: UInt64) {
         guard sector < reader.size else { return ([SectorOwner(name: "what lies behind the file system")], end) }
-        let here = thing(at: sector, 0)
+        let here = spans[0].span(at: sector)
         if let span = here.span { return try owners(span, sector, min(end, here.next)) }
-        let there = thing(at: sector, 1)
+        let there = spans[1].span(at: sector)
         let next = min(end, here.next, there.next)
         if let span = there.span {
             return ([SectorOwner(name: "\(title(span.thing)), free space in the first image")], next)

@@ -12,7 +12,7 @@ struct FATOwners: SectorOwners {
         case content(EntryPath)
     }
 
-    private struct Span {
+    private struct Span: DiskSpan {
         var range: Range<UInt64>
         var thing: Thing
         /// The first byte within the file.
@@ -23,7 +23,7 @@ struct FATOwners: SectorOwners {
     private let isFAT32: Bool
     private let size: UInt64
     /// Of the first image, in disk order; then of the second.
-    private let spans: [[Span]]
+    private let spans: [SpanTable<Span>]
 
     init(_ a: ByteOwners.Side, _ b: ByteOwners.Side, _ one: FATVolume, _ other: FATVolume, _ files: FileComparison)
         throws
@@ -38,7 +38,7 @@ struct FATOwners: SectorOwners {
         isFAT32 = sector[22] == 0 && sector[23] == 0
     }
 
-    private static func spans(_ volume: FATVolume) throws -> [Span] {
+    private static func spans(_ volume: FATVolume) throws -> SpanTable<Span> {
         var spans = try volume.reader.areas().map { Span(range: $0.range, thing: .area($0.name)) }
         for entry in try volume.entries() {
             var logical: UInt64 = 0
@@ -50,26 +50,13 @@ struct FATOwners: SectorOwners {
                 logical += UInt64(range.count)
             }
         }
-        return spans.sorted { $0.range.lowerBound < $1.range.lowerBound }
-    }
-
-    /// The span a place is in, else where the next one begins.
-    private func thing(at place: UInt64, _ side: Int) -> (span: Span?, next: UInt64) {
-        let spans = spans[side]
-        var low = 0
-        var high = spans.count
-        while low < high {
-            let middle = (low + high) / 2
-            if spans[middle].range.lowerBound <= place { low = middle + 1 } else { high = middle }
-        }
-        if low > 0, spans[low - 1].range.contains(place) { return (spans[low - 1], spans[low - 1].range.upperBound) }
-        return (nil, low < spans.count ? spans[low].range.lowerBound : .max)
+        return SpanTable(spans)
     }
 
     func owners(of sector: UInt64, until end: UInt64) throws -> (owners: [SectorOwner], end: UInt64) {
         guard sector < size else { return ([SectorOwner(name: "what lies behind the file system")], end) }
-        let here = thing(at: sector, 0)
-        let there = thing(at: sector, 1)
+        let here = spans[0].span(at: sector)
+        let there = spans[1].span(at: sector)
         guard let span = here.span else {
             let next = min(end, here.next, there.next)
             if let other = there.span {

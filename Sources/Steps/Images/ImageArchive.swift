@@ -11,18 +11,10 @@ public struct ImageArchive: Sendable {
     public let path: FilePath
     public let digest: SHA256Digest
 
-    /// Reads the file for its digest.
-    ///
-    /// - Throws: `Failure` when it cannot be read.
-    public init(name: String, path: FilePath) throws {
+    public init(name: String, path: FilePath, digest: SHA256Digest) {
         self.name = name
         self.path = path
-        let file = try OpenFile.reading(path)
-        let hasher = SHA256Hasher()
-        try ContentReader().forEachChunk(
-            of: Content(size: try file.size(), digest: .of(""), source: .file(path, offset: 0))
-        ) { hasher.update($0) }
-        digest = hasher.finalize()
+        self.digest = digest
     }
 
     private static let formatVersion = 1
