@@ -51,6 +51,7 @@ build() {
     local root=$work/root
     rm -rf "$root" "$work"/*.img "$work"/*.img.xz
     # The downloads are put where apt looks for them, and are kept out of the image (mmdebstrap(1), "EXAMPLES").
+    # shellcheck disable=SC2016 # $1 is mmdebstrap's to fill in.
     sources | mmdebstrap --mode=root --architectures=arm64 --variant=apt --format=directory \
         --include="$(paste -sd, "$packages")" --aptopt='APT::Install-Recommends "false"' \
         --skip=download/empty --skip=essential/unlink \

@@ -39,7 +39,7 @@ make_image() {
     dd if="$work/root" of="$work/disk" bs=1M seek=65 conv=notrunc,sparse status=none
     xz "-T1" "-$preset" -c "$work/disk" >"$1.partial"
     mv "$1.partial" "$1"
-    rm -rf "$tree" "$work/root" "$work/boot" "$work/disk" "$work/kernel"
+    rm -rf "$tree" "$work/root" "${work:?}/boot" "$work/disk" "$work/kernel"
 }
 
 # measure NAME COMMAND: hyperfine's figures and the command's peak memory, into results/stock.NAME.json.
