@@ -20,7 +20,7 @@ rm -f "$results/$name".*.json
 plain=$(project "$work/project" "$recipe")
 say "downloads (not timed)"
 "$piforge" fetch "$plain" -o "$work/out" --cache "$work/cache" >&2
-measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' ! -name apt -exec rm -rf {} +" \
+measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" \
     "'$piforge' build '$plain' -o '$work/out' --cache '$work/cache' --offline"
 note_blocks cold
 

@@ -41,6 +41,11 @@ hyperfine --style basic --warmup 1 --runs "$runs" --prepare "$clean" --export-js
     --command-name 'curl, sync, sha256sum' \
     "curl -sf '$url' -o '$work/out/file' && sync '$work/out/file' && sha256sum '$work/out/file'" >&2
 
+# Peak memory is not taken here: a process that watches it would share the two cores with server and client.
+mkdir -p benchmarks/results
+jq --argjson mib "$size_mib" '[.results[] | {name: .command, seconds: .mean, stddev, user, system, runs: (.times | length), mib: $mib}]' \
+    "$work/figures.json" >benchmarks/results/fetch.json
+
 echo "| $size_mib MiB over loopback | seconds | MB/s | piforge takes |"
 echo "| --- | --- | --- | --- |"
 jq -r --argjson mib "$size_mib" '

@@ -1,6 +1,7 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What the benchmarks share, to be sourced: where results go, how one thing is measured, and how a row of the printed table is made.
 # `name` (of the results) and `work` (a folder) are set by who sources this.
+: "${name:?}" "${work:?}"
 
 results=benchmarks/results
 piforge=${PIFORGE:-$PWD/.build/release/piforge}
@@ -44,7 +45,8 @@ measure_other() {
     if [ "$status" = 124 ] || [ "$status" = 137 ]; then
         reason="not done after $2 s, which is its limit here"
     else
-        reason=$(grep -v '^[[:space:]]*$' "$work/$1.log" | tail -n "${reason_lines:-1}" | tr '\n' ' ' | sed 's/ *$//')
+        reason=$(grep -E 'error: |^E: |prerequisites|not installed|not allowed|Permission denied' "$work/$1.log" | tail -n 1)
+        reason=${reason:-$(grep -v '^[[:space:]]*$' "$work/$1.log" | tail -n 1)}
     fi
     refuse "$1" "${reason:-ended with $status and said nothing}"
     tail -n 20 "$work/$1.log" >&2

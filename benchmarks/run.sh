@@ -33,7 +33,7 @@ say "downloads (not timed)"
 "$piforge" fetch "$plain" -o "$work/out" --cache "$work/cache" >&2
 "$piforge" fetch "$extra" -o "$work/out" --cache "$work/cache" >&2
 
-measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' ! -name apt -exec rm -rf {} +" "$build"
+measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" "$build"
 note_blocks cold
 measure noop 5 true "$build"
 cp "$image" "$work/base.img.xz"
