@@ -51,11 +51,17 @@ test-kernel: setup ## Compile the kernel of KERNEL, build its image, check and b
 reproduce: setup ## Build RECIPE again where all differs that must not matter, and compare every byte.
 	scripts/reproduce.sh $(RECIPE)
 
-bench: ## Measure piforge against the usual tools; BENCH=quick for the small recipe.
+bench: ## Measure piforge against the usual tools, an hour; BENCH=quick for the small recipe, alone.
 	@scripts/setup.sh --with scripts/packages-bench.txt
+	rm -rf benchmarks/results
 	benchmarks/run.sh
-	benchmarks/stock.sh
-	benchmarks/fetch.sh
+ifneq ($(BENCH),quick)
+	benchmarks/builders.sh
+	benchmarks/blocks.sh
+	SIZES="256 1024" RUNS=2 benchmarks/stock.sh
+	RUNS=3 benchmarks/fetch.sh
+endif
+	benchmarks/report.py
 
 lint: ## Check the code's format.
 	swift format lint --strict -r Sources Tests Package.swift
