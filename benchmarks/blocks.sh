@@ -5,11 +5,12 @@
 #     benchmarks/blocks.sh
 #     SAMPLE_MIB=256                  how much of the root partition, from its start, is packed; the whole image takes half an hour
 #     SIZES="1 2 4 8 16 32 64" PRESETS="1 3 6 9"
+#     SMALL=FILE                      another recipe
 #     WORK=DIR                        where to work (some 10 GB, kept)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-recipe=${RECIPE:-recipes/debian-13-small.yaml}
+recipe=${SMALL:-recipes/debian-13-small.yaml}
 name=blocks
 work=${WORK:-$PWD/.build/bench}/$name
 . benchmarks/measure.sh
@@ -36,6 +37,8 @@ disk() {
 }
 
 say "images of a base and of four changes (not timed)"
+# Today's versions, with and without one more package: an older lock would make that package many.
+"$piforge" fetch "$plain" --update-lock -o "$work/out" --cache "$cache" >&2
 echo "A file of the overlay, as it was at first." >"$work/overlay/etc/bench"
 overlay="overlays=[{path: \"$work/overlay\"}]"
 disk base "$plain" --set "$overlay" --set "accounts.users[0].password={hash: \"$(hash_of 1)\"}"

@@ -5,11 +5,12 @@
 #     benchmarks/builders.sh
 #     TOOLS="loop debos vmdb2"        which of them
 #     LIMIT=1200                      how many seconds each may take
+#     SMALL=FILE                      another recipe
 #     WORK=DIR                        where to work (some 10 GB, kept)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-recipe=${RECIPE:-recipes/debian-13-small.yaml}
+recipe=${SMALL:-recipes/debian-13-small.yaml}
 name=builders
 work=${WORK:-$PWD/.build/bench}/$name
 . benchmarks/measure.sh
@@ -19,7 +20,8 @@ rm -f "$results/$name".*.json
 
 plain=$(project "$work/project" "$recipe")
 say "downloads (not timed)"
-"$piforge" fetch "$plain" -o "$work/out" --cache "$work/cache" >&2
+# Today's versions, as the other tools take them: a lock of another day would make one package more many.
+"$piforge" fetch "$plain" --update-lock -o "$work/out" --cache "$work/cache" >&2
 measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" \
     "'$piforge' build '$plain' -o '$work/out' --cache '$work/cache' --offline"
 note_blocks cold
@@ -31,8 +33,11 @@ if reason=$(arm64_programs); then
         case $tool in
         loop)
             say "$tool: downloads (not timed)"
-            benchmarks/baseline.sh fetch "$packages" "$work" >&2
-            measure_other loop "$limit" "benchmarks/loop-chroot.sh '$packages' '$work'"
+            if benchmarks/baseline.sh fetch "$packages" "$work" >&2; then
+                measure_other loop "$limit" "benchmarks/loop-chroot.sh '$packages' '$work'"
+            else
+                refuse loop "its packages could not be downloaded"
+            fi
             ;;
         debos) measure_other debos "$limit" "benchmarks/other-tools.sh debos '$packages' '$work'" ;;
         vmdb2) measure_other vmdb2 "$limit" "benchmarks/other-tools.sh vmdb2 '$packages' '$work'" ;;

@@ -303,7 +303,7 @@ def write(main):
     for key, text in missed:
         out += [f"**{key}**: {text}", ""]
     head = ["what", *FIGURES, "ratio"]
-    out += [f"## Against other ways to the same packages", "",
+    out += ["## Against other ways to the same packages", "",
             f"`{main}`; ratio to mmdebstrap's way. Downloads are warm on both sides; mmdebstrap fetches the package indices within its time.", "",
             table(head, [row("mmdebstrap, qemu-user, `mke2fs -d`, `xz -T0 -6`", get("mmdebstrap"), get("mmdebstrap")),
                          row("piforge, cold", get("cold"), get("mmdebstrap"))]),
@@ -358,7 +358,8 @@ def groups(main):
 
 
 if __name__ == "__main__":
-    recipes = [sys.argv[1]] if len(sys.argv) > 1 else ["debian-13", "debian-13-small"]
+    others = sorted(file[:-10] for file in os.listdir(RESULTS) if file.endswith(".cold.json") and not file.startswith("builders."))
+    recipes = ["debian-13", *others] if len(sys.argv) == 1 else sys.argv[1:2]
     for recipe in recipes:
         if load(f"{recipe}.cold"):
             write(recipe)

@@ -30,7 +30,8 @@ build="'$piforge' build '$plain' $options --offline"
 image=$work/out/$name.img.xz
 
 say "downloads (not timed)"
-"$piforge" fetch "$plain" -o "$work/out" --cache "$work/cache" >&2
+# Today's versions, as the other tools take them: a lock of another day would make one package more many.
+"$piforge" fetch "$plain" --update-lock -o "$work/out" --cache "$work/cache" >&2
 "$piforge" fetch "$extra" -o "$work/out" --cache "$work/cache" >&2
 
 measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" "$build"
@@ -91,8 +92,11 @@ if [ "$baseline" = yes ]; then
     jq -r '.packages[].name' "$work/out/$name.manifest.json" >"$work/packages"
     if reason=$(arm64_programs); then
         say "baseline: downloads (not timed)"
-        benchmarks/baseline.sh fetch "$work/packages" "$work/baseline" >&2
-        measure_other mmdebstrap "${LIMIT:-2400}" "benchmarks/baseline.sh build '$work/packages' '$work/baseline'"
+        if benchmarks/baseline.sh fetch "$work/packages" "$work/baseline" >&2; then
+            measure_other mmdebstrap "${LIMIT:-2400}" "benchmarks/baseline.sh build '$work/packages' '$work/baseline'"
+        else
+            refuse mmdebstrap "its packages could not be downloaded"
+        fi
     else
         refuse mmdebstrap "$reason"
     fi
