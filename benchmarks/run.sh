@@ -86,7 +86,9 @@ measure inspect 3 true "'$piforge' inspect '$image'"
 measure cat 3 true "'$piforge' cat '$image' /etc/os-release"
 measure unpack 2 true "bash -c \"exec xz -dc '$image' >/dev/null\""
 allowed=1 measure diff 1 true "'$piforge' diff '$work/base.img.xz' '$work/package.img.xz'"
-allowed=1 measure cmp 1 true "bash -c \"cmp <(xz -dc '$work/base.img.xz') <(xz -dc '$work/package.img.xz')\""
+# Both at a time, and nothing compared: cmp would stop at the first byte that differs.
+measure unpack-both 1 true \
+    "bash -c \"xz -dc '$work/base.img.xz' >/dev/null & xz -dc '$work/package.img.xz' >/dev/null & wait\""
 
 if [ "$baseline" = yes ]; then
     jq -r '.packages[].name' "$work/out/$name.manifest.json" >"$work/packages"
@@ -118,5 +120,5 @@ row verify "piforge verify; ratio to that" sha256sum
 row unpack "xz -dc >/dev/null"
 row inspect "piforge inspect; ratio to xz -dc" unpack
 row cat "piforge cat /etc/os-release; ratio to xz -dc" unpack
-row cmp "cmp of two xz -dc"
-row diff "piforge diff; ratio to cmp" cmp
+row unpack-both "xz -dc of two images, both at a time"
+row diff "piforge diff; ratio to that" unpack-both
