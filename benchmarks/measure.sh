@@ -19,7 +19,8 @@ figures() {
 }
 
 # measure NAME RUNS PREPARE COMMAND: time, CPU time and peak memory of the command's own process, into results/NAME.json. What it says is
-# kept in $work/log. COMMAND may end in redirections; 1 as its exit code counts as done where `allowed` is 1.
+# kept in $work/log. COMMAND may end in redirections; 1 as its exit code counts as done where `allowed` is 1. With
+# `peak=no` no memory is told: that of a shell which only starts others means nothing.
 measure() {
     say "$name: $1"
     hyperfine --style basic --runs "$2" --prepare "$3" --command-name "$1" --export-json "$work/figures.json" \
@@ -27,6 +28,7 @@ measure() {
         cat "$work/log" >&2
         return 1
     }
+    if [ "${peak:-yes}" = no ]; then echo null >"$work/peak"; fi
     figures "$1" "$(cat "$work/peak")"
 }
 
@@ -76,7 +78,8 @@ row() {
     jq -r --arg what "$2" --slurpfile reference "$reference" '
         def places(n): . * n | round / n;
         if .failed then "| \($what) | did not run: \(.failed | gsub("\\|"; "\\|")) | | | |"
-        else "| \($what) | \(.seconds | places(100)) | \(.user + .system | places(100)) | \(.peakKiB / 1024 | round) | \(
+        else "| \($what) | \(.seconds | places(100)) | \(.user + .system | places(100)) | \(
+            if .peakKiB then .peakKiB / 1024 | round else "" end) | \(
             if $reference[0].seconds then .seconds / $reference[0].seconds | places(1000) else "-" end) |" end' "$file"
 }
 

@@ -196,7 +196,7 @@ def bars(main):
         one = load(file[:-5]) if file.endswith(".json") else None
         if not isinstance(one, dict) or not done(one) or one.get("name") in OTHERS or re.search(r"^stock\..*\.xz\.json$", file):
             continue
-        peaks[file[:-5]] = one.get("peakKiB", 0)
+        peaks[file[:-5]] = one.get("peakKiB") or 0
     # Blocks of another size than the recipes' are asked for by hand; the bar is that of the settings that are shipped.
     peaks = {name: peak for name, peak in peaks.items() if not name.startswith("blocks.")}
     measured = met = None
