@@ -47,7 +47,9 @@ measure_other() {
     if [ "$status" = 124 ] || [ "$status" = 137 ]; then
         reason="not done after $2 s, which is its limit here"
     else
-        reason=$(grep -E 'error: |^E: |prerequisites|not installed|not allowed|Permission denied' "$work/$1.log" | tail -n 1)
+        # The last two lines that tell of an error; debos' have the time before them.
+        reason=$(grep -E 'error: |^E: |Failed to |prerequisites|not installed|Permission denied' "$work/$1.log" | tail -n 2 |
+            sed -E 's#^[0-9/]+ [0-9:]+ ##' | paste -sd ';' | sed 's/;/; /g') || true
         reason=${reason:-$(grep -v '^[[:space:]]*$' "$work/$1.log" | tail -n 1)}
     fi
     refuse "$1" "${reason:-ended with $status and said nothing}"

@@ -44,6 +44,8 @@ debos)
         machine=(--memory 2048MB --scratchsize 6G)
         vfat=yes
     fi
+    # debos runs programs through systemd-nspawn, with /dev/disk bound: udev makes that folder, and there may be no udev.
+    mkdir -p /dev/disk
     cp "$here/debos.yaml" .
     # In a mount namespace of its own, nothing stays mounted when debos fails or its time is over.
     unshare --mount --propagation private debos "${machine[@]}" --artifactdir "$work" -t "suite:$suite" -t "mirror:$mirror" -t "security:$security" \
