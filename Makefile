@@ -11,7 +11,7 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup image prove verify kernel kernel-config kernel-config-check test test-kernel reproduce bench lint clean
+.PHONY: help setup setup-test image prove verify kernel kernel-config kernel-config-check test test-kernel reproduce bench lint clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
@@ -20,6 +20,10 @@ help: ## Show this list.
 
 setup: ## Install the Debian packages that are missing, and build piforge.
 	@scripts/setup.sh
+
+# The programs that only tests use are no business of who makes images.
+setup-test:
+	@scripts/setup.sh --with scripts/packages-test.txt
 
 image: setup ## Build the image of RECIPE into OUT.
 	$(PIFORGE) build $(RECIPE) -o $(OUT)
@@ -39,7 +43,7 @@ kernel-config: setup ## Make the kernel's configuration of KERNEL, and say what 
 kernel-config-check: setup ## Fail if a committed configuration is stale, or a line of a fragment did not take.
 	$(PIFORGE) kernel config $(KERNEL) --check
 
-test: setup ## Run all tests: the modules', then those that build and boot whole images.
+test: setup-test ## Run all tests: the modules', then those that build and boot whole images.
 	$(SWIFT_TEST) --skip AcceptanceTests
 	$(SWIFT_TEST) --filter AcceptanceTests
 
@@ -48,7 +52,7 @@ test-kernel: setup ## Compile the kernel of KERNEL, build its image, check and b
 	$(PIFORGE) verify $(OUT)/$(basename $(notdir $(KERNEL))).img.xz
 	$(PIFORGE) prove $(OUT)/$(basename $(notdir $(KERNEL))).img.xz
 
-reproduce: setup ## Build RECIPE again where all differs that must not matter, and compare every byte.
+reproduce: setup-test ## Build RECIPE again where all differs that must not matter, and compare every byte.
 	scripts/reproduce.sh $(RECIPE)
 
 bench: ## Measure piforge against the usual tools, an hour; BENCH=quick for the small recipe, alone.

@@ -110,6 +110,20 @@ install_qemu() {
     fi
 }
 
+# Debian starts a web server as soon as it is installed. The tests want the program, not the service.
+services=()
+for name in "${missing[@]}"; do [ "$name" != nginx ] || services+=("$name.service"); done
+hold_services() {
+    [ ${#services[@]} = 0 ] || [ ! -d /run/systemd/system ] || as_root systemctl --quiet mask "${services[@]}"
+}
+release_services() {
+    [ ${#services[@]} = 0 ] || [ ! -d /run/systemd/system ] || {
+        as_root systemctl --quiet unmask "${services[@]}"
+        as_root systemctl --quiet disable "${services[@]}"
+        say "${services[*]} is neither started nor enabled"
+    }
+}
+
 if [ ${#missing[@]} -gt 0 ] || [ $qemu = no ]; then
     command -v apt-get >/dev/null || fail "this is no Debian system; install by hand: ${missing[*]} QEMU 9 or newer"
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
@@ -117,7 +131,9 @@ if [ ${#missing[@]} -gt 0 ] || [ $qemu = no ]; then
     for name in "${missing[@]}"; do sed -n "s/^\($name \)/    \1/p" "${lists[@]}"; done
     [ $qemu = yes ] || echo "    qemu-system-arm         9 or newer: the machines that images are built and booted on"
     update_lists
+    hold_services
     [ ${#missing[@]} = 0 ] || apt_get install -y --no-install-recommends "${missing[@]}"
+    release_services
     [ $qemu = yes ] || install_qemu
 fi
 
