@@ -9,7 +9,7 @@ public struct Manifest: Codable, Sendable, Equatable {
 
     /// ``formatVersion`` of the piforge that wrote it.
     public var format: Int
-    /// The recipe's name; output files start with it.
+    /// The recipe's name, and the device's behind it where it is one of several; output files start with it.
     public var name: String
     /// Seconds since 1970 (UTC): the time of every file that the build made.
     public var epoch: Int64

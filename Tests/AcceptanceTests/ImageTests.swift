@@ -202,6 +202,30 @@ import Testing
         removeTree(renamed)
     }
 
+    /// Each device has its image and all that lies beside one; the sums hold, and what publishes it names its own files.
+    @Test func aListOfDevicesMakesAnImageOfEach() throws {
+        let devices = root.appending("devices")
+        let list = root.appending("devices.yaml")
+        let text = ["north", "south"].map { "- {name: \($0), set: {system.hostname: \($0)}}\n" }.joined()
+        try writeAtomically(to: list, bytes: Array(text.utf8))
+        let built = try Program.piforge([
+            "build", recipePath, "--offline", "--cache", root.appending("cache").string, "-o", devices.string,
+            "--matrix", list.string,
+        ])
+        #expect(built.status == 0, "\(built.errors)")
+        for device in ["north", "south"] {
+            let name = "\(Self.name)-\(device)"
+            let sums = try Program.run(["sha256sum", "--check", "--strict", "\(name).SHA256SUMS"], directory: devices)
+            #expect(sums.status == 0 && sums.output.split(separator: "\n").count == 7, "\(sums.output)")
+            let named = try Program.run(
+                ["jq", "-r", ".os_list[0] | .name, .url, .bmap_url", "\(name).os_list.json"], directory: devices)
+            #expect(named.output == "\(name)\n\(name).img.xz\n\(name).bmap\n", "\(named.errors)")
+            let host = try Program.piforge(["cat", devices.appending("\(name).img.xz").string, "/etc/hostname"])
+            #expect(host.output == "\(device)\n")
+        }
+        removeTree(devices)
+    }
+
     /// Another folder, user, umask, time zone, language and clock, folders listed backwards, one job, an empty cache but for the
     /// downloads; and then the warm cache.
     @Test func sameBytesWhateverMustNotMatter() throws {

@@ -13,7 +13,7 @@ extension ImageBuilder {
         _ image: Manifest.Image
     ) -> Manifest {
         Manifest(
-            name: recipe.name, epoch: recipe.epoch, recipe: Manifest.RecipeRecord(canonical: recipe.canonical),
+            name: outputName, epoch: recipe.epoch, recipe: Manifest.RecipeRecord(canonical: recipe.canonical),
             distribution: system.distribution, packages: packageRecords(packages, system.kernel),
             kernel: kernelRecord(system.kernel),
             base: inputs.base.map { _ in
