@@ -43,7 +43,8 @@ printf '%s\n' 'label: dos' "start=$boot_start, size=$((boot_mib * 2048)), type=c
     sfdisk -q "$disk"
 boot_loop=$(losetup --show -f -o $((boot_start * 512)) --sizelimit $((boot_mib << 20)) "$disk")
 root_loop=$(losetup --show -f -o $((root_start * 512)) "$disk")
-mkfs.fat -F 32 -n BOOT "$boot_loop" >/dev/null
+# -I: a stretch of a disk, not a whole one.
+mkfs.fat -I -F 32 -n BOOT "$boot_loop" >/dev/null
 mkfs.ext4 -q -L writable "$root_loop"
 mount "$root_loop" "$root"
 mkdir -p "$root/boot/firmware"

@@ -32,7 +32,7 @@ image=$work/out/$name.img.xz
 say "downloads (not timed)"
 # Today's versions, as the other tools take them: a lock of another day would make one package more many.
 "$piforge" fetch "$plain" --update-lock -o "$work/out" --cache "$work/cache" >&2
-"$piforge" fetch "$extra" -o "$work/out" --cache "$work/cache" >&2
+"$piforge" fetch "$extra" --update-lock -o "$work/out" --cache "$work/cache" >&2
 
 measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" "$build"
 note_blocks cold
