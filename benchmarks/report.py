@@ -73,7 +73,8 @@ def row(what, result, reference=None):
     if not result:
         return None
     if not done(result):
-        return [f"{what}: did not run: {result['failed']}", "", "", "", "", "", ""]
+        reason = result["failed"]
+        return [f"{what}: {reason if reason.startswith('not done') else 'did not run: ' + reason}", "", "", "", "", "", ""]
     return [what, *figures(result), ratio(result, reference)]
 
 
@@ -335,7 +336,10 @@ def groups(main):
         result = load(name)
         if not result:
             return None
-        return (label, result.get("seconds"), ours, "did not run" if "failed" in result else "")
+        # The first words of a limit that was reached are the news; other reasons stand in the table.
+        reason = result.get("failed", "")
+        remark = reason.split(",")[0] if reason.startswith("not done") else "did not run" if reason else ""
+        return (label, result.get("seconds"), ours, remark)
 
     devices = (load(f"{main}.matrix") or {}).get("devices", 20)
     wanted = [
