@@ -19,8 +19,9 @@ extension ImageBuilder {
     }
 
     /// Where compressed blocks are kept, and shared as far as they hold nothing of the recipe's own.
-    func blockCache(_ own: OwnContent) throws -> BlockCache {
+    func blockCache(_ own: OwnContent?) throws -> BlockCache {
         try BlockCache(
-            folder: cache.blocks, shared: cache.shared, isPublic: { own.isAbsent(from: $0) }, note: cache.note)
+            folder: cache.blocks, shared: cache.shared, isPublic: { own?.isAbsent(from: $0) ?? false }, note: cache.note
+        )
     }
 }

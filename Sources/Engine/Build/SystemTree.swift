@@ -23,8 +23,8 @@ struct SystemTree {
     var basePackages: [Manifest.BasePackage]
     /// The kernel, where it was compiled.
     var kernel: BuiltKernel?
-    /// What the recipe's own files, accounts and settings brought: it stays on this machine.
-    var ownContent: OwnContent
+    /// What the recipe's own files, accounts and settings brought: it stays on this machine. Nil where nothing leaves it.
+    var ownContent: OwnContent?
     /// What the system says it is.
     var distribution: Manifest.Distribution?
 }
@@ -108,7 +108,7 @@ extension ImageBuilder {
             tree: tree, release: release.name, slowest: slowest ?? [], kernelConfig: kernelConfig,
             basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
                 Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
-            } ?? [], kernel: kernel, ownContent: try OwnContent(of: tree, above: packaged),
+            } ?? [], kernel: kernel, ownContent: cache.shared == nil ? nil : try OwnContent(of: tree, above: packaged),
             distribution: try tree.content("usr/lib/os-release").flatMap {
                 Manifest.Distribution(osRelease: try ContentReader().text(of: $0, limit: 1 << 16))
             })
