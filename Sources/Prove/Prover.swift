@@ -1,4 +1,5 @@
 import Diagnostics
+import Digests
 import Firmware
 import Guest
 import Pack
@@ -27,6 +28,8 @@ public struct ProofOptions: Sendable {
     public var logs: FilePath
     /// Where the unpacked image is kept for the next proof.
     public var cache: FilePath
+    /// Finds the archive of a runtime's proof image by its digest; nil where it is not to be had.
+    public var runtimeImage: @Sendable (SHA256Digest) throws -> FilePath? = { _ in nil }
     /// How long a machine may take to its login prompt.
     public var bootLimit = Duration.seconds(900)
 

@@ -5,6 +5,8 @@ struct Form<Value: Sendable>: Sendable {
         case word(String)
         /// A mapping with this single key: `{file: …}`.
         case key(String)
+        /// A mapping with one key of any other name.
+        case anyKey
         /// A scalar that is none of the words.
         case scalar
         /// A mapping with keys of its own, when no form has a single key.
@@ -45,6 +47,37 @@ struct Form<Value: Sendable>: Sendable {
                 + shape.rows.map { $0.prefixed(name) },
             read: { node, path, decoding in shape.decode(node, path, decoding).map(make) },
             write: { part($0).map { .object([.init(key: name, value: shape.encode($0))]) } })
+    }
+
+    /// A mapping with a single key of the writer's own, which `make` judges together with what is below it.
+    ///
+    /// - Parameters:
+    ///   - name: what the reference calls the key.
+    ///   - others: single keys of other forms.
+    ///   - make: the key, its place, the value below it, and where mistakes of the key are reported.
+    static func anyKey<Part: Sendable>(
+        _ name: String, besides others: [String], _ shape: Shape<Part>, _ doc: String,
+        make: @escaping @Sendable (String, Node.Place, Part, [PathStep], Decoding) -> Value?,
+        part: @escaping @Sendable (Value) -> (key: String, part: Part)?
+    ) -> Form {
+        Form(
+            head: .anyKey, written: "`{\(name): …}`", doc: doc,
+            schema: .members([
+                "type": .string("object"), "minProperties": .integer(1), "maxProperties": .integer(1),
+                "propertyNames": .members(["not": .members(["enum": .array(others.map { .string($0) })])]),
+                "additionalProperties": shape.schema.described(doc),
+            ]),
+            rows: [ReferenceRow(key: name, value: shape.summary, fallback: "", meaning: doc)]
+                + shape.rows.map { $0.prefixed(name) },
+            read: { node, path, decoding in
+                guard case .map(let pairs) = node.value, let pair = pairs.first else { return nil }
+                let path = path + [.key(pair.key)]
+                guard let part = shape.decode(pair.value, path, decoding) else { return nil }
+                return make(pair.key, pair.keyPlace, part, path, decoding)
+            },
+            write: { value in
+                part(value).map { .object([.init(key: $0.key, value: shape.encode($0.part))]) }
+            })
     }
 
     static func scalar<Part: Sendable>(
@@ -92,6 +125,11 @@ extension Shape {
                         otherwise?.message ?? "'\(text)' is not \(kind)\(didYouMean(text, words))",
                         expected: otherwise?.expected ?? written, next: otherwise?.next)
                 case .map(let pairs) where !keys.isEmpty:
+                    if pairs.count == 1, !keys.contains(pairs[0].key), !pairs[0].value.isNull,
+                        let form = forms.first(where: { $0.head == .anyKey })
+                    {
+                        return form.read(node, path, decoding)
+                    }
                     var value: Value?
                     for pair in pairs {
                         let path = path + [.key(pair.key)]

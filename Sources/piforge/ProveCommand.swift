@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Engine
+import Fetch
 import Foundation
 import Prove
 
@@ -45,6 +46,12 @@ struct ProveCommand: AsyncParsableCommand {
         help: ArgumentHelp("A private key the image lets in. One is made for the proof else.", valueName: "file"))
     var sshKey: String?
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A proof image of a runtime, where the cache lacks it; may be given several times.", valueName: "file"))
+    var runtimeImage: [String] = []
+
     @Option(name: .long, help: ArgumentHelp("Where the serial logs go. The image's folder else.", valueName: "dir"))
     var log: String?
 
@@ -59,6 +66,10 @@ struct ProveCommand: AsyncParsableCommand {
         options.machines = machine.machines
         options.credentials = credentials.map { absolute($0) }
         options.sshKey = sshKey.map { absolute($0) }
+        let given = try runtimeImage.map { absolute($0) }.map { (try DownloadStore.digest(of: $0), $0) }
+        options.runtimeImage = { digest in
+            try given.first { $0.0 == digest }?.1 ?? cache.stored(digest)
+        }
         let progress = shared.progress
         let chosen = options
         let report = try await interruptible { try await Prover.run(chosen, progress: progress) }

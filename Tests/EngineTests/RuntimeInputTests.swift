@@ -209,7 +209,7 @@ private func failure(_ body: () async throws -> Void) async -> Failure? {
         #expect(
             refused?.description == """
                 mine.yaml: Docker \(short) is too old for the runtime 'mine'
-                  expected: Docker 23 or later, which knows runtimeType
+                  expected: Docker 24 or later, which knows runtimeType
                   found:    \(version)
                   next:     take Docker from its own archive (docker: {from: docker.com}), or leave the runtime out
                 """)

@@ -12,24 +12,29 @@ import Tools
         rows: [
             ProofRow(
                 machine: "raspi4b", check: "model", expected: "Raspberry Pi 4 Model B", seen: "Raspberry Pi 4 Model B",
-                seconds: 1.25, passed: true),
+                seconds: 1.25, verdict: .ok),
             ProofRow(
                 machine: "virt", check: "systemd units", expected: "running, no failed unit",
-                seen: "degraded: a.service and b.service, which have failed\nsince the boot", seconds: 61, passed: false
+                seen: "degraded: a.service and b.service, which have failed\nsince the boot", seconds: 61,
+                verdict: .failed
             ),
+            ProofRow(
+                machine: "virt", check: "runtime hvt: stop", expected: "exited", seen: "no proof image", seconds: 0,
+                verdict: .notRun),
         ], notes: ["virt: added console=ttyAMA0,115200"], logs: ["out/debian.virt.serial.log"])
 
     @Test func tableFoldsLongCells() {
         #expect(
             report.table == """
-                machine  check          expected                 seen                                        time
-                -------  -------------  -----------------------  ----------------------------------------  ------  ------
-                raspi4b  model          Raspberry Pi 4 Model B   Raspberry Pi 4 Model B                     1.3 s  ok
-                virt     systemd units  running, no failed unit  degraded: a.service and b.service, which  61.0 s  FAILED
-                                                                 have failed
-                                                                 since the boot
+                machine  check              expected                 seen                                        time
+                -------  -----------------  -----------------------  ----------------------------------------  ------  -------
+                raspi4b  model              Raspberry Pi 4 Model B   Raspberry Pi 4 Model B                     1.3 s  ok
+                virt     systemd units      running, no failed unit  degraded: a.service and b.service, which  61.0 s  FAILED
+                                                                     have failed
+                                                                     since the boot
+                virt     runtime hvt: stop  exited                   no proof image                             0.0 s  not run
 
-                1 of 2 checks FAILED
+                1 of 3 checks FAILED, 1 not run
                 note: virt: added console=ttyAMA0,115200
                 log: out/debian.virt.serial.log
 
@@ -39,8 +44,11 @@ import Tools
 
     @Test func jsonHoldsRowsAndVerdict() throws {
         var short = report
-        short.rows.removeLast()
+        short.rows.remove(at: 1)
         short.notes = []
+        // What was not run is neither passed nor failed.
+        #expect(short.passed)
+        #expect(short.table.contains("\n1 checks passed, 1 not run\n"))
         #expect(
             try short.json() == """
                 {
@@ -48,6 +56,7 @@ import Tools
                   "logs" : [
                     "out/debian.virt.serial.log"
                   ],
+                  "notRun" : 1,
                   "notes" : [
 
                   ],
@@ -59,7 +68,17 @@ import Tools
                       "machine" : "raspi4b",
                       "passed" : true,
                       "seconds" : 1.25,
-                      "seen" : "Raspberry Pi 4 Model B"
+                      "seen" : "Raspberry Pi 4 Model B",
+                      "verdict" : "ok"
+                    },
+                    {
+                      "check" : "runtime hvt: stop",
+                      "expected" : "exited",
+                      "machine" : "virt",
+                      "passed" : false,
+                      "seconds" : 0,
+                      "seen" : "no proof image",
+                      "verdict" : "not run"
                     }
                   ],
                   "sha256" : "ab12"
@@ -68,8 +87,9 @@ import Tools
                 """)
     }
 
-    @Test func reportWithoutRowsHasNotPassed() {
+    @Test func reportInWhichNothingWasSeenHasNotPassed() {
         #expect(!ProofReport(image: "x", sha256: "", rows: [], notes: [], logs: []).passed)
+        #expect(!ProofReport(image: "x", sha256: "", rows: [report.rows[2]], notes: [], logs: []).passed)
     }
 }
 

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Recipe
+import Storage
 import SystemPackage
 import Testing
 
@@ -35,23 +36,90 @@ import Testing
                 #"{"path": "/usr/local/bin/mine", "runtimeArgs": ["--root=/run/mine"]}"#,
                 #"{"options": {"TypeUrl": "a.b", "Depth": 3, "Deep": {"on": true, "ratio": 0.5, "no": null}}, "runtimeType": "io.containerd.mine.v1"}"#,
             ])
-        #expect(runtime.docker.map { $0.needed?.description } == ["20.10", "23"])
+        #expect(runtime.docker.map { $0.needed?.description } == ["20.10", "24"])
         #expect(
             runtime.kernel.map(\.text) == ["CONFIG_KVM=y", "CONFIG_VHOST_MENU=y # since 5.7", "# CONFIG_X is not set"])
-        #expect(runtime.kernel.map(\.line) == [21, 22, 23])
+        #expect(runtime.kernel.map(\.line) == [22, 23, 24])
         #expect(runtime.cmdline == ["mine.debug=1"])
         #expect(runtime.checks.map(\.expect) == ["hello: world"])
         #expect(runtime.checks[0].cleanup == ["docker rm -f hello", "false"])
+        #expect(runtime.checks.map(\.user) == [.root])
+        #expect(runtime.version == "1.0")
+        var proof = ContainerRuntime.Proof()
+        proof.isolation = .seccomp
+        proof.refusal = "no such thing"
+        proof.image = .archive(place: "https://example.org/hello.tar", written: "https://example.org/hello.tar")
+        proof.sha256 = String(repeating: "7a", count: 32)
+        proof.expect = "Hello"
+        proof.arguments = ["say"]
+        proof.status = 3
+        proof.serve = ["run on"]
+        proof.answers = .tcp(80)
+        #expect(runtime.proof == proof)
     }
 
-    @Test(arguments: [">= 23", ">=23", ">= 24.0.2"])
+    @Test func `a recipe chooses a version, a folder of release files, and an image for the proof`() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-choice")
+        for name in ["mine", "more.tar.zst", "hello.tar"] {
+            try writeAtomically(to: folder.path.appending(name), bytes: [])
+        }
+        let recipe = try recipe([
+            "runtimes=[{mine: {version: 0.9, from: \(folder.path), proof: {image: \(folder.path)/hello.tar, expect: Hi}}}]"
+        ])
+        let runtime = try #require(recipe.containerRuntimes.first)
+        #expect(runtime.version == "0.9")
+        #expect(runtime.artefacts.map(\.name) == ["mine-0.9", "more.tar.zst"])
+        #expect(runtime.artefacts.map(\.urls) == [["\(folder.path)/mine"], ["\(folder.path)/more.tar.zst"]])
+        // What the runtime promises stays; the image is the recipe's, and so is all that is said of it.
+        let proof = try #require(runtime.proof)
+        #expect(proof.refusal == "no such thing")
+        #expect(proof.isolation == .seccomp)
+        #expect(proof.image == .archive(place: "\(folder.path)/hello.tar", written: "\(folder.path)/hello.tar"))
+        #expect((proof.expect, proof.arguments) == ("Hi", []))
+        #expect(proof.servingArguments == [])
+        #expect(recipe.canonical.contains(#""version": "0.9""#))
+    }
+
+    @Test func `with nothing chosen a file's own version stands in names and URLs`() throws {
+        let runtime = try #require(try recipe(["runtimes=[mine]"]).containerRuntimes.first)
+        #expect(runtime.artefacts[0].name == "mine-1.0")
+        #expect(runtime.artefacts[0].urls[0] == "https://example.org/v1.0/mine")
+    }
+
+    struct BadChoice: Sendable, CustomTestStringConvertible {
+        var choice: String
+        var said: String
+        var testDescription: String { choice }
+    }
+
+    @Test(arguments: [
+        BadChoice(
+            choice: "{PROJECT/recipes/runtimes/crun.yaml: {version: 2}}",
+            said: "crun.yaml has no versions to choose from"),
+        BadChoice(choice: "{mine: {from: /etc}}", said: "the folder '/etc' lacks the release file 'mine'"),
+        BadChoice(choice: "{mine: {from: /no/where}}", said: "there is no folder '/no/where'"),
+        BadChoice(choice: "{mine: {colour: red}}", said: "unknown key 'colour'"),
+        BadChoice(choice: "{mine: {proof: {expect: x}}}", said: "it describes an image and names none"),
+        BadChoice(choice: "{mine: {proof: {image: a.tar}}}", said: "it names an image, and not what it prints"),
+        BadChoice(
+            choice: "{mine: {proof: {image: 'x@sha256:1', expect: x}}}",
+            said: "'x@sha256:1' is not a reference of an image"),
+        BadChoice(choice: "{mine: {proof: {isolation: kvm}}}", said: "unknown key 'isolation'"),
+        BadChoice(choice: "{minee: {version: 1.0}}", said: "unknown runtime 'minee'. Did you mean 'mine'?"),
+        BadChoice(choice: "{mine: {}, crun: {}}", said: "takes exactly one of its keys"),
+    ]) func `a wrong choice is refused`(_ bad: BadChoice) {
+        let seen = message { _ = try recipe(["runtimes=[\(bad.choice.replacing("PROJECT", with: project.string))]"]) }
+        #expect(seen?.contains(bad.said) == true, "\(seen ?? "")")
+    }
+
+    @Test(arguments: [">= 23", ">=24", ">= 24.0.2"])
     func `a type needs the engine that knows it, or a later one`(engine: String) throws {
         var entry = ContainerRuntime.Registration()
         entry.type = "io.containerd.x.v1"
         entry.engine = .init(parsing: String(engine.drop { !$0.isNumber }))
-        #expect(entry.needed == (engine.contains("24") ? .init(numbers: [24, 0, 2]) : .init(numbers: [23])))
+        #expect(entry.needed == (engine.contains("24.") ? .init(numbers: [24, 0, 2]) : .init(numbers: [24])))
         entry.engine = .init(numbers: [20, 10])
-        #expect(entry.needed == .init(numbers: [23]))
+        #expect(entry.needed == .init(numbers: [24]))
     }
 
     @Test func `the archived runnc comes from the user's own build, where it expects itself`() throws {
@@ -62,8 +130,10 @@ import Testing
         #expect(runtime.artefacts.map(\.sha256) == [sum])
         #expect(
             runtime.artefacts[0].members.map(\.to) == [
-                "/usr/local/bin/runnc", "/opt/runnc/bin/nabla-run", "/opt/runnc/",
+                "/usr/local/lib/runnc/runnc", "/opt/runnc/bin/nabla-run", "/opt/runnc/",
             ])
+        #expect(runtime.packages == ["genisoimage"])
+        #expect(runtime.files.map(\.to) == ["/usr/local/bin/runnc"])
         #expect(runtime.docker.map(\.name) == ["runnc"])
         #expect(runtime.docker.map(\.path) == ["/usr/local/bin/runnc"])
         // Where the machine keeps the archive does not reach the manifest.

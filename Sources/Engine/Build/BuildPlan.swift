@@ -62,7 +62,7 @@ extension ImageBuilder {
                 StepInput("liblzma", liblzmaVersion()),
                 StepInput("recipe", SHA256Digest.of(recipe.canonical).hex),
                 StepInput("package lock", SHA256Digest.of(lock.text).hex),
-            ] + runtimeFileInputs, below: ["file systems"])
+            ] + runtimeFileInputs + proofImageInputs(inputs), below: ["file systems"])
         return plan
     }
 

@@ -126,6 +126,7 @@ extension ImageBuilder {
                     passwordLogin: ssh.passwordLogin, rootLogin: !recipe.accounts.root.sshKeys.isEmpty, port: ssh.port)
                 : nil,
             serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow,
-            kernelConfig: system.kernelConfig, runtimes: runtimeExpectations + preloadExpectations(inputs.preload))
+            kernelConfig: system.kernelConfig,
+            runtimes: runtimeExpectations(inputs.proofImages) + preloadExpectations(inputs.preload))
     }
 }

@@ -40,6 +40,8 @@ public struct ImageBuilder: Sendable {
         var overlaySteps: [any Step]
         /// Container images for Docker; nil for none.
         var preload: PreloadStep?
+        /// What the proof of the runtimes brings, by their names.
+        var proofImages: [String: Manifest.ProofImage]
         var secrets: Secrets
         /// The recipe's own sources with their keyrings; empty where suites and components say all.
         var sources: [OpenedSource]
@@ -175,7 +177,7 @@ public struct ImageBuilder: Sendable {
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
         return Inputs(
             request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
-            preload: try await preloadStep(),
+            preload: try await preloadStep(), proofImages: try await proofImages(artefacts),
             secrets: secrets, sources: opened, base: base,
             pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
             mirrors: try boardMirrors(request.sources),

@@ -34,7 +34,7 @@ extension ImageBuilder {
     }
 
     /// An image of a registry. All of it has a digest that the recipe's leads to, so the store is as good as the registry.
-    private func image(_ reference: ImageReference) async throws -> ContainerImage {
+    func image(_ reference: ImageReference) async throws -> ContainerImage {
         let client = try await RegistryClient(reference, downloader: try downloader(), asks: !options.offline)
         func manifest(_ digest: SHA256Digest) async throws -> ImageManifest {
             let file = try await offlineChecked(digest, reference) { try await client.manifest(digest) }

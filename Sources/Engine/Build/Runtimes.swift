@@ -21,9 +21,10 @@ extension Recipe {
         }
     }
 
-    /// The release files of the runtimes, each once: two runtimes may come from one file.
+    /// The release files of the runtimes, each once: two runtimes may come from one file; and the archives of their proof images.
     var artefacts: [ContainerRuntime.Artefact] {
-        containerRuntimes.flatMap(\.artefacts).reduce(into: []) { files, file in
+        containerRuntimes.flatMap { $0.artefacts + [$0.proofArtefact].compactMap(\.self) }.reduce(into: []) {
+            files, file in
             if !files.contains(where: { $0.name == file.name }) { files.append(file) }
         }
     }
@@ -118,6 +119,7 @@ extension ImageBuilder {
     func prepareRuntimes(_ inputs: Inputs) async throws {
         guard let step = try runtimesStep(inputs) else { return }
         try await inputFetcher(inputs.lock).artefacts(inputs.pins)
+        try checkProofImages(inputs)
         let sizes = try step.unpack().filter { $0.bytes > 0 }
         guard !sizes.isEmpty else { return }
         let text = sizes.map { "\($0.name) \(megabytes($0.bytes))" }.joined(separator: ", ")
@@ -209,7 +211,7 @@ extension ImageBuilder {
     }
 
     /// What the image's proof runs: a row for each name that Docker knows a runtime by.
-    var runtimeExpectations: [Manifest.Runtime] {
+    func runtimeExpectations(_ images: [String: Manifest.ProofImage]) -> [Manifest.Runtime] {
         recipe.containerRuntimes.flatMap { runtime in
             let names: [String?] = runtime.docker.isEmpty ? [nil] : runtime.docker.map(\.name)
             return names.map { name in
@@ -217,7 +219,12 @@ extension ImageBuilder {
                     name: runtime.name, docker: name,
                     checks: runtime.checks.filter { ($0.docker ?? names[0]) == name }.map {
                         Manifest.RuntimeCheck(
-                            name: $0.name, setup: $0.setup, run: $0.run, expect: $0.expect, cleanup: $0.cleanup)
+                            name: $0.name, setup: $0.setup, run: $0.run, user: $0.user == .root ? "root" : nil,
+                            expect: $0.expect, cleanup: $0.cleanup)
+                    },
+                    proof: runtime.proof.map { proof in
+                        Manifest.RuntimeProof(
+                            isolation: proof.isolation?.rawValue, refusal: proof.refusal, image: images[runtime.name])
                     })
             }
         }

@@ -1,15 +1,31 @@
 import Digests
 import Pack
 
+/// How a check ended.
+public enum Verdict: String, Codable, Sendable {
+    case ok
+    case failed
+    /// What it needs is not there: nothing is known.
+    case notRun = "not run"
+}
+
 /// What a check saw.
 public struct Observation: Sendable, Equatable {
     public var seen: String
-    public var passed: Bool
+    public var verdict: Verdict
 
     public init(_ seen: String, passed: Bool) {
         self.seen = seen
-        self.passed = passed
+        verdict = passed ? .ok : .failed
     }
+
+    /// - Parameter why: what the check would have needed.
+    public init(notRun why: String) {
+        seen = why
+        verdict = .notRun
+    }
+
+    public var passed: Bool { verdict == .ok }
 }
 
 /// A system that has booted from the image, with somebody logged in as root.
@@ -24,8 +40,25 @@ struct BootedSystem: Sendable {
     let probe: [UInt8]
     /// The user who logged in.
     let user: String
+    /// Where the machine has the archives of runtimes' proof images, by their digests.
+    var proofImages: [SHA256Digest: String] = [:]
 
     var expectations: Manifest.Expectations? { image.manifest?.expectations }
+
+    /// Runs a command as a user whom the recipe lets use Docker, with the user's groups as a login has them; as root where there is
+    /// none.
+    func runAsUser(_ command: String, within limit: Duration) async throws -> CommandResult {
+        try await shell.run(asUser(command), within: limit)
+    }
+
+    /// The line for root's shell that runs a command as ``dockerUser``.
+    func asUser(_ command: String) -> String {
+        guard let dockerUser else { return command }
+        return "runuser -u '\(dockerUser)' -- sh -c '\(command.replacing("'", with: "'\\''"))'"
+    }
+
+    /// The first user of the recipe in the group docker; nil for none.
+    var dockerUser: String? { image.manifest?.accounts.first { $0.groups.contains("docker") }?.name }
 
     /// Where the probe lies on the booted system; /run and /tmp may be mounted without the right to execute.
     static let probePath = "/var/tmp/kvm-probe"

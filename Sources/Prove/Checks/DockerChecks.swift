@@ -42,7 +42,7 @@ extension Check {
         let made = try await system.shell.run(
             "tar -C /var/tmp -c kvm-probe | docker import - \(image)", within: .longCommand)
         guard made.status == 0 else { return Observation("docker import: \(made.output)", passed: false) }
-        let result = try await system.shell.run("docker run --rm \(image) /kvm-probe hello", within: .longCommand)
+        let result = try await system.runAsUser("docker run --rm \(image) /kvm-probe hello", within: .longCommand)
         return Observation(
             result.output.isEmpty ? "nothing, status \(result.status)" : result.output,
             passed: result.status == 0 && result.output == "hello from process 1 on aarch64")
@@ -52,7 +52,7 @@ extension Check {
     /// with SIGKILL; Docker asks containerd why, and now and then hears too late that it was for memory.
     static let dockerMemory = Check("docker run -m 32m", expected: "ended below 32 MiB") { system in
         let name = "piforge-proof-memory"
-        let run = try await system.shell.run(
+        let run = try await system.runAsUser(
             "docker run --name \(name) -m 32m --memory-swap 32m \(image) /kvm-probe fill", within: .longCommand)
         let state = try await system.shell.run(
             "docker inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' \(name)", within: .longCommand)

@@ -13,4 +13,18 @@ extension Check {
             result.output.isEmpty ? "nothing, status \(result.status)" : result.output,
             passed: result.status == 0 && result.output == ProbeProgram.success)
     }
+
+    /// Those whom the recipe put into the group kvm start guests without sudo. ``kvmGuest`` has brought the program.
+    static func kvmGroup(_ users: [String]) -> Check {
+        Check("KVM without sudo", expected: users.joined(separator: ", ")) { system in
+            var seen: [String] = []
+            for user in users {
+                let result = try await system.shell.run(
+                    "runuser -u '\(user)' -- \(BootedSystem.probePath)", within: .command)
+                let ran = result.status == 0 && result.output == ProbeProgram.success
+                seen.append(ran ? user : "not \(user): \(result.lastLines(1))")
+            }
+            return Observation(seen.joined(separator: ", "), passed: seen == users)
+        }
+    }
 }

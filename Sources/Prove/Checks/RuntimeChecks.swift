@@ -25,8 +25,11 @@ public struct RuntimeProof: Sendable {
 
     /// Runs one of the runtime's checks: setup, the command, cleanup.
     ///
+    /// - Parameter line: what root's shell runs for the command of a user who may use Docker.
     /// - Throws: as `RootShell.run`; cleanup has then been tried unless the shell is gone.
-    public func observe(_ check: Manifest.RuntimeCheck, on shell: any RootShell) async throws -> Observation {
+    public func observe(
+        _ check: Manifest.RuntimeCheck, on shell: any RootShell, asUser line: (String) -> String = { $0 }
+    ) async throws -> Observation {
         var observation: Observation?
         for line in check.setup where observation == nil {
             let result = try await shell.run(line, within: .runtime)
@@ -37,7 +40,8 @@ public struct RuntimeProof: Sendable {
         var lost: (any Error)?
         if observation == nil {
             do {
-                let result = try await shell.run(check.run, within: .runtime)
+                let run = check.user == "root" ? check.run : line(check.run)
+                let result = try await shell.run(run, within: .runtime)
                 let printed = result.status == 0 && result.output.contains(check.expect)
                 observation = Observation(
                     printed ? result.line(with: check.expect) : result.lastLines(5), passed: printed)
@@ -69,9 +73,10 @@ extension Check {
         let label = runtime.docker ?? runtime.name
         checks += runtime.checks.map { check in
             Check("runtime \(label): \(check.name)", expected: check.expect) {
-                try await proof.observe(check, on: $0.shell)
+                try await proof.observe(check, on: $0.shell, asUser: $0.asUser)
             }
         }
+        if let name = runtime.docker, let promised = runtime.proof { checks += ContainerProof(name, promised).checks }
         if checks.isEmpty {
             checks.append(
                 Check("runtime \(label)", expected: "a check that shows it at work") { _ in
@@ -84,12 +89,12 @@ extension Check {
 
 extension CommandResult {
     /// The line that holds a text, or all of the output when the text is of several lines.
-    fileprivate func line(with text: String) -> String {
+    func line(with text: String) -> String {
         output.split(whereSeparator: \.isNewline).first { $0.contains(text) }.map(String.init) ?? output
     }
 }
 
 extension Duration {
     /// How long a container or a guest may take under emulation, inside a machine that is emulated itself.
-    fileprivate static let runtime = Duration.seconds(900)
+    static let runtime = Duration.seconds(900)
 }

@@ -20,4 +20,18 @@ extension Check {
             "find / -xdev -newermt '1 hour' -print 2>/dev/null | head -n 5", within: .longCommand)
         return Observation(found.output.isEmpty ? "none" : found.output, passed: found.output.isEmpty)
     }
+
+    /// Where ping is installed, people may use it.
+    static func ping(_ user: String) -> Check {
+        Check("ping without sudo", expected: "an answer") { system in
+            let result = try await system.shell.run(
+                "command -v ping >/dev/null || { echo none; exit 0; }; runuser -u '\(user)' -- ping -n -c 1 -W 10 127.0.0.1",
+                within: .command)
+            if result.output == "none" { return Observation(notRun: "ping is not installed") }
+            let answer = result.output.split(whereSeparator: \.isNewline).first { $0.contains("received") }
+            return Observation(
+                result.status == 0 ? answer.map(String.init) ?? "an answer" : result.lastLines(2),
+                passed: result.status == 0)
+        }
+    }
 }

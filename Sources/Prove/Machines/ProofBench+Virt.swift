@@ -1,4 +1,5 @@
 import Diagnostics
+import Digests
 import Guest
 import Storage
 import SystemPackage
@@ -26,10 +27,21 @@ extension ProofBench {
         machine.initrd = try boot.initramfsName.map(path)
         machine.commandLine = commandLine.text
         machine.drives = [.init(try disk(.virt), format: .qcow2, bus: .virtio)]
+        // The archives of proof images as further disks, read where they lie: /dev/vdb and so on.
+        var proofImages: [SHA256Digest: String] = [:]
+        for digest in Set((image.manifest?.expectations.runtimes ?? []).compactMap { $0.proof?.image?.sha256 }).sorted(
+            by: { $0.hex < $1.hex })
+        {
+            guard let path = try options.runtimeImage(digest) else { continue }
+            proofImages[digest] =
+                "/dev/vd\(Character(UnicodeScalar(UInt8(ascii: "a") + UInt8(clamping: machine.drives.count))))"
+            machine.drives.append(.init(absolutePath(path), format: .raw, bus: .virtio, readOnly: true))
+        }
+        let archives = proofImages
         let expectsSSH = image.manifest.map { $0.expectations.ssh != nil } ?? true
         machine.network = .user(guestPorts: [sshPort], restricted: true)
         _ = try await start(.virt, machine) { running, console -> Bool? in
-            try await checkVirt(running, console, expectsSSH, memory << 20, otherMachineID)
+            try await checkVirt(running, console, expectsSSH, memory << 20, otherMachineID, archives)
             return true
         }
     }
@@ -39,14 +51,20 @@ extension ProofBench {
 
     private func checkVirt(
         _ running: RunningMachine, _ console: SerialConsole, _ expectsSSH: Bool, _ memory: Int,
-        _ otherMachineID: String?
+        _ otherMachineID: String?, _ proofImages: [SHA256Digest: String]
     ) async throws {
         guard let (shell, session) = try await logIn(.virt, on: console) else { return }
         var root: any RootShell = shell
         if expectsSSH, let ssh = try await connect(running, console, shell, session) { root = ssh }
         let system = BootedSystem(
-            machine: "virt", shell: root, image: image, diskSize: cardSize, probe: probe, user: login.user)
+            machine: "virt", shell: root, image: image, diskSize: cardSize, probe: probe, user: login.user,
+            proofImages: proofImages)
         var checks: [Check] = [.units, .kvmDevice, .kvmGuest]
+        let virtualizers = image.manifest?.accounts.filter { $0.groups.contains("kvm") }.map(\.name) ?? []
+        if !virtualizers.isEmpty { checks.append(.kvmGroup(virtualizers)) }
+        if let user = image.manifest?.accounts.first(where: { $0.name == login.user })?.name {
+            checks.append(.ping(user))
+        }
         checks.append(.memory(limit: system.memoryLimit(boot), machine: UInt64(memory)))
         checks.append(.rootDevice("/dev/vda"))
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }

@@ -52,13 +52,12 @@ final class ProofRecorder: Sendable {
         }
         let row = ProofRow(
             machine: machine, check: check, expected: expected, seen: observation.seen.withoutTerminalControls,
-            seconds: (ContinuousClock.now - start) / .seconds(1), passed: observation.passed)
+            seconds: (ContinuousClock.now - start) / .seconds(1), verdict: observation.verdict)
         state.withLock { $0.rows.append(row) }
-        let verdict = row.passed ? "ok" : "FAILED"
         progress.report(
             .finished(
                 step: "prove",
-                detail: "\(machine): \(check): \(row.seen) (\(TextTable.time(row.seconds))) \(verdict)",
+                detail: "\(machine): \(check): \(row.seen) (\(TextTable.time(row.seconds))) \(row.verdict.shown)",
                 cached: false))
         if let ended { throw ended }
         return observation

@@ -10,15 +10,41 @@ public struct ProofRow: Codable, Sendable, Equatable {
     public var seen: String
     /// How long the check took.
     public var seconds: Double
-    public var passed: Bool
+    public var verdict: Verdict
 
-    public init(machine: String, check: String, expected: String, seen: String, seconds: Double, passed: Bool) {
+    public init(machine: String, check: String, expected: String, seen: String, seconds: Double, verdict: Verdict) {
         self.machine = machine
         self.check = check
         self.expected = expected
         self.seen = seen
         self.seconds = seconds
-        self.passed = passed
+        self.verdict = verdict
+    }
+
+    public var passed: Bool { verdict == .ok }
+
+    private enum Key: String, CodingKey { case machine, check, expected, seen, seconds, verdict, passed }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: Key.self)
+        machine = try values.decode(String.self, forKey: .machine)
+        check = try values.decode(String.self, forKey: .check)
+        expected = try values.decode(String.self, forKey: .expected)
+        seen = try values.decode(String.self, forKey: .seen)
+        seconds = try values.decode(Double.self, forKey: .seconds)
+        verdict = try values.decode(Verdict.self, forKey: .verdict)
+    }
+
+    /// With `passed` besides, for who asks no more.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: Key.self)
+        try values.encode(machine, forKey: .machine)
+        try values.encode(check, forKey: .check)
+        try values.encode(expected, forKey: .expected)
+        try values.encode(seen, forKey: .seen)
+        try values.encode(seconds, forKey: .seconds)
+        try values.encode(verdict, forKey: .verdict)
+        try values.encode(passed, forKey: .passed)
     }
 }
 
@@ -42,8 +68,11 @@ public struct ProofReport: Codable, Sendable, Equatable {
         self.logs = logs
     }
 
-    /// Whether every check passed, and there was at least one.
-    public var passed: Bool { !rows.isEmpty && rows.allSatisfy(\.passed) }
+    /// Whether at least one check passed, and none failed. What was not run is counted apart (``count(_:)``).
+    public var passed: Bool { count(.ok) > 0 && count(.failed) == 0 }
+
+    /// How many checks ended so.
+    public func count(_ verdict: Verdict) -> Int { rows.filter { $0.verdict == verdict }.count }
 
     /// As JSON: indented, keys sorted, a newline at the end.
     public func json() throws -> String {
@@ -59,14 +88,20 @@ public struct ProofReport: Codable, Sendable, Equatable {
 
     private struct Rendered: Encodable {
         let report: ProofReport
-        private enum Key: String, CodingKey { case passed }
+        private enum Key: String, CodingKey { case passed, notRun }
 
         func encode(to encoder: any Encoder) throws {
             try report.encode(to: encoder)
             var container = encoder.container(keyedBy: Key.self)
             try container.encode(report.passed, forKey: .passed)
+            try container.encode(report.count(.notRun), forKey: .notRun)
         }
     }
+}
+
+extension Verdict {
+    /// As tables and progress show it.
+    var shown: String { self == .failed ? "FAILED" : rawValue }
 }
 
 extension ProofReport {
@@ -75,12 +110,13 @@ extension ProofReport {
         let table = TextTable(
             ["machine", "check", "expected", "seen", "time", ""], rightAligned: [4],
             rows: rows.map { row in
-                let verdict = row.passed ? "ok" : "FAILED"
-                return [row.machine, row.check, row.expected, row.seen, TextTable.time(row.seconds), verdict]
+                [row.machine, row.check, row.expected, row.seen, TextTable.time(row.seconds), row.verdict.shown]
             })
-        let failed = rows.filter { !$0.passed }.count
+        let failed = count(.failed)
+        let words = failed == 0 ? "\(count(.ok)) checks passed" : "\(failed) of \(rows.count) checks FAILED"
+        let skipped = count(.notRun)
         var lines = table.lines
-        lines += ["", failed == 0 ? "\(rows.count) checks passed" : "\(failed) of \(rows.count) checks FAILED"]
+        lines += ["", words + (skipped == 0 ? "" : ", \(skipped) not run")]
         lines += notes.map { "note: \($0)" } + logs.map { "log: \($0)" }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -38,6 +38,11 @@ extension ContainerRuntime {
                 "checks[\(index)].docker", in: root, "'\(name)' is no name in docker\(didYouMean(name, names))",
                 expected: names.isEmpty ? "a name in docker" : "one of \(names.joined(separator: ", "))")
         }
+        if version == nil, let index = artefacts.firstIndex(where: \.namesVersion) {
+            decoding.refuse(
+                "artefacts[\(index)]", in: root, "it has \(Self.versionPlace), and the file has no version",
+                expected: "version: …")
+        }
         let brings = ["packages", "artefacts", "files"]
         if packages.isEmpty, artefacts.isEmpty, files.isEmpty, brings.allSatisfy(decoding.isClean) {
             decoding.refuse(

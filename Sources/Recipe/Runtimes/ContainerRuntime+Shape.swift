@@ -8,6 +8,9 @@ extension ContainerRuntime {
                 example: .string("gVisor: a kernel in user space between the container and Linux"),
                 "What it is, in a sentence."),
             Key(
+                optional: "version", \.version, versionText, example: .string("0.8.0"),
+                "What `{version}` stands for in names and URLs of `artefacts`. A recipe may ask for another one."),
+            Key(
                 "packages", \.packages,
                 .list(of: Recipe.Packages.name, called: "list of packages", limit: 100, identity: { $0 }),
                 example: .array([.string("runsc")]), "The Debian packages that it comes in."),
@@ -33,7 +36,14 @@ extension ContainerRuntime {
             Key(
                 "checks", \.checks, .list(of: Check.shape, called: "list of checks", limit: 32, identity: { $0.name }),
                 "What `piforge prove` runs in the booted image."),
+            Key(
+                optional: "proof", \.proof, Proof.shape(),
+                "What `piforge prove` shows by containers: that it refuses what it must, and by an image that is made for it all else."
+            ),
         ])
+
+    static let versionText = Shape<String>.text(
+        "a version", pattern: "[A-Za-z0-9][A-Za-z0-9.+~-]*", expected: "letters, digits and .+~-", limit: 64)
 
     static let target = Shape<String>.text(
         "a path in the image", pattern: "(/[^/\\x00-\\x1f]+)+", expected: "an absolute path of a file", limit: 1024
@@ -77,8 +87,9 @@ extension ContainerRuntime.Artefact {
             Key(
                 optional: "name", \.givenName,
                 .text(
-                    "a file name", pattern: "[A-Za-z0-9][A-Za-z0-9._+~-]*", expected: "letters, digits and ._+~-",
-                    limit: 200), fallback: "the last part of the first URL", example: .string("urunc-0.7.0"),
+                    "a file name", pattern: "[A-Za-z0-9]([A-Za-z0-9._+~-]|\\{version\\})*",
+                    expected: "letters, digits and ._+~-",
+                    limit: 200), fallback: "the last part of the first URL", example: .string("urunc-{version}"),
                 "What the lock calls the file. Put the version in it where the URL's last part has none."),
             Key(
                 optional: "sha256", \.sha256, ContainerRuntime.sha256,
@@ -189,15 +200,15 @@ extension ContainerRuntime.Registration {
             Key(
                 optional: "engine", \.engine,
                 Shape<String>.text(
-                    "a version of Docker", pattern: ">= ?[0-9]{1,4}(\\.[0-9]{1,4}){0,2}", expected: "such as '>= 23'"
+                    "a version of Docker", pattern: ">= ?[0-9]{1,4}(\\.[0-9]{1,4}){0,2}", expected: "such as '>= 24'"
                 ).mapped(
                     { text, _ in
                         ContainerRuntime.EngineVersion(
                             parsing: String(text.drop { $0 == ">" || $0 == "=" || $0 == " " }))
                             ?? ContainerRuntime.EngineVersion(numbers: [])
                     }, back: { ">= \($0)" }),
-                fallback: "`>= 23` where there is a `type`, else any", example: .string(">= 23"),
-                "The engine that it needs."),
+                fallback: "`>= 24` where there is a `type`, else any", example: .string(">= 24"),
+                "The engine that it needs. `runtimeType` in daemon.json came with Docker 24."),
         ]
     ).checked { entry in
         if (entry.path == nil) == (entry.type == nil) { return Refusal("takes exactly one of path, type") }
@@ -238,12 +249,18 @@ extension ContainerRuntime.Check {
                 "Lines for root's shell before it; each must succeed."),
             Key(
                 "run", \.run, .text("a command line", pattern: "[^\\n]+", expected: "one line"), required: true,
-                example: .string("docker run --rm --runtime gvisor hello"), "The line for root's shell."),
+                example: .string("docker run --rm --runtime gvisor hello"),
+                "The line for the shell of a user of the recipe who may use Docker; root's where there is none."),
+            Key(
+                "user", \.user,
+                Shape<String>.word("user", of: User.allCases.map(\.rawValue)).mapped(
+                    { text, _ in User(rawValue: text) ?? .recipe }, back: \.rawValue),
+                "Who runs the line: a user of the `recipe`, or `root`."),
             Key(
                 "expect", \.expect, .text("text", pattern: "[^\\n]+", expected: "text of one line"), required: true,
                 example: .string("Starting gVisor"), "Text that must stand in what it prints."),
             Key(
                 "cleanup", \.cleanup, ContainerRuntime.lines("list of command lines"),
-                "Lines that run afterwards, however it ended."),
+                "Lines that root's shell runs afterwards, however it ended."),
         ])
 }

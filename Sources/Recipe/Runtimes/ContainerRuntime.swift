@@ -9,6 +9,8 @@ public struct ContainerRuntime: Sendable, Equatable {
     /// The file as messages name it; nothing of the host's folders is in it.
     public var file: String { "\(name).yaml" }
     public var summary = ""
+    /// What `{version}` stands for in the names and URLs of ``artefacts``; nil where they have no such place.
+    public var version: String?
     /// Debian packages.
     public var packages: [String] = []
     public var artefacts: [Artefact] = []
@@ -20,10 +22,15 @@ public struct ContainerRuntime: Sendable, Equatable {
     /// Words of the kernel's command line.
     public var cmdline: [String] = []
     public var checks: [Check] = []
+    /// What the proof shows of it by containers; nil for nothing besides ``checks``.
+    public var proof: Proof?
     /// Of the file's text; nil for a runtime without one.
     public var digest: SHA256Digest?
 
     public init() {}
+
+    /// What stands in names and URLs of ``artefacts`` where the version belongs.
+    static let versionPlace = "{version}"
 
     /// A release file: one file, or an archive and what is taken from it.
     public struct Artefact: Sendable, Equatable {
@@ -41,7 +48,10 @@ public struct ContainerRuntime: Sendable, Equatable {
         public init() {}
 
         /// What the recipe calls it; nil for ``fileName``.
-        var givenName: String?
+        public var givenName: String?
+
+        /// Whether its name or a URL has a place for the version.
+        var namesVersion: Bool { (urls + [name]).contains { $0.contains(ContainerRuntime.versionPlace) } }
 
         /// What locks and messages call it.
         public var name: String { givenName ?? fileName }
@@ -98,10 +108,10 @@ public struct ContainerRuntime: Sendable, Equatable {
 
         public init() {}
 
-        /// The first engine that knows the registration: `runtimeType` came with Docker 23.
+        /// The first engine that knows the registration: `runtimeType` came with Docker 24 (moby change 45032).
         public var needed: EngineVersion? {
             guard type != nil else { return engine }
-            let first = EngineVersion(numbers: [23])
+            let first = EngineVersion(numbers: [24])
             return engine.map { $0 < first ? first : $0 } ?? first
         }
 
@@ -145,11 +155,19 @@ public struct ContainerRuntime: Sendable, Equatable {
 
     /// A command in the booted image, and what it must print.
     public struct Check: Sendable, Equatable {
+        /// Who runs the command.
+        public enum User: String, Sendable, CaseIterable {
+            /// A user of the recipe who may use Docker; root where there is none.
+            case recipe
+            case root
+        }
+
         public var name = ""
         /// The registration that is checked; nil for the first one.
         public var docker: String?
         public var setup: [String] = []
         public var run = ""
+        public var user = User.recipe
         public var expect = ""
         public var cleanup: [String] = []
 

@@ -82,6 +82,10 @@ extension Recipe.Docker.Log {
 }
 
 extension Recipe.Docker.Preload {
+    /// The pattern of an image's reference that has its digest.
+    static let reference =
+        "[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}"
+
     static let shape = Shape<Self>.oneOf(
         "an image",
         [
@@ -92,8 +96,7 @@ extension Recipe.Docker.Preload {
                 "image",
                 .text(
                     "an image's reference",
-                    pattern:
-                        "[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}",
+                    pattern: reference,
                     expected: "REGISTRY/NAME@sha256:HEX, or REGISTRY/NAME:TAG@sha256:HEX", limit: 400),
                 "An image of a registry, by its digest.", make: { .image($0) },
                 part: { if case .image(let reference) = $0 { reference } else { nil } }),

@@ -20,13 +20,29 @@ struct LegacyRunnc: Sendable, Equatable {
                 fallback: "the file must be accepted once (`piforge lock accept`)", "Its SHA-256."),
         ])
 
+    /// Where runnc itself goes.
+    private static let program = "/usr/local/lib/runnc/runnc"
+
+    /// What Docker starts in its place.
+    private static let front = """
+        #!/bin/sh
+        # In runnc's place: it knows no control groups of systemd, and ends with an error where Docker asks for them, as it does
+        # wherever there is cgroup v2.
+        for word; do
+            shift
+            [ "$word" = --systemd-cgroup ] || set -- "$@" "$word"
+        done
+        exec \(program) "$@"
+
+        """
+
     /// - Parameter url: where the archive is: a URL or an absolute path.
     func runtime(at url: String) -> ContainerRuntime {
         var artefact = ContainerRuntime.Artefact()
         artefact.urls = [url]
         artefact.sha256 = sha256
         artefact.members = [
-            .init(from: "usr/local/bin/runnc", to: "/usr/local/bin/runnc"),
+            .init(from: "usr/local/bin/runnc", to: Self.program),
             .init(from: "opt/runnc/bin/nabla-run", to: "/opt/runnc/bin/nabla-run"),
             // hvt-run, and the libraries that nabla-run is linked with.
             .init(from: "opt/runnc/", to: "/opt/runnc/"),
@@ -37,7 +53,14 @@ struct LegacyRunnc: Sendable, Equatable {
         var runtime = ContainerRuntime()
         runtime.name = RuntimeChoice.legacyKey
         runtime.summary = "runnc: nabla and hvt unikernels as of 2019, from a build that you bring"
+        // It makes the image of a unikernel's disk with it.
+        runtime.packages = ["genisoimage"]
         runtime.artefacts = [artefact]
+        var front = ContainerRuntime.AddedFile()
+        front.to = "/usr/local/bin/runnc"
+        front.mode = 0o755
+        front.content = Self.front
+        runtime.files = [front]
         runtime.docker = [entry]
         return runtime
     }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import SystemPackage
 
 /// A runtime as a recipe names it, and what its file says.
@@ -7,30 +8,55 @@ public struct RuntimeChoice: Sendable, Equatable {
 
     /// What the recipe says.
     enum Written: Sendable, Equatable {
-        /// A name or a path.
-        case file(String)
+        /// A name or a path, and what is chosen of it.
+        case file(String, Options)
         case legacy(LegacyRunnc)
+    }
+
+    /// What a recipe may choose of a runtime.
+    struct Options: Sendable, Equatable {
+        /// In place of the file's own.
+        var version: String?
+        /// A folder of this machine that has the release files.
+        var folder: HostPath?
+        var proof: ContainerRuntime.Proof?
+
+        static let none = Options()
+
+        static let shape = Shape<Options>.object(
+            Options(),
+            [
+                Key(
+                    optional: "version", \.version, ContainerRuntime.versionText, fallback: "that of its file",
+                    example: .string("0.7.0"), "Which version of its release files."),
+                Key(
+                    optional: "from", \.folder, .existing(.folder), fallback: "the URLs in its file",
+                    example: .string("./downloads"),
+                    "A folder that has its release files, by the last part of their URLs."),
+                Key(
+                    optional: "proof", \.proof, ContainerRuntime.Proof.shape(ofChoice: true),
+                    fallback: "that of its file", "An image that the proof shows the runtime by."),
+            ])
     }
 
     let written: Written
     public let runtime: ContainerRuntime
 
-    /// A file's mistakes are reported as the file's own.
-    private static let file = Shape<HostPath>.existing(
-        .file, named: ["runtimes", "../recipes/runtimes", "recipes/runtimes"], suffix: ".yaml", called: "runtime"
-    ).mapped(
-        { path, decoding in
-            do {
-                let runtime = try ContainerRuntime.load(
-                    path.path, shown: decoding.shown(path.path), home: decoding.home)
-                return RuntimeChoice(written: .file(path.written), runtime: runtime)
-            } catch let failure as Failure { throw ForeignMistakes(failures: [failure]) } catch let list as FailureList
-            { throw ForeignMistakes(failures: list.failures) }
-        },
-        back: { choice in
-            guard case .file(let written) = choice.written else { return HostPath(path: "", written: "") }
-            return HostPath(path: "", written: written)
-        })
+    /// A runtime file by its name or path.
+    private static let path = Shape<HostPath>.existing(
+        .file, named: ["runtimes", "../recipes/runtimes", "recipes/runtimes"], suffix: ".yaml", called: "runtime")
+
+    /// Reads a runtime's file; its mistakes are reported as the file's own.
+    private static func load(_ path: HostPath, _ options: Options, _ decoding: Decoding) throws -> RuntimeChoice {
+        var runtime: ContainerRuntime
+        do {
+            runtime = try ContainerRuntime.load(path.path, shown: decoding.shown(path.path), home: decoding.home)
+        } catch let failure as Failure { throw ForeignMistakes(failures: [failure]) } catch let list as FailureList {
+            throw ForeignMistakes(failures: list.failures)
+        }
+        try runtime.take(options)
+        return RuntimeChoice(written: .file(path.written, options), runtime: runtime)
+    }
 
     private static let legacy = LegacyRunnc.shape.mapped(
         { legacy, decoding in
@@ -45,16 +71,73 @@ public struct RuntimeChoice: Sendable, Equatable {
         },
         back: { choice in if case .legacy(let legacy) = choice.written { legacy } else { LegacyRunnc() } })
 
+    private static let name = path.mapped(
+        { path, decoding in try load(path, .none, decoding) },
+        back: { choice in
+            guard case .file(let written, _) = choice.written else { return HostPath(path: "", written: "") }
+            return HostPath(path: "", written: written)
+        })
+
     static let shape = Shape<RuntimeChoice>.oneOf(
         "a runtime",
         [
             .scalar(
-                file, "A name, or a path with a slash in it.", make: { $0 },
-                part: { if case .file = $0.written { $0 } else { nil } }),
+                name, "A name, or a path with a slash in it.", make: { $0 },
+                part: { if case .file(_, .none) = $0.written { $0 } else { nil } }),
             .key(
                 legacyKey, legacy, "The archived runnc, from a build of it that you bring.", make: { $0 },
                 part: { if case .legacy = $0.written { $0 } else { nil } }),
+            .anyKey(
+                "NAME", besides: [legacyKey], Options.shape, "A name or a path, and what is chosen of it.",
+                make: { name, place, options, path, decoding in
+                    // The name is read as a scalar is, at its own place.
+                    let node = Node(value: .scalar(name, plain: true), place: place)
+                    guard let file = Self.path.decode(node, path, decoding) else { return nil }
+                    do { return try load(file, options, decoding) } catch let refusal as Refusal {
+                        decoding.refuse(
+                            path, at: place, refusal.message, expected: refusal.expected, next: refusal.next)
+                    } catch let mistakes as ForeignMistakes {
+                        decoding.refuse(path, at: place, mistakes)
+                    } catch { decoding.refuse(path, at: place, "\(error)") }
+                    return nil
+                },
+                part: { choice in
+                    guard case .file(let written, let options) = choice.written, options != .none else { return nil }
+                    return (written, options)
+                }),
         ])
+}
+
+extension ContainerRuntime {
+    /// Takes what a recipe chooses; `{version}` is filled in.
+    fileprivate mutating func take(_ options: RuntimeChoice.Options) throws {
+        if let wanted = options.version {
+            guard version != nil else {
+                throw Refusal("\(file) has no versions to choose from", next: "leave version out")
+            }
+            version = wanted
+        }
+        if let proof = options.proof { self.proof = (self.proof ?? Proof()).taking(proof) }
+        for index in artefacts.indices {
+            var artefact = artefacts[index]
+            func filled(_ text: String) -> String { text.replacing(Self.versionPlace, with: version ?? "") }
+            artefact.givenName = artefact.givenName.map(filled)
+            artefact.urls = artefact.urls.map(filled)
+            if let folder = options.folder {
+                let path = folder.path.appending(artefact.fileName)
+                guard FileManager.default.isReadableFile(atPath: path.string) else {
+                    throw Refusal(
+                        "the folder '\(folder.written)' lacks the release file '\(artefact.fileName)'",
+                        expected: artefacts.map { filled($0.urls.first ?? "") }.map {
+                            FilePath($0).lastComponent?.string ?? ""
+                        }
+                        .joined(separator: ", "), next: "put it there, or leave from out")
+                }
+                artefact.urls = [path.string]
+            }
+            artefacts[index] = artefact
+        }
+    }
 }
 
 extension Recipe {

@@ -52,6 +52,13 @@ public struct ContainerImage: Sendable {
     /// The digests of the layers before compression.
     let diffIDs: [String]
 
+    /// The archive for `docker load`: the same image gives the same bytes.
+    ///
+    /// - Throws: `Failure` when a layer cannot be read.
+    public func archive() throws -> [UInt8] {
+        try ArchiveWriter(.tar).bytes(of: entries(in: .root, epoch: 0))
+    }
+
     /// The folder that `tar` makes an archive for `docker load` of: the layout of `docker save` since Docker 25.
     func entries(in folder: EntryPath, epoch: Int64) -> [Entry] {
         func name(_ content: Content) -> String { "blobs/sha256/\(content.digest.hex)" }

@@ -1,0 +1,158 @@
+import SystemPackage
+
+extension ContainerRuntime {
+    /// What the proof shows of a runtime by containers: what it refuses, and, by an image that is made for it, that it runs, answers,
+    /// keeps to its limits, isolates as it says and leaves nothing.
+    public struct Proof: Sendable, Equatable {
+        /// What keeps the program apart from the board's kernel.
+        public enum Isolation: String, Sendable, CaseIterable {
+            /// A virtual machine: the process has one open.
+            case kvm
+            /// A filter of system calls (seccomp mode 2).
+            case seccomp
+        }
+
+        /// How a container that runs is asked whether its network works.
+        public enum Answer: Sendable, Equatable {
+            /// It has no network.
+            case none
+            /// By ICMP echo.
+            case ping
+            /// By a connection to a TCP port.
+            case tcp(Int)
+        }
+
+        /// Where the image comes from.
+        public enum Image: Sendable, Equatable {
+            /// An archive as `docker save` writes it, or an OCI layout in a tar: its URL or absolute path, and how it was written.
+            case archive(place: String, written: String)
+            /// `REGISTRY/NAME@sha256:…`.
+            case reference(String)
+        }
+
+        public var isolation: Isolation?
+        /// What must stand in the refusal of an image that is not made for the runtime; nil where none is refused.
+        public var refusal: String?
+        /// nil: what an image would show is not shown.
+        public var image: Image?
+        /// Of the archive, 64 hex digits; nil for one that a person has to accept once.
+        public var sha256: String?
+        /// Text that the image prints.
+        public var expect = ""
+        /// What it is started with to print that.
+        public var arguments: [String] = []
+        /// The status that it ends with then; nil for one that runs until it is stopped.
+        public var status: Int?
+        /// What it is started with to run until it is stopped; nil for ``arguments``, where these do that.
+        public var serve: [String]?
+        public var answers = Answer.ping
+
+        public init() {}
+
+        /// What it is started with to be looked at while it runs; nil for an image that always ends by itself.
+        public var servingArguments: [String]? { serve ?? (status == nil ? arguments : nil) }
+
+        /// The image of another description, for this one's promises.
+        func taking(_ other: Proof) -> Proof {
+            var proof = other
+            proof.isolation = isolation
+            proof.refusal = refusal
+            return proof
+        }
+    }
+}
+
+extension ContainerRuntime.Proof {
+    /// - Parameter ofChoice: whether a recipe says it of a runtime that it names: then it is about the image alone.
+    static func shape(ofChoice: Bool = false) -> Shape<Self> {
+        let promises: [Key<Self>] = [
+            Key(
+                optional: "isolation", \.isolation,
+                Shape<String>.word("isolation", of: Isolation.allCases.map(\.rawValue)).mapped(
+                    { text, _ in Isolation(rawValue: text) ?? .kvm }, back: \.rawValue),
+                "What keeps the program apart from the board's kernel, as a running container must show it: a virtual machine (`kvm`), or a filter of system calls (`seccomp`)."
+            ),
+            Key(
+                optional: "refuses", \.refusal,
+                .text("text", pattern: "[^\\n]+", expected: "text of one line", limit: 200),
+                example: .string("is not a unikernel"),
+                "Text that must stand in the refusal of an image that is not made for the runtime."),
+        ]
+        let image: [Key<Self>] = [
+            Key(
+                optional: "image", \.image, Self.imageShape, fallback: "none; rows that need one say \"not run\"",
+                example: .string("./hello-hvt.tar"),
+                "An image for the proof, which the image on the card does not get: an archive of `docker save` (a URL or a path), or a reference with a digest."
+            ),
+            Key(
+                optional: "sha256", \.sha256, ContainerRuntime.sha256,
+                fallback: "the archive must be accepted once (`piforge lock accept`)", "The archive's SHA-256."),
+            Key(
+                "expect", \.expect, .text("text", pattern: "[^\\n]*", expected: "text of one line", limit: 500),
+                example: .string("Hello, World"), "Text that it prints; needed where there is an image."),
+            Key(
+                "arguments", \.arguments, Self.words("list of arguments"), example: .array([.string("hello")]),
+                "What it is started with to print that."),
+            Key(
+                optional: "status", \.status, .integer("integer", in: 0...255),
+                fallback: "it runs until it is stopped", example: .integer(0), "The status that it ends with then."),
+            Key(
+                optional: "serve", \.serve, Self.words("list of arguments"),
+                fallback: "`arguments`, where there is no `status`",
+                example: .array([.string("serve")]),
+                "What it is started with to run until it is stopped: network, memory, isolation and control group are looked at then."
+            ),
+            Key(
+                "answers", \.answers, Self.answer, example: .members(["tcp": .integer(6379)]),
+                "How it is asked over the network while it runs."),
+        ]
+        return Shape.object(Self(), ofChoice ? image : promises + image).checked { proof in
+            if proof.image == nil {
+                let alone = Self().taking(proof)
+                return alone == Self() ? nil : Refusal("it describes an image and names none", expected: "image")
+            }
+            if proof.expect.isEmpty { return Refusal("it names an image, and not what it prints", expected: "expect") }
+            if case .reference? = proof.image, proof.sha256 != nil {
+                return Refusal("sha256 belongs to an archive, and the reference has its digest")
+            }
+            return nil
+        }
+    }
+
+    private static func words(_ summary: String) -> Shape<[String]> {
+        // Each is one word of a command line in the booted image.
+        .list(
+            of: .text("an argument", pattern: "[^\\x00-\\x1f']+", expected: "text without ' in one line"),
+            called: summary, limit: 64)
+    }
+
+    private static let imageShape = ContainerRuntime.place.mapped(
+        { text, decoding in
+            if text.contains("@sha256:") {
+                guard matches(text, Recipe.Docker.Preload.reference) else {
+                    throw Refusal("'\(text)' is not a reference of an image", expected: "REGISTRY/NAME@sha256:HEX")
+                }
+                return Image.reference(text)
+            }
+            if text.contains("://") { return Image.archive(place: text, written: text) }
+            guard let path = decoding.resolve(text) else {
+                throw Refusal("'\(text)' starts at a home folder, and none is known", next: "write the whole path")
+            }
+            return Image.archive(place: path.string, written: text)
+        },
+        back: { image in
+            switch image {
+            case .archive(_, let text), .reference(let text): text
+            }
+        })
+
+    private static let answer = Shape<Answer>.oneOf(
+        "a way to ask",
+        [
+            .word("ping", .ping, "By ICMP echo.", is: { $0 == .ping }),
+            .word("none", .none, "It has no network.", is: { $0 == .none }),
+            .key(
+                "tcp", .integer("port", in: 1...65535), "By a connection to this TCP port.", make: { .tcp($0) },
+                part: { if case .tcp(let port) = $0 { port } else { nil } }),
+        ])
+}
