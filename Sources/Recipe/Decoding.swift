@@ -10,9 +10,12 @@ final class Decoding {
     let folder: FilePath
     /// What `~/` stands for; nil refuses it.
     let home: FilePath?
+    /// The folder with what comes with piforge; nil for none.
+    let share: FilePath?
     private var mistakes: [(place: Node.Place, path: [PathStep], failure: Failure)] = []
 
-    init(file: String, folder: FilePath, home: FilePath?) {
+    init(file: String, folder: FilePath, home: FilePath?, share: FilePath? = nil) {
+        self.share = share
         self.file = file
         self.folder = folder
         self.home = home
@@ -29,6 +32,11 @@ final class Decoding {
     }
 
     /// Notes mistakes of another file that the recipe names at `place`; they keep their own places.
+    func refuse(_ path: [PathStep], at place: Node.Place, _ refusal: Refusal) {
+        refuse(
+            path, at: place, refusal.message, expected: refusal.expected, found: refusal.found, next: refusal.next)
+    }
+
     func refuse(_ path: [PathStep], at place: Node.Place, _ foreign: ForeignMistakes) {
         for failure in foreign.failures { mistakes.append((place, path, failure)) }
     }
@@ -59,9 +67,9 @@ final class Decoding {
         return folder.pushing(FilePath(path)).lexicallyNormalized()
     }
 
-    /// The names of what lies in the recipe's folders and ends in `suffix`, without it; sorted.
-    func names(in folders: [String], ending suffix: String) -> [String] {
-        let found = folders.compactMap { resolve($0) }.flatMap { folder in
+    /// The names of what lies in these folders and ends in `suffix`, without it; sorted.
+    func names(in folders: [FilePath], ending suffix: String) -> [String] {
+        let found = folders.flatMap { folder in
             (try? FileManager.default.contentsOfDirectory(atPath: folder.string)) ?? []
         }
         return Set(found.filter { $0.hasSuffix(suffix) && $0 != suffix }.map { String($0.dropLast(suffix.count)) })
@@ -73,11 +81,13 @@ final class Decoding {
 struct Refusal: Error {
     var message: String
     var expected: String?
+    var found: String?
     var next: String?
 
-    init(_ message: String, expected: String? = nil, next: String? = nil) {
+    init(_ message: String, expected: String? = nil, found: String? = nil, next: String? = nil) {
         self.message = message
         self.expected = expected
+        self.found = found
         self.next = next
     }
 }

@@ -48,7 +48,8 @@ extension Recipe.Overlay {
         Self(), called: "overlay",
         [
             Key(
-                "path", \.folder, .existing(.folder, named: ["overlays", "../overlays"]), required: true,
+                "path", \.folder, .existing(.folder, named: ["overlays", "../overlays"], shared: "overlays"),
+                required: true,
                 example: .string("motd"),
                 "The folder. A name without a slash is a folder in `overlays/`, in the recipe's folder or the one above it; "
                     + "any other path starts at the recipe's folder."),

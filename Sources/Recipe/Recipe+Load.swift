@@ -10,29 +10,32 @@ extension Recipe {
     ///   - overrides: `a.b=c` each, as `--set` takes them, applied in order.
     ///   - device: what is set for it, after the overrides.
     ///   - home: what `~/` stands for in the recipe's paths; nil refuses it.
+    ///   - share: the absolute folder with what comes with piforge, where names of runtimes, fragments and overlays are looked for at
+    ///     last; nil for nowhere.
     /// - Throws: `Failure` of kind `.usage` for one mistake, `FailureList` for several, each with its line or override.
     public static func load(
-        path: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil, home: FilePath? = nil
+        path: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil, home: FilePath? = nil,
+        share: FilePath? = nil
     ) throws -> Recipe {
         let text = try readText(path, limit: 1 << 20)
         return try parse(
             text, file: path.string, folder: try absolute(path).removingLastComponent(), overrides: overrides,
-            device: device, home: home)
+            device: device, home: home, share: share)
     }
 
-    /// As ``load(path:overrides:device:home:)``, from text.
+    /// As ``load(path:overrides:device:home:share:)``, from text.
     ///
     /// - Parameters:
     ///   - file: what messages call the text.
     ///   - folder: the absolute folder where relative paths start.
     public static func parse(
         _ text: String, file: String, folder: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil,
-        home: FilePath? = nil
+        home: FilePath? = nil, share: FilePath? = nil
     ) throws -> Recipe {
         var root = try YAMLReader.read(text, file: file)
         for override in overrides { try root.apply(override: override) }
         if let device { try root.apply(device) }
-        let decoding = Decoding(file: file, folder: folder, home: home)
+        let decoding = Decoding(file: file, folder: folder, home: home, share: share)
         guard var recipe = shape.decode(root, [], decoding) else {
             try decoding.finish()
             throw Failure(.usage, at: file, "the recipe could not be read")

@@ -135,7 +135,9 @@ extension Recipe.Kernel {
                 "fragments", \.fragments,
                 .list(
                     of: .existing(
-                        .file, named: ["../kernel-configs", "kernel-configs"], suffix: ".config", called: "fragment"),
+                        .file, named: ["../kernel-configs", "kernel-configs"], shared: "kernel-configs",
+                        suffix: ".config",
+                        called: "fragment"),
                     called: "list of fragments", limit: 64, identity: { $0.written }),
                 example: .array([.string("kvm"), .string("virtio")]),
                 "Kernel configuration that the kernel is held to: names of files in kernel-configs, or paths."),

@@ -26,8 +26,7 @@ struct Shape<Value: Sendable>: Sendable {
                 do {
                     return try read(value, decoding)
                 } catch let refusal as Refusal {
-                    decoding.refuse(
-                        path, at: node.place, refusal.message, expected: refusal.expected, next: refusal.next)
+                    decoding.refuse(path, at: node.place, refusal)
                 } catch let mistakes as ForeignMistakes {
                     decoding.refuse(path, at: node.place, mistakes)
                 } catch {
@@ -45,7 +44,7 @@ struct Shape<Value: Sendable>: Sendable {
         shape.decode = { node, path, decoding in
             guard let value = read(node, path, decoding), decoding.isClean(path.text) else { return nil }
             guard let refusal = check(value) else { return value }
-            decoding.refuse(path, at: node.place, refusal.message, expected: refusal.expected, next: refusal.next)
+            decoding.refuse(path, at: node.place, refusal)
             return nil
         }
         return shape

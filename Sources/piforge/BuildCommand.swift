@@ -67,7 +67,8 @@ struct BuildArguments: ParsableArguments {
                 .usage, at: "--sign", "two keys of one kind", expected: "at most one key of gpg's and one SSH key")
         }
         let path = FilePath(recipe)
-        let decoded = try Recipe.load(path: path, overrides: overrides, device: device, home: homeFolder)
+        let decoded = try Recipe.load(
+            path: path, overrides: overrides, device: device, home: homeFolder, share: shareFolder)
         let progress = shared.progress
         return ImageBuilder(
             recipe: decoded,
@@ -76,7 +77,7 @@ struct BuildArguments: ParsableArguments {
                 locked: locked, updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
                 signingKeys: keys,
                 jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
-                environment: ProcessInfo.processInfo.environment),
+                environment: ProcessInfo.processInfo.environment, overrides: overrides),
             cache: try shared.openCache(shared: offline ? nil : remote.open(progress)), progress: progress)
     }
 }

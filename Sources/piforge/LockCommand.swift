@@ -3,6 +3,10 @@ import Diagnostics
 import Digests
 import Engine
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 struct LockCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lock", abstract: "Decide what a recipe's lock file pins.", subcommands: [LockAcceptCommand.self])
@@ -10,28 +14,75 @@ struct LockCommand: AsyncParsableCommand {
 
 struct LockAcceptCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "accept", abstract: "Vouch for a fetched file that nothing else vouches for.",
+        commandName: "accept", abstract: "Vouch for fetched files that nothing else vouches for.",
         discussion: """
+            piforge lock accept recipes/mine.yaml --all
             piforge lock accept recipes/mine.yaml some.img.xz 7adc…1479
 
-            A build stops at such a file and shows its sum. Compare it with what the publisher says, by a way other than the
-            download; then this pins it in the recipe's lock file. The manifest of every image that is made of it says
+            A build stops where it needs such files, and lists them all. Compare each sum with
+            what the publisher shows, by a way other than the download; then this pins them in
+            the recipe's lock file. The manifest of every image that is made of them says
             "accepted by the user on first use".
+
+            --all shows every file that is not accepted yet, with sum, size, URL and where its
+            publisher shows a digest, and asks once.
             """)
 
     @OptionGroup var arguments: BuildArguments
 
     @Argument(help: ArgumentHelp("The file, as the build named it.", valueName: "file"))
-    var file: String
+    var file: String?
 
     @Argument(help: ArgumentHelp("Its SHA-256, as the build showed it: 64 hex digits.", valueName: "sha256"))
-    var sum: String
+    var sum: String?
+
+    @Flag(name: .long, help: "All files that are not accepted yet, after showing them.")
+    var all = false
+
+    @Flag(name: .long, help: "With --all: do not ask. For scripts that have compared the sums.")
+    var yes = false
+
+    func validate() throws {
+        if all, file != nil { throw ValidationError("--all takes no file: expected one of FILE SHA256 and --all") }
+        if !all, sum == nil { throw ValidationError("expected FILE and SHA256, or --all") }
+        if yes, !all { throw ValidationError("--yes belongs to --all") }
+    }
 
     func run() async throws {
-        let hex = sum.hasPrefix("sha256:") ? sum.dropFirst("sha256:".count) : sum[...]
-        guard let digest = SHA256Digest(hex: hex) else {
-            throw Failure(.usage, at: sum, "this is no SHA-256", expected: "64 hex digits")
+        let builder = try arguments.builder()
+        if all { return try await acceptAll(builder) }
+        let text = sum ?? ""
+        guard let digest = SHA256Digest(hex: text.hasPrefix("sha256:") ? text.dropFirst("sha256:".count) : text[...])
+        else {
+            throw Failure(.usage, at: text, "not a SHA-256 digest", expected: "64 hex digits")
         }
-        print(try arguments.builder().accept(file, digest))
+        print(try builder.accept(file ?? "", digest))
+    }
+
+    private func acceptAll(_ builder: ImageBuilder) async throws {
+        let files = try await interruptible { try await builder.filesToAccept() }
+        if arguments.shared.json { print(jsonLine(["files": files]), terminator: "") }
+        guard !files.isEmpty else {
+            if !arguments.shared.json {
+                print("\(arguments.recipe): every file is vouched for; there is nothing to accept")
+            }
+            return
+        }
+        if !arguments.shared.json { print(files.map(\.text).joined(separator: "\n\n")) }
+        if !yes {
+            guard isatty(STDIN_FILENO) == 1, !arguments.shared.json else {
+                throw Failure(
+                    .usage, at: "lock accept", "there is no terminal to ask on; nothing was accepted",
+                    next: "compare the sums, then say --yes, or piforge lock accept RECIPE FILE SHA256")
+            }
+            let question = files.count == 1 ? "Accept this file?" : "Accept these \(files.count) files?"
+            print("\n\(question) [y/N] ", terminator: "")
+            fflush(nil)
+            guard ["y", "yes"].contains((readLine() ?? "").lowercased()) else {
+                throw Failure(at: "lock accept", "nothing was accepted")
+            }
+        }
+        let lines = try builder.accept(files)
+        if !arguments.shared.json { print("\n" + lines.joined(separator: "\n")) }
     }
 }

@@ -28,7 +28,7 @@ struct RecipeListCommand: AsyncParsableCommand {
             let path = FilePath(folder).appending(name)
             // A file that is no recipe is listed with what is wrong, not left out.
             do {
-                let recipe = try Recipe.load(path: path, home: homeFolder)
+                let recipe = try Recipe.load(path: path, home: homeFolder, share: shareFolder)
                 print("\(path)  \(recipe.description)")
             } catch let failure as Failure {
                 print("\(path)  not usable: \(failure.message)")
@@ -52,7 +52,7 @@ struct RecipeArgument: ParsableArguments {
 
     /// The recipe, decoded and checked.
     func load() throws -> Recipe {
-        try Recipe.load(path: FilePath(recipe), overrides: overrides, home: homeFolder)
+        try Recipe.load(path: FilePath(recipe), overrides: overrides, home: homeFolder, share: shareFolder)
     }
 }
 

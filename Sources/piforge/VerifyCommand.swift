@@ -86,7 +86,7 @@ extension SharedOptions {
     /// The builder of a recipe that is only asked, not built.
     fileprivate func builder(recipe: String) throws -> ImageBuilder {
         ImageBuilder(
-            recipe: try Recipe.load(path: FilePath(recipe), home: homeFolder),
+            recipe: try Recipe.load(path: FilePath(recipe), home: homeFolder, share: shareFolder),
             options: BuildOptions(
                 recipePath: absolute(recipe), output: absolute("out"),
                 jobs: ProcessInfo.processInfo.activeProcessorCount, environment: ProcessInfo.processInfo.environment),

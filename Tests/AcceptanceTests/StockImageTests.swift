@@ -255,9 +255,16 @@ import Testing
         let arguments = ["--cache", root.appending("empty-cache").string, "-o", root.appending("refused").string]
         let stopped = try Program.piforge(["build", path.string] + arguments)
         #expect(stopped.status == 1)
-        #expect(stopped.errors.contains("x.img.xz: nothing vouches for this file but you"), "\(stopped.errors)")
-        #expect(stopped.errors.contains("found:    sha256:\(sum), 9 bytes"), "\(stopped.errors)")
-        #expect(stopped.errors.contains("next:     piforge lock accept \(path) x.img.xz \(sum)"), "\(stopped.errors)")
+        #expect(stopped.errors.contains("nothing vouches for a file but you"), "\(stopped.errors)")
+        #expect(
+            stopped.errors.contains("found:    x.img.xz, 9 bytes\n              sha256:\(sum)"), "\(stopped.errors)")
+        #expect(stopped.errors.contains("next:     piforge lock accept \(path) --all"), "\(stopped.errors)")
+        // Without a terminal nobody is asked, and nothing is accepted.
+        let unasked = try Program.piforge(["lock", "accept", path.string, "--all"] + arguments)
+        #expect(unasked.status == 2)
+        #expect(unasked.output.contains("sha256:\(sum)"), "\(unasked.output)")
+        #expect(unasked.errors.contains("there is no terminal to ask on; nothing was accepted"), "\(unasked.errors)")
+        #expect(!exists(root.appending("confirm.lock")))
         let other = try Program.piforge(
             ["lock", "accept", path.string, "x.img.xz", String(repeating: "0", count: 64)] + arguments)
         #expect(other.status == 1)

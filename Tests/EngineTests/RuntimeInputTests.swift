@@ -127,10 +127,13 @@ private func failure(_ body: () async throws -> Void) async -> Failure? {
         let asked = await failure { _ = try await bench.builder().plan() }
         #expect(
             asked?.description == """
-                mine-1.0: nothing vouches for this file but you
-                  expected: a pin in \(bench.lockPath), given by somebody who has compared the sum
-                  found:    sha256:\(digest.hex), 64 bytes, from \(server.base)/gone or \(server.base)/v1.0/mine
-                  next:     piforge lock accept \(bench.path("pi.yaml")) mine-1.0 \(digest.hex)
+                \(bench.path("pi.yaml")): nothing vouches for a file but you
+                  expected: a pin in \(bench.lockPath) for each, given by somebody who has compared the sums
+                  found:    mine-1.0, 64 bytes
+                              sha256:\(digest.hex)
+                              from \(server.base)/gone or \(server.base)/v1.0/mine
+                              compare with what its publisher says
+                  next:     piforge lock accept \(bench.path("pi.yaml")) --all
                 """)
         #expect(!exists(bench.lockPath))
         let builder = try bench.builder()
@@ -153,6 +156,46 @@ private func failure(_ body: () async throws -> Void) async -> Failure? {
         let steps = rows.map(\.step)
         let (first, second) = try (#require(steps.firstIndex(of: "runtimes")), #require(steps.firstIndex(of: "apt")))
         #expect(first < second)
+    }
+
+    @Test func allFilesAreListedAtOnceAndAcceptedInOneChange() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(
+            runtime: """
+                summary: mine
+                artefacts:
+                  - {name: mine-1.0, urls: ["\(server.base)/mine"], to: /usr/local/bin/mine}
+                  - {name: more-1.0, urls: [./more], to: /usr/local/bin/more}
+                  - {name: known-1.0, urls: [./known], sha256: "\(SHA256Digest.of("known").hex)", to: /opt/known, mode: "0644"}
+                docker: [{name: mine, type: io.containerd.mine.v1}]
+                proof: {image: ./proof.tar, expect: Hello}
+                """)
+        server.serve("/mine", bench.program)
+        try bench.write("runtimes/more", bench.program + [1])
+        try bench.write("runtimes/known", Array("known".utf8))
+        try bench.write("runtimes/proof.tar", Array("image".utf8))
+        let asked = await failure { _ = try await bench.builder().plan() }
+        #expect(asked?.message == "nothing vouches for 3 files but you")
+        let files = try await bench.builder().filesToAccept()
+        #expect(files.map(\.name) == ["mine-1.0", "more-1.0", "mine-proof-image"])
+        for file in files { #expect(asked?.found?.contains("\(file.name), \(file.size) bytes\n") == true) }
+        // What was fetched to be shown is not fetched again to be accepted; a file of this machine is looked at anew.
+        server.serve("/mine", [])
+        try bench.write("runtimes/more", bench.program + [2])
+        let now = try await bench.builder().filesToAccept()
+        #expect(now.map(\.sha256)[0] == files[0].sha256)
+        #expect(now.map(\.sha256)[1] == SHA256Digest.of(bench.program + [2]).hex)
+        #expect(!exists(bench.lockPath))
+        #expect(try bench.builder().accept(now).count == 3)
+        #expect(try PackageLock.read(bench.lockPath).inputs.map(\.name).sorted() == now.map(\.name).sorted())
+        #expect(try await bench.builder().filesToAccept() == [])
+    }
+
+    @Test func aReleaseOnGitHubIsComparedWithItsPage() {
+        let page = "https://github.com/urunc-dev/urunc/releases"
+        #expect(FileToAccept.publisher(of: "\(page)/download/v0.8.0/urunc_static_arm64") == "\(page)/tag/v0.8.0")
+        #expect(FileToAccept.publisher(of: "https://example.org/a/b/releases/download/v1/x") == nil)
+        #expect(FileToAccept.publisher(of: "/home/me/urunc_static_arm64") == nil)
     }
 
     @Test func anotherFileThanTheAcceptedOneIsCalledAnAttack() async throws {

@@ -90,10 +90,13 @@ private let provenButNotLocked = "the recipe has no lock file"
         let asked = await failure { _ = try await bench.builder().plan() }
         #expect(
             asked?.description == """
-                stock.img.xz: nothing vouches for this file but you
-                  expected: a pin in \(bench.lockPath), given by somebody who has compared the sum
-                  found:    sha256:\(digest.hex), \(bench.image.count) bytes, from \(bench.path("images/stock.img.xz"))
-                  next:     piforge lock accept \(bench.path("stock.yaml")) stock.img.xz \(digest.hex)
+                \(bench.path("stock.yaml")): nothing vouches for a file but you
+                  expected: a pin in \(bench.lockPath) for each, given by somebody who has compared the sums
+                  found:    stock.img.xz, \(bench.image.count) bytes
+                              sha256:\(digest.hex)
+                              from \(bench.path("images/stock.img.xz"))
+                              compare with what its publisher says
+                  next:     piforge lock accept \(bench.path("stock.yaml")) --all
                 """)
         #expect(!exists(bench.lockPath))
 
@@ -167,7 +170,7 @@ private let provenButNotLocked = "the recipe has no lock file"
         let refused = await failure { _ = try await bench.builder(offline: true).plan() }
         #expect(
             refused?.description == """
-                stock.img.xz: the image is not pinned in the lock file, and may not be fetched
+                stock.img.xz: the file is not pinned in the lock file, and may not be fetched
                   next:     run once without --offline
                 """)
     }

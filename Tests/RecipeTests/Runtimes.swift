@@ -151,6 +151,43 @@ import Testing
         }
     }
 
+    @Test func `what comes with piforge is found from a recipe anywhere, and nothing of its folder is kept`() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-elsewhere")
+        let names = [
+            "docker.from=distribution", "runtimes=[nabla, {hvt: {version: 0.7.0}}]", "kernel.fragments=[kvm]",
+            "overlays=[{path: kvm-guest}]",
+        ]
+        func recipe(_ share: FilePath?) throws -> Recipe {
+            try Recipe.parse(least, file: "x.yaml", folder: folder.path, overrides: names, share: share)
+        }
+        let found = try recipe(project)
+        #expect(found.containerRuntimes.map(\.name) == ["nabla", "hvt"])
+        #expect(found.containerRuntimes[1].artefacts[0].name == "urunc-0.7.0")
+        let inTree = try Recipe.parse(
+            least, file: "x.yaml", folder: project.appending("recipes"), overrides: names, share: project)
+        #expect(found.canonical == inTree.canonical)
+        #expect(found.containerRuntimes.map(\.digest) == inTree.containerRuntimes.map(\.digest))
+        #expect(!found.canonical.contains(project.string))
+        // What lies beside the recipe comes first.
+        try createFolder(folder.path.appending("runtimes"))
+        try writeAtomically(
+            to: folder.path.pushing("runtimes/nabla.yaml"), bytes: Array("summary: mine\npackages: [runsc]\n".utf8))
+        #expect(try recipe(project).containerRuntimes[0].summary == "mine")
+        // Where it is not found the message says where it was looked for.
+        let seen = message {
+            _ = try Recipe.parse(
+                least, file: "x.yaml", folder: folder.path,
+                overrides: ["docker.from=distribution", "runtimes=[nablla]"], share: project)
+        }
+        #expect(seen?.contains("unknown runtime 'nablla'. Did you mean 'nabla'?") == true, "\(seen ?? "")")
+        #expect(
+            seen?.contains(
+                "found:    no nablla.yaml in runtimes, ../recipes/runtimes, recipes/runtimes, \(project)/recipes/runtimes, seen from the recipe's folder"
+            ) == true, "\(seen ?? "")")
+        // Without them: as it was.
+        #expect(message { _ = try recipe(nil) }?.contains("there is no file 'hvt'") != nil)
+    }
+
     @Test func `a file's mistake names the file as the command line would`() throws {
         let text = try contents(of: fixtures.appending("bad/runtimes-mistakes.yaml"))
         let seen = message {

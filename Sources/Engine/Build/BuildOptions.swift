@@ -11,6 +11,8 @@ public struct BuildOptions: Sendable {
     public var offline: Bool
     /// The lock's packages or none.
     public var locked: Bool
+    /// What the command line has put in place of the recipe's values, for commands that messages name.
+    public var overrides: [String]
     /// Solve anew and write the lock.
     public var updateLock: Bool
     /// Base URIs in place of the host's mirrors.
@@ -30,7 +32,7 @@ public struct BuildOptions: Sendable {
     public init(
         recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false, locked: Bool = false,
         updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil, signingKeys: [SigningKey] = [],
-        jobs: Int, environment: [String: String]
+        jobs: Int, environment: [String: String], overrides: [String] = []
     ) {
         self.recipePath = recipePath
         self.device = device
@@ -43,6 +45,7 @@ public struct BuildOptions: Sendable {
         self.signingKeys = signingKeys
         self.jobs = jobs
         self.environment = environment
+        self.overrides = overrides
     }
 
     /// `recipes/debian-13.lock` beside `recipes/debian-13.yaml`.

@@ -159,6 +159,7 @@ public struct ImageBuilder: Sendable {
             recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
         let lock = try readLock()
         let fetcher = try inputFetcher(lock)
+        try await requireAcceptance(fetcher)
         let base = try await recipe.stock.mapAsync { try await fetcher.pin($0) }
         var opened: [OpenedSource] = []
         for source in recipe.allSources {
@@ -202,7 +203,7 @@ public struct ImageBuilder: Sendable {
     }
 
     /// The recipe's lock; nil when it has none yet.
-    private func readLock() throws -> PackageLock? {
+    func readLock() throws -> PackageLock? {
         exists(options.lockPath) ? try PackageLock.read(options.lockPath) : nil
     }
 

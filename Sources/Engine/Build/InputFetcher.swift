@@ -76,12 +76,10 @@ struct InputFetcher {
             return try PinnedInput(
                 name: stock.file, use: Self.imageUse, size: file.size, sha256: file.digest, trust: .recipe)
         case .confirmation:
-            let file = try await get(DownloadRequest(urls: urls(stock), sha256: nil, size: nil, name: stock.file))
+            // All that must be accepted is asked for before (`requireAcceptance`).
             throw Failure(
-                at: stock.file, "nothing vouches for this file but you",
-                expected: "a pin in \(options.lockPath), given by somebody who has compared the sum",
-                found: "sha256:\(file.digest.hex), \(file.size) bytes, from \(urls(stock).joined(separator: " or "))",
-                next: "piforge lock accept \(options.recipePath) \(stock.file) \(file.digest.hex)")
+                at: stock.file, "the image is not accepted",
+                next: "piforge lock accept \(options.recipePath) --all")
         }
     }
 
@@ -158,7 +156,7 @@ struct InputFetcher {
         }
     }
 
-    private func urls(_ stock: StockBase) -> [String] {
+    func urls(_ stock: StockBase) -> [String] {
         folders(stock).map { $0.hasSuffix("/") ? $0 + stock.file : "\($0)/\(stock.file)" }
     }
 

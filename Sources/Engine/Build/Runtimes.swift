@@ -66,6 +66,12 @@ extension InputFetcher {
         let pinned = lock?.input(artefact.name, use: Self.artefactUse)
         // Who accepted a file does not have to do so again because packages are chosen anew.
         if let pinned, wanted == nil || (wanted == pinned.sha256 && pinned.trust == .recipe) { return pinned }
+        guard let wanted else {
+            // All that must be accepted is asked for before (`requireAcceptance`).
+            throw Failure(
+                at: artefact.name, "the file is not accepted",
+                next: "piforge lock accept \(options.recipePath) --all")
+        }
         guard !options.offline else {
             throw Failure(
                 at: artefact.name, "the file is not pinned in the lock file, and may not be fetched",
@@ -74,13 +80,6 @@ extension InputFetcher {
         let request = DownloadRequest(urls: artefact.urls, sha256: wanted, size: nil, name: artefact.name)
         guard let file = try await downloader.fetch([request], step: "runtimes", check: .digest).first else {
             throw Failure(at: artefact.name, "the file could not be fetched")
-        }
-        guard wanted != nil else {
-            throw Failure(
-                at: artefact.name, "nothing vouches for this file but you",
-                expected: "a pin in \(options.lockPath), given by somebody who has compared the sum",
-                found: "sha256:\(file.digest.hex), \(file.size) bytes, from \(artefact.urls.joined(separator: " or "))",
-                next: "piforge lock accept \(options.recipePath) \(artefact.name) \(file.digest.hex)")
         }
         return try PinnedInput(
             name: artefact.name, use: Self.artefactUse, size: file.size, sha256: file.digest, trust: .recipe)

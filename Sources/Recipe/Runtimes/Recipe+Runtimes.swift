@@ -44,7 +44,9 @@ public struct RuntimeChoice: Sendable, Equatable {
 
     /// A runtime file by its name or path.
     private static let path = Shape<HostPath>.existing(
-        .file, named: ["runtimes", "../recipes/runtimes", "recipes/runtimes"], suffix: ".yaml", called: "runtime")
+        .file, named: ["runtimes", "../recipes/runtimes", "recipes/runtimes"], shared: "recipes/runtimes",
+        suffix: ".yaml",
+        called: "runtime")
 
     /// Reads a runtime's file; its mistakes are reported as the file's own.
     private static func load(_ path: HostPath, _ options: Options, _ decoding: Decoding) throws -> RuntimeChoice {
@@ -94,8 +96,7 @@ public struct RuntimeChoice: Sendable, Equatable {
                     let node = Node(value: .scalar(name, plain: true), place: place)
                     guard let file = Self.path.decode(node, path, decoding) else { return nil }
                     do { return try load(file, options, decoding) } catch let refusal as Refusal {
-                        decoding.refuse(
-                            path, at: place, refusal.message, expected: refusal.expected, next: refusal.next)
+                        decoding.refuse(path, at: place, refusal)
                     } catch let mistakes as ForeignMistakes {
                         decoding.refuse(path, at: place, mistakes)
                     } catch { decoding.refuse(path, at: place, "\(error)") }
@@ -148,7 +149,7 @@ extension Recipe {
         "runtimes", \.runtimes,
         .list(of: RuntimeChoice.shape, called: "list of runtimes", limit: 32, identity: { $0.runtime.name }),
         example: .array([.string("nabla"), .string("hvt"), .string("gvisor")]),
-        "Container runtimes beside Docker's own: names of files in `runtimes/` beside the recipe or in `recipes/runtimes`, or paths."
+        "Container runtimes beside Docker's own: names of files in `runtimes/` beside the recipe or in `recipes/runtimes`, or of those that come with piforge; or paths."
     )
 
     /// Runtimes may share files, but not names, and what they register needs Docker.

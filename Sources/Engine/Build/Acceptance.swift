@@ -1,0 +1,177 @@
+import Debian
+import Diagnostics
+import Digests
+import Fetch
+import Foundation
+import Recipe
+import Storage
+import SystemPackage
+
+/// A fetched file that nothing vouches for but the user, as it is shown before it is accepted.
+public struct FileToAccept: Sendable, Codable, Equatable {
+    /// What the lock calls it.
+    public let name: String
+    /// What it is used for: `base image`, `runtime`.
+    public let use: String
+    /// Of the file as it was fetched, 64 hex digits.
+    public let sha256: String
+    /// Bytes.
+    public let size: UInt64
+    /// Where it comes from, tried in this order.
+    public let urls: [String]
+    /// Where its publisher shows a digest to compare with; nil where that is not known.
+    public let publisher: String?
+
+    init(name: String, use: String, digest: SHA256Digest, size: UInt64, urls: [String]) {
+        self.name = name
+        self.use = use
+        sha256 = digest.hex
+        self.size = size
+        self.urls = urls
+        publisher = urls.lazy.compactMap(Self.publisher).first
+    }
+
+    /// GitHub shows a digest beside each file of a release since June 2025.
+    public static func publisher(of url: String) -> String? {
+        let parts = url.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        // https://github.com/OWNER/NAME/releases/download/TAG/FILE
+        guard parts.count == 9, parts[2] == "github.com", parts[5] == "releases", parts[6] == "download" else {
+            return nil
+        }
+        return "https://github.com/\(parts[3])/\(parts[4])/releases/tag/\(parts[7])"
+    }
+
+    /// For a person: several lines, the first with the name.
+    public var text: String {
+        let compare =
+            publisher.map { "compare with the digest beside it on \($0)" } ?? "compare with what its publisher says"
+        return """
+            \(name), \(size) bytes
+              sha256:\(sha256)
+              from \(urls.joined(separator: " or "))
+              \(compare)
+            """
+    }
+}
+
+extension InputFetcher {
+    /// A file that a person has to accept, before it is known what it is.
+    private struct Candidate {
+        var name: String
+        var use: String
+        var urls: [String]
+    }
+
+    /// What the recipe has of such files, accepted or not.
+    private var candidates: [Candidate] {
+        let image = recipe.stock.flatMap { stock in
+            stock.trust == .confirmation ? Candidate(name: stock.file, use: Self.imageUse, urls: urls(stock)) : nil
+        }
+        return [image].compactMap(\.self)
+            + recipe.artefacts.filter { $0.sha256 == nil }.map {
+                Candidate(name: $0.name, use: Self.artefactUse, urls: $0.urls)
+            }
+    }
+
+    /// Fetches every file that must be accepted and is not yet.
+    ///
+    /// - Throws: `Failure` for a file that cannot be had.
+    func filesToAccept() async throws -> [FileToAccept] {
+        let wanted = candidates.filter { lock?.input($0.name, use: $0.use) == nil }
+        guard !wanted.isEmpty else { return [] }
+        var files: [String: StoredFile] = [:]
+        for candidate in wanted { files[candidate.name] = try remembered(candidate) }
+        let missing = wanted.filter { files[$0.name] == nil }
+        guard missing.isEmpty || !options.offline else {
+            throw Failure(
+                at: missing.map(\.name).joined(separator: ", "),
+                missing.count == 1
+                    ? "the file is not pinned in the lock file, and may not be fetched"
+                    : "the files are not pinned in the lock file, and may not be fetched",
+                next: "run once without --offline")
+        }
+        let requests = missing.map { DownloadRequest(urls: $0.urls, sha256: nil, size: nil, name: $0.name) }
+        for (candidate, file) in zip(missing, try await downloader.fetch(requests, step: "files", check: .digest)) {
+            files[candidate.name] = file
+            try remember(candidate, file)
+        }
+        return wanted.compactMap { candidate in
+            files[candidate.name].map {
+                FileToAccept(
+                    name: candidate.name, use: candidate.use, digest: $0.digest, size: $0.size, urls: candidate.urls)
+            }
+        }
+    }
+
+    // What was fetched without a digest is found again by its URLs, so that it is not fetched twice to be accepted. A file of this
+    // machine is looked at anew.
+
+    private func record(_ candidate: Candidate) -> FilePath {
+        let hasher = KeyHasher(purpose: "file to accept")
+        for url in candidate.urls { hasher.add(url) }
+        return cache.plans.appending("accept-\(hasher.finalize().hex.prefix(32)).sha256")
+    }
+
+    private func remember(_ candidate: Candidate, _ file: StoredFile) throws {
+        try writeAtomically(to: record(candidate), bytes: Array("\(file.digest.hex)\n".utf8))
+    }
+
+    private func remembered(_ candidate: Candidate) throws -> StoredFile? {
+        guard candidate.urls.allSatisfy({ $0.contains("://") }), let text = try? readFile(record(candidate), limit: 65),
+            let digest = SHA256Digest(hex: String(decoding: text.prefix(64), as: UTF8.self))
+        else { return nil }
+        return try downloader.store.file(digest, size: nil, check: .digest)
+    }
+}
+
+extension ImageBuilder {
+    /// Stops a build with everything that must be accepted first.
+    ///
+    /// - Throws: `Failure` that lists the files; as ``InputFetcher/filesToAccept()``.
+    func requireAcceptance(_ fetcher: InputFetcher) async throws {
+        let files = try await fetcher.filesToAccept()
+        guard !files.isEmpty else { return }
+        throw Failure(
+            at: options.recipePath.string,
+            files.count == 1
+                ? "nothing vouches for a file but you" : "nothing vouches for \(files.count) files but you",
+            expected: "a pin in \(options.lockPath) for each, given by somebody who has compared the sums",
+            found: files.map(\.text).joined(separator: "\n").replacing("\n", with: "\n            "),
+            next:
+                "piforge lock accept \(options.recipePath) --all\(options.overrides.map { " --set \(quoted($0))" }.joined())"
+        )
+    }
+
+    /// A word for a shell.
+    private func quoted(_ text: String) -> String {
+        let plain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_./=:@%+-".contains($0)) }
+        return plain ? text : "'\(text.replacing("'", with: "'\\''"))'"
+    }
+
+    /// The files that must be accepted before an image can be made, fetched where they are not at hand.
+    ///
+    /// - Throws: `Failure` for one that cannot be had.
+    public func filesToAccept() async throws -> [FileToAccept] {
+        try await inputFetcher(readLock()).filesToAccept()
+    }
+
+    /// Pins all of these files, in one change of the lock.
+    ///
+    /// - Throws: `Failure` when one is not what was shown any more; nothing is pinned then.
+    public func accept(_ files: [FileToAccept]) throws -> [String] {
+        let known = try readLock()
+        var lock = known ?? PackageLock(request: .of(""), packages: [])
+        let fetcher = try inputFetcher(known)
+        let pins = try files.map { file in
+            guard let digest = SHA256Digest(hex: file.sha256) else {
+                throw Failure(at: file.name, "not a SHA-256 digest", found: file.sha256)
+            }
+            return try fetcher.accept(file.name, digest)
+        }
+        for pin in pins { lock.pin(pin) }
+        try lock.write(to: options.lockPath)
+        return pins.map {
+            "\(options.lockPath): \($0.name) is pinned to sha256:\($0.sha256.hex), \($0.size) bytes, \($0.trust.text)"
+        }
+    }
+}
