@@ -1,3 +1,4 @@
+import Diagnostics
 import Pack
 
 extension Check {
@@ -57,7 +58,7 @@ extension Check {
         let state = try await system.shell.run(
             "docker inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' \(name)", within: .longCommand)
         _ = try await system.shell.run("docker rm -f \(name)", within: .longCommand)
-        let had = run.output.split(separator: "\n").compactMap { Int($0.prefix { $0.isNumber }) }.max() ?? 0
+        let had = run.output.splitLines().compactMap { Int($0.prefix { $0.isNumber }) }.max() ?? 0
         let words = ["137 true": "ended, out of memory", "137 false": "ended with SIGKILL at \(had) to 32 MiB"]
         guard had < 32, let seen = words[state.output] else {
             return Observation("\(run.lastLines(3)); status and out of memory: \(state.output)", passed: false)

@@ -1,3 +1,5 @@
+import Diagnostics
+
 extension Check {
     static func kernelRelease(_ expected: String) -> Check {
         Check("kernel", expected: expected) { system in
@@ -55,7 +57,7 @@ extension Check {
                 + "p=$(getent shadow \"$n\" | cut -d: -f2 | cut -c1); k=no; [ -s \"$h/.ssh/authorized_keys\" ] && k=keys; "
                 + "echo \"$n ${p:-empty} $k\"; done"
             let result = try await system.shell.run(script, within: .command)
-            let others = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+            let others = result.output.splitLines().map { $0.split(separator: " ").map(String.init) }
                 .filter { $0.count == 3 && !ours.contains($0[0]) }
             let open = others.filter { !["!", "*"].contains($0[1]) || $0[2] == "keys" }.map { $0[0] }
             let names = others.map { $0[0] }.joined(separator: ", ")

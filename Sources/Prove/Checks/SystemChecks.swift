@@ -1,9 +1,11 @@
+import Diagnostics
+
 extension Check {
     /// systemd has finished starting, and nothing failed.
     static let units = Check("systemd units", expected: "running, no failed unit") { system in
         let state = try await system.shell.run("timeout 300 systemctl is-system-running --wait", within: .longCommand)
         let failed = try await system.shell.run("systemctl --failed --plain --no-legend", within: .command)
-        let names = failed.output.split(separator: "\n").compactMap { $0.split(separator: " ").first }
+        let names = failed.output.splitLines().compactMap { $0.split(separator: " ").first }
         let seen = names.isEmpty ? state.firstLine : "\(state.firstLine): \(names.joined(separator: " "))"
         return Observation(seen, passed: state.firstLine == "running" && failed.status == 0 && names.isEmpty)
     }

@@ -21,7 +21,7 @@ public struct Credentials: Sendable, Equatable {
     /// - Throws: `Failure`, with the line's number but never its text, when a line is no `user:password`.
     public init(parsing text: String, at place: String) throws {
         var logins: [Login] = []
-        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+        for (index, line) in text.withoutByteOrderMark.splitLines(keepingEmpty: true).enumerated() {
             if line.allSatisfy(\.isWhitespace) || line.hasPrefix("#") { continue }
             guard let colon = line.firstIndex(of: ":"), colon != line.startIndex,
                 line.index(after: colon) != line.endIndex
@@ -30,7 +30,9 @@ public struct Credentials: Sendable, Equatable {
                     .usage, at: "\(place):\(index + 1)", "the line is no user name and password",
                     expected: "user:password")
             }
-            logins.append(Login(user: String(line[..<colon]), password: String(line[line.index(after: colon)...])))
+            let password = try secretText(
+                line[line.index(after: colon)...].utf8, at: "\(place):\(index + 1)", from: "the line")
+            logins.append(Login(user: String(line[..<colon]), password: password))
         }
         guard !logins.isEmpty else {
             throw Failure(.usage, at: place, "the credentials name no user", expected: "user:password, one a line")

@@ -84,7 +84,7 @@ public final class SerialShell: RootShell {
         // The marks are put together by printf, so that an echo of the command would not look like them.
         var lines = "printf '<%s-%d>' proof \(number); { \(command)\n} </dev/null 2>&1; "
         lines += "printf '<%s-%d:%d>\\n' proof \(number) $?\r"
-        guard lines.split(separator: "\n").allSatisfy({ $0.utf8.count <= Self.lineLimit }) else {
+        guard lines.splitLines().allSatisfy({ $0.utf8.count <= Self.lineLimit }) else {
             throw Failure(at: machine, "a command is too long for the console's lines", found: command)
         }
         console.send(lines.replacing("\n", with: "\r"))

@@ -1,6 +1,7 @@
 /*
  * Stand-in for urunc's containerd shim, which is containerd's own runc shim with `urunc` as its OCI runtime: so is this
- * one, made of the shim that the image has. That shim looks for `runc` in PATH, and finds a link to urunc first.
+ * one, made of the shim that the image has. That shim looks for `runc` in PATH, and finds a link to urunc first. (urunc's
+ * stand-in takes the link's folder out of PATH again before it starts the real runc.)
  */
 #include <errno.h>
 #include <stdio.h>

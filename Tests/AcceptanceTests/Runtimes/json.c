@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,3 +171,23 @@ long json_number(const char *value, long otherwise)
 }
 
 bool json_true(const char *value) { return value && !strncmp(value, "true", 4); }
+
+char *json_copy(const char *value) { return value ? strndup(value, (size_t)(past_value(value, 0) - value)) : NULL; }
+
+char *json_quoted(const char *text)
+{
+    char *made = malloc(6 * strlen(text) + 3), *to = made;
+    if (!made) return NULL;
+    *to++ = '"';
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7f) {
+            to += sprintf(to, "\\u%04x", c);
+        } else {
+            if (c == '"' || c == '\\') *to++ = '\\';
+            *to++ = (char)c;
+        }
+    }
+    strcpy(to, "\"");
+    return made;
+}

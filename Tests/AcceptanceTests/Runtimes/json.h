@@ -30,4 +30,10 @@ long json_number(const char *value, long otherwise);
 /* Whether the value is `true`. */
 bool json_true(const char *value);
 
+/* The value's text as it stands there; NULL when there is no value. In memory of the caller's to free. */
+char *json_copy(const char *value);
+
+/* A text as a string of JSON, with its quotation marks. In memory of the caller's to free; NULL when there is none. */
+char *json_quoted(const char *text);
+
 #endif

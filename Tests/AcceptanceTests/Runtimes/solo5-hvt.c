@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ const char *tender = "solo5-hvt";
 
 static char *memory;
 static size_t memory_size;
+static int network, waiting; /* the tap, and the epoll that watches it */
 
 static int control(const char *name, int file, unsigned long request, void *argument)
 {
@@ -65,7 +67,21 @@ static void serve(unsigned number, uint32_t address)
         }
         return;
     }
-    case call_wait: pause(); return;
+    case call_wait: {
+        struct epoll_event event;
+        if (epoll_wait(waiting, &event, 1, -1) < 0 && errno != EINTR) stop("epoll_wait", strerror(errno));
+        return;
+    }
+    case call_net_read:
+    case call_net_write: {
+        void *frame = reach(call->first, call->second);
+        if (network < 0) stop("the guest has no network device", NULL);
+        ssize_t done = number == call_net_read ? read(network, frame, call->second)
+                                               : write(network, frame, call->second);
+        if (done < 0 && errno != EAGAIN && errno != EINTR) stop("the tap", strerror(errno));
+        call->result = done > 0 ? (unsigned long)done : 0;
+        return;
+    }
     case call_halt: _exit((int)(call->first & 0xff));
     default: stop("the guest made a call that there is not", NULL);
     }
@@ -83,11 +99,12 @@ int main(int count, char **words)
     int machine = control("KVM_CREATE_VM", kvm, KVM_CREATE_VM, NULL);
     memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) stop("the guest's memory", strerror(errno));
-    uint64_t entry = load_guest(options.kernel, memory, 0, memory_size);
-    struct boot *boot = (struct boot *)(memory + boot_address);
-    boot->memory = memory_size;
-    boot->arguments = boot_address + sizeof *boot;
-    strcpy(memory + boot->arguments, options.arguments);
+    uint64_t entry = load_guest(&options, memory, 0);
+    network = attach_network(&options);
+    waiting = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (waiting < 0 || (network >= 0 && epoll_ctl(waiting, EPOLL_CTL_ADD, network, &event))) stop("epoll", strerror(errno));
+    write_boot(&options, memory, 0, network < 0 ? -1 : 0);
     struct kvm_userspace_memory_region region = {
         .memory_size = memory_size, .userspace_addr = (uint64_t)(uintptr_t)memory};
     control("KVM_SET_USER_MEMORY_REGION", machine, KVM_SET_USER_MEMORY_REGION, &region);

@@ -5,20 +5,17 @@
 #ifndef TENDER_H
 #define TENDER_H
 
+#include "guest.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-/* What the guest is entered with, by address in its first register. */
-struct boot {
-    uint64_t memory; /* bytes, from the guest's own address 0 (hvt) or of its region (spt) */
-    uint64_t arguments; /* the address of its command line, which ends with a zero byte */
-};
 
 struct options {
     size_t memory; /* bytes */
     const char *kernel;
     char arguments[1024]; /* joined with spaces */
-    unsigned networks, disks;
+    char network[32], interface[32], mac_of[32]; /* the names of a device, of its tap, and of the one that has `mac` */
+    unsigned char mac[8];
 };
 
 /* The tender's name, for its messages. */
@@ -31,8 +28,15 @@ void read_options(struct options *options, int count, char **words);
 
 /*
  * Copies the segments of a static arm64 ELF file (System V ABI, chapter 5) into memory that stands for the guest's
- * addresses from `base` on; gives the entry's address.
+ * addresses from `base` on; gives the entry's address. Ends the tender unless the file declares a network device exactly
+ * when the command line attaches one.
  */
-uint64_t load_guest(const char *path, char *memory, uint64_t base, size_t size);
+uint64_t load_guest(const struct options *options, char *memory, uint64_t base);
+
+/* Opens the tap of the command line (Linux, Documentation/networking/tuntap.rst); -1 when it names none. */
+int attach_network(const struct options *options);
+
+/* Writes what the guest is told into its memory. */
+void write_boot(const struct options *options, char *memory, uint64_t base, int network);
 
 #endif

@@ -1,55 +1,104 @@
 /*
- * Stand-in for urunc: an OCI runtime whose containers are unikernels under a Solo5 tender. Its command line is runc's, as
- * containerd's shim calls it: create, start, state, kill, delete, ps.
+ * Stand-in for urunc: an OCI runtime whose containers are unikernels under a Solo5 tender. It behaves as urunc was seen to
+ * do (docs/runtimes.md, "What was seen"), and is no more helpful: it has the commands create, start, kill and
+ * delete; an image that is not a unikernel is handed to runc without a word; there is no control group, no capability is
+ * dropped, and no `prestart` hook is run.
  *
- * A container's folder below --root holds `process` (number and start time of the tender's), `bundle`, `cgroup`, and until
- * it is started the pipe `exec.fifo`, at which the process waits.
+ * A container's folder below --root holds `state.json`, `begun` (the start time of its process, for its number may be
+ * another's by now) and, until it is started, the socket `init.sock`, at which the process waits.
  *
- * Sources: OCI runtime specification, runtime.md and config.md (POSIX-platform hooks); proc_pid_stat(5); cgroups(7).
+ * With -DURUNC_VERSION_8 it is urunc 0.8.0, which also reads plain text in /urunc.json; without, it is 0.7.0. With -DRUNNC it is
+ * runnc, which was archived in 2023: it runs prestart hooks, makes a disk of the image with genisoimage, and refuses
+ * --systemd-cgroup.
+ *
+ * Sources: OCI runtime specification, runtime.md; proc_pid_stat(5).
  */
 #include "bundle.h"
 #include "json.h"
+#include "network.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *log_path, *root = "/run/urunc", *bundle_path = ".", *pid_file, *id;
+#ifdef URUNC_VERSION_8
+#define version "0.8.0"
+#else
+#define version "0.7.0"
+#endif
+
+#ifdef RUNNC
+#define name_of_ours "runnc"
+#else
+#define name_of_ours "urunc"
+#endif
+
+/* Where the shim's stand-in has its link named `runc`, which leads back to us. */
+#define shim_path "/run/urunc-stand-in:"
+
+enum { largest_state = 1 << 20, tick = 100 /* milliseconds */, patience = 100 /* ticks */ };
+
+static const char *log_path, *root = "/run/urunc", *bundle_path = ".", *pid_file, *console, *id;
 static bool forced;
+static char **command_line;
 static char *folder; /* the container's, below root */
+static bool being_made; /* by us: it goes when that fails */
+static pid_t made;
+
+static void remove_folder(void);
 
 void fail(const char *what, const char *subject)
 {
     char *message = NULL;
     if (asprintf(&message, "%s%s%s", subject ? subject : "", subject ? ": " : "", what) < 0) exit(1);
-    fprintf(stderr, "urunc: %s\n", message);
-    FILE *log = log_path ? fopen(log_path, "ae") : NULL;
-    if (log) {
-        for (char *at = message; *at; at++)
-            if ((unsigned char)*at < 0x20 || *at == '"' || *at == '\\') *at = '\'';
-        fprintf(log, "{\"level\":\"error\",\"msg\":\"%s\"}\n", message);
-        fclose(log);
+    if (failure_report >= 0) {
+        /* The container's process: its standard error is the container's. */
+        dprintf(failure_report, "-%s", message);
+        exit(1);
+    }
+    fprintf(stderr, name_of_ours ": %s\n", message);
+    int log = log_path ? open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+    char *quoted = json_quoted(message);
+    if (log >= 0 && quoted) dprintf(log, "{\"level\":\"error\",\"msg\":%s}\n", quoted);
+    if (made > 0) kill(made, SIGKILL);
+    if (being_made) {
+        being_made = false;
+        remove_folder();
     }
     exit(1);
 }
 
+/* Writes a file whole or not at all. */
 static void write_text(const char *path, const char *words)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    char *new = text("%s.new", path);
+    int file = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     size_t length = strlen(words);
-    if (file < 0 || write(file, words, length) != (ssize_t)length || close(file)) fail(strerror(errno), path);
+    if (file < 0 || write(file, words, length) != (ssize_t)length || close(file) || rename(new, path))
+        fail(strerror(errno), path);
+    free(new);
 }
 
 static char *part(const char *name) { return text("%s/%s", folder, name); }
+
+static _Noreturn void become_runc(void)
+{
+    const char *path = getenv("PATH");
+    if (path && !strncmp(path, shim_path, strlen(shim_path))) setenv("PATH", path + strlen(shim_path), 1);
+    execvp("runc", command_line);
+    fail(strerror(errno), "runc");
+}
+
+/* The container's state --------------------------------------------------------------------------------------------- */
 
 /* When a process began, in clock ticks since the boot; 0 when there is none, or it has ended. */
 static unsigned long long begin_of(pid_t process)
@@ -70,131 +119,122 @@ static unsigned long long begin_of(pid_t process)
     return start;
 }
 
-/* The container's process; 0 when it has ended. */
-static pid_t process_of(void)
+struct state {
+    pid_t process; /* 0 when it has ended */
+    char *status, *bundle;
+    char *annotations; /* an object of JSON */
+};
+
+/* Reads state.json. A container that has none, or one without a status, is runc's: its file is of the same name. */
+static void read_state(struct state *state)
 {
-    int process;
-    unsigned long long start;
-    if (sscanf(read_whole(part("process"), 64), "%d %llu", &process, &start) != 2) fail("it is damaged", part("process"));
-    return begin_of(process) == start ? process : 0;
+    char *words = read_whole(part("state.json"), largest_state);
+    if (!words) become_runc();
+    if (!json_valid(words)) fail("its state is damaged", id);
+    words += strspn(words, " \t\r\n");
+    if (!json_member(words, "status")) become_runc();
+    char *begun = read_whole(part("begun"), 64);
+    if (!begun) fail("its state is damaged", id);
+    state->process = (pid_t)json_number(json_member(words, "pid"), 0);
+    state->status = json_string(json_member(words, "status"));
+    state->bundle = json_string(json_member(words, "bundle"));
+    state->annotations = json_copy(json_member(words, "annotations"));
+    if (!state->process || !state->status || !state->bundle || !state->annotations) fail("its state is damaged", id);
+    if (begin_of(state->process) != strtoull(begun, NULL, 10)) state->process = 0;
 }
 
-static const char *status_of(pid_t process)
+static char *state_text(const struct state *state, const char *status)
 {
-    return !process ? "stopped" : access(part("exec.fifo"), F_OK) ? "running" : "created";
+    return text("{\"ociVersion\":\"1.0.2\",\"id\":%s,\"status\":\"%s\",\"pid\":%d,\"bundle\":%s,\"annotations\":%s}\n",
+        json_quoted(id), status, state->process, json_quoted(state->bundle), state->annotations);
 }
 
-static char *state_text(const char *status, pid_t process, const char *bundle)
+static void write_state(const struct state *state, const char *status)
 {
-    return text("{\"ociVersion\":\"1.0.2\",\"id\":\"%s\",\"status\":\"%s\",\"pid\":%d,\"bundle\":\"%s\"}\n", id, status,
-        process, bundle);
-}
-
-/* Runs the bundle's hooks of one kind; each reads the container's state. */
-static void run_hooks(const char *config, const char *kind, const char *state)
-{
-    char *path = text("hooks/%s", kind);
-    for (const char *at = json_first(json_at(config, path)); at; at = json_next(at)) {
-        char *words[most_arguments + 1] = {json_string(json_member(at, "path"))};
-        int count = 0, ends[2], status;
-        if (!words[0]) fail("a hook has no path", kind);
-        char *program = words[0];
-        for (const char *word = json_first(json_member(at, "args")); word && count < most_arguments; word = json_next(word))
-            words[count++] = json_string(word);
-        if (pipe2(ends, O_CLOEXEC)) fail(strerror(errno), "pipe");
-        pid_t child = fork();
-        if (!child) {
-            dup2(ends[0], 0);
-            execv(program, words);
-            _exit(127);
-        }
-        close(ends[0]);
-        if (child < 0 || write(ends[1], state, strlen(state)) < 0) fail(strerror(errno), program);
-        close(ends[1]);
-        if (waitpid(child, &status, 0) < 0 || status) fail("the hook failed", program);
-    }
-    free(path);
-}
-
-/* The container's process: waits to be started, then becomes the tender. */
-static _Noreturn void become_tender(const struct bundle *bundle, int ready)
-{
-    char *words[most_arguments + 5], byte;
-    long memory = bundle->memory ? bundle->memory >> 21 : 32; /* half of the limit, in MiB: the tender needs some */
-    int count = 0;
-    words[count++] = bundle->tender;
-    words[count++] = text("--mem=%ld", memory < 2 ? 2 : memory > 1024 ? 1024 : memory);
-    words[count++] = "--";
-    words[count++] = bundle->unikernel;
-    for (int i = 0; bundle->arguments[i]; i++) words[count++] = bundle->arguments[i];
-    words[count] = NULL;
-    setsid();
-    /* The namespaces are set up by then; an end of file means that they were not. */
-    if (read(ready, &byte, 1) != 1) _exit(1);
-    int fifo = open(part("exec.fifo"), O_WRONLY | O_CLOEXEC);
-    if (fifo < 0 || write(fifo, "x", 1) != 1) fail(strerror(errno), "exec.fifo");
-    execve(bundle->tender, words, (char *[]){NULL});
-    fail(strerror(errno), bundle->tender);
-}
-
-static void join_cgroup(const struct bundle *bundle, pid_t process)
-{
-    if (!bundle->cgroup) return;
-    if (mkdir(bundle->cgroup, 0755) && errno != EEXIST) fail(strerror(errno), bundle->cgroup);
-    if (bundle->memory > 0) write_text(text("%s/memory.max", bundle->cgroup), text("%ld", bundle->memory));
-    write_text(text("%s/cgroup.procs", bundle->cgroup), text("%d", process));
-    write_text(part("cgroup"), bundle->cgroup);
+    write_text(part("state.json"), state_text(state, status));
 }
 
 static void remove_folder(void)
 {
-    static const char *const names[] = {"exec.fifo", "process", "bundle", "cgroup"};
+    static const char *const names[] = {"init.sock", "begun", "begun.new", "state.json.new", "state.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) unlink(part(names[i]));
     if (rmdir(folder)) fail(strerror(errno), folder);
 }
 
+/* Commands ---------------------------------------------------------------------------------------------------------- */
+
+/* The socket's address; its folder is the working folder, for the whole path may be too long. */
+static const struct sockaddr_un meeting = {.sun_family = AF_UNIX, .sun_path = "init.sock"};
+
+#ifdef RUNNC
+/* The guest's disk: what is in the image. */
+static void make_disk(const struct bundle *bundle)
+{
+    int status;
+    char *disk = text("%s/rootfs.iso", bundle->folder);
+    pid_t maker = fork();
+    if (!maker) {
+        execlp("genisoimage", "genisoimage", "-quiet", "-r", "-o", disk, bundle->rootfs, NULL);
+        _exit(127);
+    }
+    if (maker < 0 || waitpid(maker, &status, 0) < 0 || status) fail("genisoimage could not make the disk", disk);
+}
+#endif
+
 static void create(void)
 {
     struct bundle bundle;
-    int ends[2];
     char *whole = realpath(bundle_path, NULL);
     if (!whole) fail(strerror(errno), bundle_path);
-    read_bundle(&bundle, whole);
+    if (pid_file && *pid_file != '/') pid_file = text("%s/%s", get_current_dir_name(), pid_file);
+    if (!read_bundle(&bundle, whole)) become_runc();
+#ifdef RUNNC
+    make_disk(&bundle);
+#endif
+    if (console) fail("a terminal is not supported", whole);
     for (char *at = folder + 1; (at = strchr(at, '/')); *at++ = '/') {
         *at = 0;
         mkdir(folder, 0711);
     }
     if (mkdir(folder, 0711)) fail(errno == EEXIST ? "there is such a container" : strerror(errno), id);
-    if (mkfifo(part("exec.fifo"), 0600) || pipe2(ends, O_CLOEXEC)) fail(strerror(errno), folder);
-    long child = syscall(SYS_clone, (unsigned long)bundle.namespaces | SIGCHLD, 0, 0, 0, 0);
-    if (!child) {
-        close(ends[1]);
-        become_tender(&bundle, ends[0]);
-    }
-    if (child < 0) fail(strerror(errno), "clone");
-    close(ends[0]);
-    pid_t process = (pid_t)child;
-    write_text(part("process"), text("%d %llu", process, begin_of(process)));
-    write_text(part("bundle"), whole);
-    join_cgroup(&bundle, process);
-    char *state = state_text("creating", process, whole);
-    run_hooks(bundle.config, "prestart", state);
-    run_hooks(bundle.config, "createRuntime", state);
-    if (pid_file) write_text(pid_file, text("%d", process));
-    if (write(ends[1], "x", 1) != 1) fail(strerror(errno), "the container's process");
+    being_made = true;
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), connection;
+    if (listener < 0 || chdir(folder) || bind(listener, (const struct sockaddr *)&meeting, sizeof meeting)
+        || listen(listener, 1) || chdir("/"))
+        fail(strerror(errno), folder);
+    struct state state = {.bundle = whole, .annotations = json_copy(json_member(bundle.config, "annotations"))};
+    if (!state.annotations || *state.annotations != '{') state.annotations = "{}";
+    state.process = made = make_waiting(&bundle, listener, &connection);
+    await(connection, false);
+    char *number = text("%d", state.process);
+    write_text(part("begun"), text("%llu", begin_of(state.process)));
+    write_state(&state, "creating");
+    write_text(text("%s/init.pid", whole), number);
+    char *words = state_text(&state, "creating");
+#ifdef RUNNC
+    run_hooks(bundle.config, "prestart", words);
+#endif
+    run_hooks(bundle.config, "createRuntime", words);
+    send_state(connection, words);
+    await(connection, false);
+    write_state(&state, "created");
+    if (pid_file) write_text(pid_file, number);
 }
 
 static void start(void)
 {
-    pid_t process = process_of();
-    if (strcmp(status_of(process), "created")) fail("the container is not in the state created", id);
-    char *fifo = part("exec.fifo"), byte;
-    /* A reader that does not wait for a writer: the process may have been killed. */
-    struct pollfd waited = {.fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC), .events = POLLIN};
-    if (waited.fd < 0) fail(strerror(errno), fifo);
-    for (int tries = 0; poll(&waited, 1, 100) < 1 || read(waited.fd, &byte, 1) != 1; tries++)
-        if (tries > 600 || !process_of()) fail("the container's process has ended", id);
-    unlink(fifo);
+    struct state state;
+    read_state(&state);
+    if (strcmp(state.status, "created") || !state.process) fail("the container is not in the state created", id);
+    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connection < 0 || chdir(folder) || connect(connection, (const struct sockaddr *)&meeting, sizeof meeting)
+        || chdir("/"))
+        fail(strerror(errno), "the container's process");
+    await(connection, true);
+    write_state(&state, "running");
+    unlink(part("init.sock"));
+    char *config = read_config(state.bundle);
+    if (config) run_hooks(config, "poststart", state_text(&state, "running"));
 }
 
 static int signal_of(const char *word)
@@ -208,74 +248,126 @@ static int signal_of(const char *word)
     fail("there is no such signal", word);
 }
 
+/* Sends a signal, and takes the tap away, whatever the signal is: a unikernel under one is not expected to go on. */
+static void end_process(const struct state *state, int number)
+{
+    char *path = text("/proc/%d/ns/net", state->process);
+    int namespace = open(path, O_RDONLY | O_CLOEXEC);
+    /* containerd's shim looks for these words. */
+    if (kill(state->process, number)) fail("container not running", id);
+    if (namespace < 0) return;
+    detach_tap(namespace);
+    close(namespace);
+}
+
+static void send_signal(const char *word)
+{
+    struct state state;
+    read_state(&state);
+    int number = signal_of(word ? word : "TERM");
+#ifndef URUNC_VERSION_8
+    /* 0.7.0 ends the tender whatever the signal: `docker stop` sees 137. */
+    if (number) number = SIGKILL;
+#endif
+    if (!state.process) fail("container not running", id);
+    end_process(&state, number);
+}
+
 static void delete(void)
 {
-    if (access(folder, F_OK)) {
-        if (forced) return;
-        fail("there is no such container", id);
+    struct state state;
+    read_state(&state);
+    if (state.process && !forced) fail("the container has not ended", id);
+    if (state.process) end_process(&state, SIGKILL);
+    for (int tries = 0; state.process; tries++, read_state(&state)) {
+        if (tries == patience) fail("the container does not end", id);
+        poll(NULL, 0, tick);
     }
-    pid_t process = process_of();
-    if (process && !forced) fail("the container has not ended", id);
-    if (process) kill(process, SIGKILL);
-    for (int tries = 0; process_of(); tries++) {
-        if (tries == 100) fail("the container does not end", id);
-        poll(NULL, 0, 100);
-    }
-    char *bundle = read_whole(part("bundle"), 4096), *config = text("%s/config.json", bundle);
-    if (!access(config, R_OK)) run_hooks(read_whole(config, 1 << 20), "poststop", state_text("stopped", 0, bundle));
-    if (!access(part("cgroup"), F_OK)) {
-        char *group = read_whole(part("cgroup"), 4096);
-        for (int tries = 0; rmdir(group) && errno == EBUSY && tries < 100; tries++) poll(NULL, 0, 100);
-    }
+    char *config = read_config(state.bundle);
+    if (config) run_hooks(config, "poststop", state_text(&state, "stopped"));
+    unlink(text("%s/init.pid", state.bundle));
     remove_folder();
+}
+
+/* The command line -------------------------------------------------------------------------------------------------- */
+
+struct option {
+    const char *command, *name; /* the command that takes it, NULL for before the command */
+    const char **value; /* where its value goes; NULL when it is ignored */
+    bool *given; /* for one without a value */
+};
+
+static bool help, tell_version, ignored;
+static const char *unused;
+
+static const struct option options[] = {{NULL, "--root", &root, NULL}, {NULL, "--log", &log_path, NULL},
+    {NULL, "--log-format", &unused, NULL},
+#ifndef RUNNC
+    {NULL, "--systemd-cgroup", NULL, &ignored},
+#endif
+    {NULL, "--debug", NULL, &ignored},
+    {NULL, "--version", NULL, &tell_version}, {NULL, "-v", NULL, &tell_version}, {NULL, "--help", NULL, &help},
+    {NULL, "-h", NULL, &help}, {"create", "--bundle", &bundle_path, NULL}, {"create", "-b", &bundle_path, NULL},
+    {"create", "--pid-file", &pid_file, NULL}, {"create", "--console-socket", &console, NULL},
+    {"kill", "--all", NULL, &ignored}, {"kill", "-a", NULL, &ignored}, {"delete", "--force", NULL, &forced},
+    {"delete", "-f", NULL, &forced}};
+
+/* Reads the option at words[at]; gives where the next word is. */
+static int read_option(int count, char **words, int at, const char *command)
+{
+    size_t length = strcspn(words[at], "=");
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        const struct option *option = &options[i];
+        if (strlen(option->name) != length || strncmp(words[at], option->name, length)) continue;
+        if (!option->command != !command || (command && strcmp(option->command, command))) continue;
+        if (option->given) {
+            *option->given = true;
+            return at + 1;
+        }
+        if (words[at][length]) {
+            *option->value = words[at] + length + 1;
+            return at + 1;
+        }
+        if (at + 1 == count) fail("a value is expected", words[at]);
+        *option->value = words[at + 1];
+        return at + 2;
+    }
+    fail("flag provided but not defined", words[at]);
 }
 
 int main(int count, char **words)
 {
+    static const char *const commands[] = {"create", "start", "kill", "delete"};
     const char *command = NULL, *plain[2] = {NULL, NULL};
-    unsigned used = 0;
-    for (int i = 1; i < count; i++) {
-        static const struct {
-            const char *name;
-            const char **value;
-        } valued[] = {{"--root", &root}, {"--log", &log_path}, {"--bundle", &bundle_path}, {"-b", &bundle_path},
-            {"--pid-file", &pid_file}, {"--log-format", NULL}, {"--format", NULL}, {"--console-socket", NULL}};
-        const char *word = words[i];
-        size_t at = 0, kinds = sizeof valued / sizeof *valued;
-        while (at < kinds && strcmp(word, valued[at].name)) at++;
-        if (at < kinds) {
-            if (++i == count) fail("a value is expected", word);
-            if (valued[at].value) *valued[at].value = words[i];
-        } else if (!strcmp(word, "--version") || !strcmp(word, "-v")) {
-            return puts("urunc stand-in of piforge's tests") < 0;
-        } else if (!strcmp(word, "--force")) {
-            forced = true;
-        } else if (*word != '-' && !command) {
-            command = word;
-        } else if (*word != '-' && used < 2) {
-            plain[used++] = word;
+    unsigned used = 0, most = 1;
+    command_line = words;
+    for (int at = 1; at < count;) {
+        if (*words[at] == '-') {
+            at = read_option(count, words, at, command);
+            continue;
         }
+        if (command) {
+            if (used == most) fail("one word too many", words[at]);
+            plain[used++] = words[at++];
+            continue;
+        }
+        command = words[at++];
+        size_t i = 0;
+        while (i < 4 && strcmp(command, commands[i])) i++;
+        if (i == 4) {
+            fprintf(stderr, "No help topic for '%s'\n", command);
+            return 3;
+        }
+        if (!strcmp(command, "kill")) most = 2;
     }
-    if (!command) fail("no command is named", NULL);
+    if (tell_version) return puts(name_of_ours " version " version " (stand-in of piforge's tests)") < 0;
+    if (help || !command) return puts("urunc [--root FOLDER] [--log FILE] create | start | kill | delete ID") < 0;
     id = plain[0];
     if (!id || !*id || *id == '.' || strchr(id, '/') || strlen(id) > 128) fail("no container is named", command);
-    folder = text("%s/%s", root, id);
-    if (!strcmp(command, "create")) return create(), 0;
-    if (!strcmp(command, "delete")) return delete(), 0;
-    if (access(folder, F_OK)) fail("container does not exist", id);
-    pid_t process = process_of();
-    if (!strcmp(command, "start")) {
-        start();
-    } else if (!strcmp(command, "state")) {
-        fputs(state_text(status_of(process), process, read_whole(part("bundle"), 4096)), stdout);
-    } else if (!strcmp(command, "kill")) {
-        int number = signal_of(plain[1] ? plain[1] : "TERM");
-        /* containerd's shim looks for these words. */
-        if (!process || kill(process, number)) fail("process already finished", id);
-    } else if (!strcmp(command, "ps")) {
-        printf("[%d]\n", process);
-    } else {
-        fail("there is no such command", command);
-    }
+    folder = *root == '/' ? text("%s/%s", root, id) : text("%s/%s/%s", get_current_dir_name(), root, id);
+    if (!strcmp(command, "create")) create();
+    if (!strcmp(command, "start")) start();
+    if (!strcmp(command, "kill")) send_signal(plain[1]);
+    if (!strcmp(command, "delete")) delete();
     return 0;
 }
