@@ -62,6 +62,8 @@ ln -sf fd/2 /tree/dev/stderr
 mkdir -p /tree/run/lock /tree/run/piforge
 chmod 1777 /tree/run/lock
 cp -R /job/bin /tree/run/piforge/bin
+: >/tree/run/piforge/logged
+chmod 666 /tree/run/piforge/logged
 if [ -d /job/debs ]; then
     mkdir /tree/run/piforge/debs
     mount -o bind /job/debs /tree/run/piforge/debs
@@ -78,6 +80,11 @@ inside() {
         HOME=/root LC_ALL=C.UTF-8 TZ=UTC TERM=dumb INITRD=No PERL_BADLANG=0 \
         DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes \
         DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= "$@" 3>&1 4>&-
+    result=$?
+    # What scripts gave to `logger`, which has no other place to go.
+    cat /tree/run/piforge/logged
+    : >/tree/run/piforge/logged
+    return $result
 }
 
 # Packages that stand in the way of what is installed; what needed them is told to go, or is replaced below. Triggers wait
