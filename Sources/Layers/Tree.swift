@@ -63,6 +63,16 @@ public struct Tree: Sendable {
         return resolved
     }
 
+    /// Where a path of the tree itself stands: links on the way are followed, the last component is not.
+    ///
+    /// - Returns: nil when the way goes round in a circle; what stands there need not exist.
+    public func place(of path: EntryPath) -> EntryPath? { follow(path, followLast: false) }
+
+    /// The names of all that is in a folder, at any depth; empty for what is not a folder.
+    public func contents(of folder: EntryPath) -> [EntryPath] {
+        children[folder, default: []].sorted().flatMap { [$0] + contents(of: $0) }
+    }
+
     /// The node a path leads to, links followed.
     public func lookup(_ path: EntryPath) -> TreeNode? { resolve(path).flatMap { self[$0] } }
 

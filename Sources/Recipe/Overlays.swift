@@ -11,6 +11,8 @@ extension Recipe {
         /// Who owns what the overlay brings.
         public var owner = Owner()
         public var modes: [Mode] = []
+        /// Paths inside the overlay's folder at which it may replace a folder of the image.
+        public var replaced: [String] = []
 
         /// Numeric owner and group.
         public struct Owner: Sendable, Equatable {
@@ -69,7 +71,14 @@ extension Recipe.Overlay {
                 example: .string("1000:1000"), "Who owns the files: `root`, an account of this recipe, or `UID:GID`."),
             Key(
                 "modes", \.modes, .list(of: Mode.shape, called: "list of modes", identity: { $0.path }),
-                "Modes other than 0644 (0755 where the owner may run the file) and 0755 for folders."),
+                "Modes other than 0644 (0755 where the owner may run the file) and 0755 for folders. A folder that is in the image already keeps its own."
+            ),
+            Key(
+                "replace", \.replaced,
+                .list(of: Mode.inside, called: "list of paths in the overlay", identity: { $0 }),
+                example: .array([.string("etc/ssh")]),
+                "Where a file or a link of the overlay may take the place of a folder of the image, and all in it. Elsewhere that is a mistake."
+            ),
         ])
 }
 
@@ -79,17 +88,17 @@ extension Recipe.Overlay.Mode {
             { text, _ in UInt16(text, radix: 8) ?? 0 },
             back: { String(repeating: "0", count: max(0, 4 - String($0, radix: 8).count)) + String($0, radix: 8) })
 
+    static let inside = Shape<String>.text(
+        "a path in the overlay", pattern: "[^/\\x00-\\x1f]+(/[^/\\x00-\\x1f]+)*",
+        expected: "a path without a leading slash"
+    ).refusing { $0.split(separator: "/").contains("..") ? Refusal("the path climbs with '..'") : nil }
+
     static let shape = Shape<Recipe.Overlay.Mode>.object(
         Self(),
         [
             Key(
                 "path", \.path,
-                .text(
-                    "a path in the overlay", pattern: "[^/\\x00-\\x1f]+(/[^/\\x00-\\x1f]+)*",
-                    expected: "a path without a leading slash"
-                )
-                .refusing { $0.split(separator: "/").contains("..") ? Refusal("the path climbs with '..'") : nil },
-                required: true, example: .string("etc/sudoers.d/build"), "A file or folder of the overlay."),
+                inside, required: true, example: .string("etc/sudoers.d/build"), "A file or folder of the overlay."),
             Key(
                 "mode", \.mode, octal, required: true, example: .string("0440"), "Its mode, in octal digits."),
         ])

@@ -7,6 +7,9 @@ import SystemPackage
 
 /// Lays a folder of the host over the tree: its files, owned by root, at the recipe's epoch.
 ///
+/// A folder that is there already keeps its owner and mode: the overlay only passes through it. A new one below a person's home
+/// belongs to the home's owner. A folder of the tree is not replaced by a file or a link unless the recipe says so.
+///
 /// Of the host's modes only "may be run" counts, so that a umask or a checkout does not matter: 0755 where the owner
 /// may run it, else 0644; folders 0755.
 public struct OverlayStep: Step {
@@ -16,14 +19,21 @@ public struct OverlayStep: Step {
     public let folder: FilePath
     public let target: EntryPath
     private let entries: [Entry]
+    /// Folders of the overlay whose mode the recipe gives.
+    private let givenModes: Set<EntryPath>
+    /// What of the tree the overlay may replace.
+    private let replaced: Set<EntryPath>
 
     /// Reads the folder.
     ///
-    /// - Parameter modes: modes of single paths, relative to the folder, in place of the rule.
+    /// - Parameters:
+    ///   - modes: modes of single paths, relative to the folder, in place of the rule.
+    ///   - replaced: paths, relative to the folder, at which the overlay may replace a folder of the tree with a file or a link, or a
+    ///     file with a folder.
     /// - Throws: `Failure` naming what cannot be read, or what no overlay may hold (devices, sockets, fifos).
     public init(
         number: Int = 1, folder: FilePath, target: EntryPath, uid: UInt32 = 0, gid: UInt32 = 0,
-        modes: [EntryPath: UInt16] = [:]
+        modes: [EntryPath: UInt16] = [:], replaced: [EntryPath] = []
     ) throws {
         self.number = number
         self.folder = folder
@@ -36,38 +46,106 @@ public struct OverlayStep: Step {
             }
             entries[index].attributes.mode = mode
         }
+        func place(_ path: EntryPath) -> EntryPath { path.components.reduce(target) { $0.appending($1) } }
+        givenModes = Set(modes.keys.map(place))
+        self.replaced = Set(replaced.map(place))
+        for path in replaced where !entries.contains(where: { $0.path == place(path) }) {
+            throw Failure(.usage, at: folder.string, "the overlay has no \(path), which is to replace something")
+        }
         self.entries = entries
     }
 
     public var summary: String { "\(entries.count) entries to \(target)" }
 
     public var inputs: [StepInput] {
-        [
-            StepInput(
-                "overlay \(folder.lastComponent?.string ?? "") to \(target)",
-                Layer(name: "", entries: entries).digest.hex)
-        ]
+        let name = "overlay \(folder.lastComponent?.string ?? "") to \(target)"
+        let given = (givenModes.map { "mode \($0)" } + replaced.map { "replace \($0)" }).sorted()
+        return [StepInput(name, Layer(name: "", entries: entries).digest.hex)]
+            + (given.isEmpty ? [] : [StepInput("\(name), what is given", given.joined(separator: ", "))])
     }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
-        let dated = entries.map { entry in
+        var layer = Layer(name: name)
+        let homes = Self.homes(in: tree)
+        for entry in entries {
             var entry = entry
             entry.attributes.mtime = Timestamp(seconds: epoch)
-            return entry
+            guard let place = tree.place(of: entry.path), let there = tree[place] else {
+                if entry.kind == .directory, entry.attributes.uid == 0, entry.attributes.gid == 0,
+                    let home = homes.first(where: { entry.path.isInside($0.path) })
+                {
+                    entry.attributes.uid = home.attributes.uid
+                    entry.attributes.gid = home.attributes.gid
+                }
+                layer.entries.append(entry)
+                continue
+            }
+            let leadsTo = tree.resolve(entry.path)
+            let folder = leadsTo.flatMap { tree[$0]?.kind == .directory ? $0 : nil }
+            if entry.kind == .directory, let folder, let known = tree[folder] {
+                // Passed through, unless the recipe says what its mode is.
+                guard givenModes.contains(entry.path) else { continue }
+                var attributes = known.attributes
+                attributes.mode = entry.attributes.mode
+                attributes.mtime = entry.attributes.mtime
+                layer.entries.append(Entry(folder, attributes, .directory))
+                continue
+            }
+            let losesFolder = entry.kind != .directory && folder != nil && there.kind != entry.kind
+            let losesFile = entry.kind == .directory && folder == nil
+            guard !(losesFolder || losesFile) || replaced.contains(entry.path) else {
+                throw refusal(entry.path, folder: folder, isLink: place != leadsTo, in: tree)
+            }
+            layer.entries.append(entry)
         }
-        return Layer(name: name, entries: dated)
+        return layer
+    }
+
+    private func refusal(_ path: EntryPath, folder: EntryPath?, isLink: Bool, in tree: Tree) -> Failure {
+        let name = path.relative(to: target)?.description.drop { $0 == "/" } ?? ""
+        var lost = "a file of the tree"
+        if let folder {
+            let files = tree.contents(of: folder)
+            let shown = files.prefix(3).map(\.description).joined(separator: ", ")
+            lost = "\(isLink ? "a link to the folder \(folder)" : "a folder") with \(files.count) files and folders"
+            if !files.isEmpty { lost += ": \(shown)\(files.count > 3 ? ", …" : "")" }
+        }
+        return Failure(
+            .usage, at: "\(self.folder.lastComponent?.string ?? "overlay")/\(name)",
+            folder == nil
+                ? "the overlay would put a folder in place of the file \(path)"
+                : "the overlay would put a file or a link in place of the folder \(path)",
+            expected: "what is there, or the overlay's word that it is to go", found: lost,
+            next: "take it out of the overlay, or add replace: [\(name)]")
+    }
+
+    /// The home folders of people that are in the tree (passwd(5)), the deepest first.
+    private static func homes(in tree: Tree) -> [(path: EntryPath, attributes: Attributes)] {
+        guard let content = tree.content("etc/passwd"), let text = try? ContentReader().text(of: content) else {
+            return []
+        }
+        return text.split(whereSeparator: \.isNewline).compactMap {
+            line -> (path: EntryPath, attributes: Attributes)? in
+            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+            guard fields.count >= 7, let uid = UInt32(fields[2]), (1000..<60_000).contains(uid),
+                let path = try? EntryPath(validating: String(fields[5])), !path.isRoot, let node = tree[path],
+                node.kind == .directory
+            else { return nil }
+            return (path, node.attributes)
+        }.sorted { $0.path.components.count > $1.path.components.count }
     }
 
     private static func read(_ folder: FilePath, as target: EntryPath, uid: UInt32, gid: UInt32) throws -> [Entry] {
-        let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: folder.string) } catch {
+        let names: [[UInt8]]
+        // In the order of their bytes: the host's order of names must not matter.
+        do { names = try nameBytes(in: folder) } catch let error as Errno {
             throw Failure(
-                .usage, at: folder.string, "the overlay's folder cannot be read: \(error.localizedDescription)")
+                .usage, at: folder.string,
+                "the overlay's folder cannot be read: \(error.description.lowercased())")
         }
         var entries: [Entry] = []
-        // By bytes: the host's order of names must not matter.
-        for name in names.sorted(by: { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }) {
-            let path = folder.appending(name)
+        for name in names {
+            let path = folder.appending(name: name)
             let place = target.appending(name)
             func attributes(_ mode: UInt16) -> Attributes {
                 Attributes(mode: mode, uid: uid, gid: gid, mtime: Timestamp(seconds: 0))

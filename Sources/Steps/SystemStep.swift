@@ -1,6 +1,10 @@
 import Diagnostics
 import Layers
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Names the machine: host name, time zone, locale; and leaves its identity to the first boot.
 public struct SystemStep: Step {
     public let name = "system"
@@ -34,6 +38,7 @@ public struct SystemStep: Step {
                 .usage, at: "system.timezone", "the image has no time zone '\(timezone)'",
                 next: "choose one of /usr/share/zoneinfo, or add tzdata-legacy to packages.install for an old name")
         }
+        try checkLocale(tree)
         layer.addText("etc/hostname", hostname + "\n", epoch: epoch)
         layer.addText(
             "etc/hosts",
@@ -52,5 +57,50 @@ public struct SystemStep: Step {
         layer.addText("etc/machine-id", "", mode: 0o444, epoch: epoch)
         if tree["var/lib/dbus/machine-id"] != nil { layer.whiteouts.append("var/lib/dbus/machine-id") }
         return layer
+    }
+
+    /// The most bytes of a locale-archive: that of locales-all has some 230 MB.
+    private static let largestArchive = 512 << 20
+
+    /// Holds the locale to those that the tree has: what glibc has built in, a folder in /usr/lib/locale, or a name in the archive
+    /// there (localedef(1)). Codesets are compared as glibc does: letters and digits, in lower case (setlocale(3)).
+    private func checkLocale(_ tree: Tree) throws {
+        let parts = locale.split(separator: ".", maxSplits: 1)
+        let rest = parts.count > 1 ? parts[1].split(separator: "@", maxSplits: 1) : []
+        let codeset = (rest.first ?? "").lowercased().filter { $0.isLetter || $0.isNumber }
+        let names =
+            [locale]
+            + (parts.count > 1 ? ["\(parts[0]).\(codeset)" + (rest.count > 1 ? "@\(rest[1])" : "")] : [])
+        if ["C", "POSIX", "C.utf8"].contains(where: names.contains) { return }
+        let folder: EntryPath = "usr/lib/locale"
+        for name in names where tree.lookup(folder.appending(name))?.kind == .directory { return }
+        if let archive = tree.content("usr/lib/locale/locale-archive"), archive.size <= UInt64(Self.largestArchive) {
+            // The archive's table of names; each ends with a zero byte.
+            let bytes = try ContentReader().bytes(of: archive, limit: Self.largestArchive)
+            for name in names where Self.holds(bytes, Array(name.utf8) + [0]) { return }
+        }
+        let known = tree.contents(of: folder).filter { $0.components.count == 4 && tree[$0]?.kind == .directory }
+            .map { String(decoding: $0.name, as: UTF8.self) }
+        throw Failure(
+            .usage, at: "system.locale", "the image has no locale '\(locale)'",
+            expected: (["C.UTF-8"] + known.prefix(5)).joined(separator: ", ") + (known.count > 5 ? ", …" : ""),
+            next: "add locales-all to packages.install, or choose C.UTF-8")
+    }
+
+    /// Whether the bytes have these one after the other.
+    private static func holds(_ bytes: [UInt8], _ wanted: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { bytes in
+            wanted.withUnsafeBytes { wanted in
+                guard var rest = bytes.baseAddress, let sought = wanted.baseAddress else { return false }
+                let end = rest + bytes.count
+                while end - rest >= wanted.count, let found = memchr(rest, Int32(wanted[0]), end - rest) {
+                    if end - UnsafeRawPointer(found) >= wanted.count, memcmp(found, sought, wanted.count) == 0 {
+                        return true
+                    }
+                    rest = UnsafeRawPointer(found) + 1
+                }
+                return false
+            }
+        }
     }
 }

@@ -17,7 +17,8 @@ public enum FileKind: Sendable, Equatable {
 /// - Throws: `Failure` when nothing is there.
 public func fileKind(_ path: FilePath) throws -> FileKind {
     var status = stat()
-    guard lstat(path.string, &status) == 0 else {
+    // By bytes: a name need not be text.
+    guard path.withPlatformString({ lstat($0, &status) }) == 0 else {
         throw Failure(
             .usage, at: path.string, "there is no such file: \(Errno(rawValue: errno).description.lowercased())")
     }
@@ -26,7 +27,7 @@ public func fileKind(_ path: FilePath) throws -> FileKind {
     case S_IFDIR: return .directory
     case S_IFLNK:
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(path.string, &buffer, buffer.count)
+        let count = path.withPlatformString { readlink($0, &buffer, buffer.count) }
         guard count >= 0 else { throw Failure(at: path.string, "could not read the link") }
         return .symlink(buffer.prefix(count).map(UInt8.init(bitPattern:)))
     default: return .other
@@ -35,16 +36,39 @@ public func fileKind(_ path: FilePath) throws -> FileKind {
 
 /// The names in a folder, sorted; none when there is no such folder.
 public func fileNames(in folder: FilePath) -> [String] {
-    guard let entries = opendir(folder.string) else { return [] }
+    ((try? nameBytes(in: folder)) ?? []).map { String(decoding: $0, as: UTF8.self) }.sorted()
+}
+
+/// The names in a folder as bytes, which need not be text, in the order of their bytes.
+///
+/// - Throws: `Errno` when the folder cannot be read.
+public func nameBytes(in folder: FilePath) throws -> [[UInt8]] {
+    guard let entries = folder.withPlatformString({ opendir($0) }) else { throw Errno(rawValue: errno) }
     defer { closedir(entries) }
-    var names: [String] = []
+    var names: [[UInt8]] = []
     while let entry = readdir(entries) {
         let name = withUnsafePointer(to: &entry.pointee.d_name) {
-            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            $0.withMemoryRebound(to: UInt8.self, capacity: 256) { start in
+                Array(
+                    UnsafeBufferPointer(start: start, count: strnlen(UnsafePointer<CChar>(OpaquePointer(start)), 256)))
+            }
         }
-        if name != ".", name != ".." { names.append(name) }
+        if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
     }
-    return names.sorted()
+    return names.sorted { $0.lexicographicallyPrecedes($1) }
+}
+
+extension FilePath {
+    /// The path of a name, given as bytes, in this folder.
+    ///
+    /// - Parameter name: one component, without a slash or a zero byte.
+    public func appending(name: [UInt8]) -> FilePath {
+        let bytes = name.map(CChar.init(bitPattern:)) + [0]
+        return bytes.withUnsafeBufferPointer { buffer in
+            guard let start = buffer.baseAddress else { return self }
+            return appending(FilePath(platformString: start).components)
+        }
+    }
 }
 
 /// The bytes a file takes on the disk, holes left out; 0 when it is gone.

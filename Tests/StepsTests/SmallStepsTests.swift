@@ -82,6 +82,33 @@ import Testing
         #expect(try result.text("etc/default/locale") == "LANG=C.UTF-8\n")
     }
 
+    @Test(
+        arguments: [
+            ("C.UTF-8", nil), ("de_DE.UTF-8", nil), ("sr_RS.UTF-8@latin", nil), ("fr_FR.UTF-8", nil),
+            ("tlh_QO.UTF-8", "the image has no locale 'tlh_QO.UTF-8'"),
+        ] as [(String, String?)])
+    func localeMustBeInTheImage(locale: String, message: String?) throws {
+        func folder(_ name: String) throws -> Entry {
+            Entry(
+                try EntryPath(validating: "usr/lib/locale/\(name)"),
+                Attributes(mode: 0o755, mtime: Timestamp(seconds: 1)),
+                .directory)
+        }
+        let archive = Entry(
+            "usr/lib/locale/locale-archive", Attributes(mode: 0o644, mtime: Timestamp(seconds: 1)),
+            .regular(Content([1, 2, 0] + Array("fr_FR.utf8\0xx".utf8))))
+        let tree = try sampleTree([folder("de_DE.utf8"), folder("sr_RS.utf8@latin"), archive])
+        let step = SystemStep(hostname: "x", timezone: "UTC", locale: locale)
+        guard let message else {
+            let result = try tree.with(step.apply(to: tree, epoch: epoch))
+            #expect(try result.text("etc/locale.conf") == "LANG=\(locale)\n")
+            return
+        }
+        let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
+        #expect(error?.message == message)
+        #expect(error?.expected == "C.UTF-8, de_DE.utf8, sr_RS.utf8@latin")
+    }
+
     @Test func unknownTimeZoneIsRefused() throws {
         let step = SystemStep(hostname: "x", timezone: "Europe/Atlantis", locale: "C.UTF-8")
         let error = #expect(throws: Failure.self) { try step.apply(to: sampleTree(), epoch: epoch) }
@@ -132,23 +159,5 @@ import Testing
         #expect(try result.text(path)?.contains("ssid=49454545\n") == true)
         #expect(result["etc/systemd/system/multi-user.target.wants/wpa_supplicant@wlan0.service"] != nil)
         #expect(!step.inputs.contains { $0.value.contains(key ?? "") })
-    }
-}
-
-@Suite struct OverlayStepTests {
-    @Test func modesOfTheHostCountOnlyAsMayBeRun() throws {
-        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-overlay")
-        try writeAtomically(to: folder.path.appending("etc").appending("b.conf"), mode: 0o600, bytes: [1])
-        try writeAtomically(to: folder.path.appending("usr").appending("run.sh"), mode: 0o711, bytes: [2])
-        let layer = try OverlayStep(folder: folder.path, target: .root).apply(to: Tree(), epoch: epoch)
-        #expect(layer.entries.map(\.path) == ["etc", "etc/b.conf", "usr", "usr/run.sh"])
-        #expect(layer.entries.map(\.attributes.mode) == [0o755, 0o644, 0o755, 0o755])
-        #expect(layer.entries.allSatisfy { $0.attributes.uid == 0 && $0.attributes.mtime.seconds == epoch })
-    }
-
-    @Test func missingFolderIsNamed() {
-        let error = #expect(throws: Failure.self) { try OverlayStep(folder: "/nonexistent/overlay", target: .root) }
-        #expect(error?.place == "/nonexistent/overlay")
-        #expect(error?.exitCode == 2)
     }
 }

@@ -65,8 +65,8 @@ extension Recipe {
             for mode in overlay.modes { modes[try EntryPath(validating: mode.path)] = mode.mode }
             return try OverlayStep(
                 number: index + 1, folder: overlay.folder.path, target: EntryPath(validating: overlay.to),
-                uid: overlay.owner.uid,
-                gid: overlay.owner.gid, modes: modes)
+                uid: overlay.owner.uid, gid: overlay.owner.gid, modes: modes,
+                replaced: try overlay.replaced.map { try EntryPath(validating: $0) })
         }
     }
 
