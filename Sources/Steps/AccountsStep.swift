@@ -189,6 +189,15 @@ public struct AccountsStep: Step {
             }
             return (uid, gid, try EntryPath(validating: known[5]))
         }
+        // As useradd does: the group would be taken over, with what its members may do.
+        if let index = database.group.index(of: user.name) {
+            let row = database.group.rows[index]
+            throw Failure(
+                .usage, at: place, "the image has a group of that name already",
+                expected: "a name that no package has for a user or a group",
+                found: "group \(user.name), \(row.count > 2 ? row[2] : "without a number")",
+                next: "choose another name; to put a user into it, write groups: [\(user.name)]")
+        }
         let uid = user.uid ?? database.freeID()
         let taken = (database.passwd.rows + database.group.rows).contains { $0.count > 2 && $0[2] == String(uid) }
         guard !taken else { throw Failure(.usage, at: place, "the id \(uid) is taken in the image") }

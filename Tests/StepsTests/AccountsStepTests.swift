@@ -52,6 +52,7 @@ import Testing
             "accounts: pi: the image has no group 'dokcer'. Did you mean 'docker'?"
         ),
         (UserAccount(name: "daemon"), "accounts.users: daemon: the image has a user of that name already"),
+        (UserAccount(name: "docker"), "accounts.users: docker: the image has a group of that name already"),
         (UserAccount(name: "pi", shell: "/bin/zsh"), "accounts.users: pi: the image has no shell /bin/zsh"),
         (UserAccount(name: "pi", uid: 998), "accounts.users: pi: the id 998 is taken in the image"),
     ])
