@@ -107,7 +107,7 @@ public enum Doctor {
         guard ToolRunner.locate(query) != nil else { return [:] }
         let result = try await runner.result(query, ["-W", "-f", "${Package} ${Version}\n"] + packages.sorted())
         var versions: [String: String] = [:]
-        for line in result.text.split(separator: "\n") {
+        for line in result.text.splitLines() {
             let words = line.split(separator: " ")
             if words.count == 2 { versions[String(words[0])] = String(words[1]) }
         }

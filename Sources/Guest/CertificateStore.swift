@@ -41,7 +41,7 @@ enum CertificateStore {
         var bundle: [UInt8] = []
         let scratch = try TemporaryFolder(in: work, name: "certificates")
         var names: [String] = []
-        for line in try reader.text(of: listing).split(separator: "\n")
+        for line in try reader.text(of: listing).splitLines()
         where !line.hasPrefix("#") && !line.hasPrefix("!") {
             let file = try EntryPath(validating: "\(source)/\(line)")
             guard let content = result.content(file) else { continue }

@@ -102,7 +102,7 @@ struct ConfigureRun {
         }
         let end = ContinuousClock.now
         log.finish(at: end, cpu: cpu)
-        let outcome = Outcome(lines: await rest(of: machine.channels[1]).split(separator: "\n"))
+        let outcome = Outcome(lines: await rest(of: machine.channels[1]).splitLines())
         try Task.checkCancellation()
         guard outcome.words.first == "done", log.error == nil else { throw failure(outcome, log, machine) }
         return MicroVM.Report(

@@ -36,7 +36,7 @@ public struct QEMU: Sendable, Hashable {
         guard let version, let major = version.split(separator: ".").first.flatMap({ Int($0) }) else {
             throw Failure(
                 at: path.string, "the program does not tell its version", expected: "QEMU emulator version N",
-                found: result.text.split(separator: "\n").first.map(String.init) ?? "nothing")
+                found: result.text.splitLines().first.map(String.init) ?? "nothing")
         }
         guard major >= minimumVersion else {
             throw Failure(

@@ -49,7 +49,7 @@ public enum VirtualMachine {
         withExtendedLifetime(folder) {}
         try Task.checkCancellation()
         func endedEarly() -> Failure {
-            let said = left.errors.split(separator: "\n").suffix(8).joined(separator: "\n            ")
+            let said = left.errors.splitLines().suffix(8).joined(separator: "\n            ")
             return Failure(
                 at: place, "the virtual machine ended too early (QEMU's status is \(left.status))",
                 found: said.isEmpty ? nil : said)

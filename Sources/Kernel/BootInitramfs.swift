@@ -97,7 +97,7 @@ public enum BootInitramfs {
 
     private static func defaultFilter(_ release: KernelRelease, _ tree: Tree) throws -> ArchiveWriter.Filter {
         guard let config = release.config.flatMap({ tree.content($0) }) else { return .gzip(level: 9) }
-        let lines = try ContentReader().text(of: config).split(separator: "\n")
+        let lines = try ContentReader().text(of: config).splitLines()
         return lines.contains("CONFIG_RD_ZSTD=y") ? .zstd(level: 19) : .gzip(level: 9)
     }
 }

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// What differs between two configurations of a kernel, grouped by who asks for it: a fragment, or a menu of Kconfig.
 public struct ConfigChanges: Sendable, Equatable, Codable {
     /// One option that differs.
@@ -54,7 +56,7 @@ public struct ConfigChanges: Sendable, Equatable, Codable {
         var owner: [String: String] = [:]
         var order: [String] = []
         var open: [Substring] = []
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = text.splitLines(keepingEmpty: true)
         let ends = Set(lines.filter { $0.hasPrefix("# end of ") }.map { $0.dropFirst("# end of ".count) })
         for (index, line) in lines.enumerated() {
             if line.hasPrefix("# end of ") {

@@ -57,7 +57,7 @@ public struct ConfigFragment: Sendable, Equatable {
     public static func parse(_ text: String, file: String) throws -> ConfigFragment {
         var lines: [Line] = []
         var failures: [Failure] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.splitLines(keepingEmpty: true).enumerated() {
             let place = "\(file):\(index + 1)"
             do {
                 if let parsed = try ConfigFragmentLine(line, at: place).parsed { lines.append(parsed) }

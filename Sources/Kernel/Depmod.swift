@@ -49,7 +49,7 @@ public enum Depmod {
         let result = try await runner.run(
             tool, ["-C", rules.string, "-b", scratch.path.string, release.name], place: place)
         // depmod ends with 0 after an unreadable module.
-        if let line = result.errors.split(separator: "\n").first(where: { !$0.isEmpty }) {
+        if let line = result.errors.splitLines().first(where: { !$0.isEmpty }) {
             throw Failure(at: place, "depmod complained", expected: "no message", found: String(line))
         }
         return try collect(release, from: folder, except: inputs, time, place)

@@ -89,7 +89,7 @@ public struct KernelConfig: Sendable, Equatable {
             throw Failure(at: place, "the kernel configuration is not UTF-8 text")
         }
         var values: [String: KernelOptionValue] = [:]
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.splitLines(keepingEmpty: true).enumerated() {
             guard let (option, written) = try Self.setting(line, at: "\(place):\(index + 1)") else { continue }
             guard values.updateValue(written, forKey: option) == nil else {
                 throw Failure(at: "\(place):\(index + 1)", "\(option) is there twice")

@@ -1,3 +1,5 @@
+import Diagnostics
+
 extension Manifest {
     /// What a system says it is, in its `os-release` (os-release(5)).
     public struct Distribution: Codable, Sendable, Equatable {
@@ -14,7 +16,7 @@ extension Manifest {
         /// Reads the file's text; nil when it has no `ID`, or one that is none.
         public init?(osRelease text: String) {
             func value(_ key: String) -> String? {
-                let line = text.split(separator: "\n").last { $0.hasPrefix("\(key)=") }
+                let line = text.splitLines().last { $0.hasPrefix("\(key)=") }
                 guard let value = line?.dropFirst(key.count + 1) else { return nil }
                 let bare = value.filter { $0 != "\"" && $0 != "'" }
                 let isName = bare.utf8.allSatisfy {

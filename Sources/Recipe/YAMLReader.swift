@@ -52,7 +52,7 @@ struct YAMLReader {
     private func checkSize(of text: String) throws {
         var brackets = 0
         var aliases = 0
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.splitLines(keepingEmpty: true).enumerated() {
             let bytes = Array(line.utf8)
             let marks = bytes.prefix { [UInt8(ascii: "-"), UInt8(ascii: "?"), UInt8(ascii: " ")].contains($0) }
             if marks.count(where: { $0 != UInt8(ascii: " ") }) > Self.depthLimit {
@@ -143,7 +143,7 @@ struct YAMLReader {
     }
 
     private func advice(for mark: Mark, in text: String) -> String? {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = text.splitLines(keepingEmpty: true)
         guard lines.indices.contains(mark.line - 1) else { return nil }
         let indent = lines[mark.line - 1].prefix { $0 == " " || $0 == "\t" }
         return indent.contains("\t") ? "indent with spaces; YAML allows no tab there" : nil
@@ -151,7 +151,7 @@ struct YAMLReader {
 
     /// The library names only the first of two equal keys; the second stands in the same column further down.
     private func lineOfRepeat(of key: String, after first: Mark, in text: String) -> Int? {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = text.splitLines(keepingEmpty: true)
         for (index, line) in lines.enumerated().dropFirst(first.line) {
             let rest = line.dropFirst(first.column - 1).drop { $0 == "\"" || $0 == "'" }
             guard line.prefix(first.column - 1).allSatisfy({ " -?".contains($0) }), rest.hasPrefix(key) else {

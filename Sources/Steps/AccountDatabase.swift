@@ -28,7 +28,7 @@ struct AccountDatabase {
             let text = try reader.text(of: content, limit: 4 << 20)
             return AccountFile(
                 path: path, attributes: tree.lookup(path)?.attributes,
-                rows: text.split(separator: "\n").map {
+                rows: text.splitLines().map {
                     $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
                 })
         }

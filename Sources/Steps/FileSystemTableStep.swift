@@ -1,3 +1,4 @@
+import Diagnostics
 import Layers
 
 /// Writes /etc/fstab: the root and the boot partition, by label.
@@ -30,7 +31,7 @@ public struct FileSystemTableStep: Step {
         let labels = ["/": Self.rootLabel, BootStep.mountPoint.description: Self.bootLabel]
         var missing = labels
         let text = try ContentReader().text(of: content, limit: 1 << 20)
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
+        var lines = text.splitLines(keepingEmpty: true).map { line -> String in
             let fields = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
             guard fields.count >= 3, !fields[0].hasPrefix("#") else { return String(line) }
             let place = fields[1] == "/" ? "/" : String(fields[1].reversed().drop { $0 == "/" }.reversed())

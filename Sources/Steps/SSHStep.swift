@@ -1,3 +1,4 @@
+import Diagnostics
 import Layers
 
 /// Sets the SSH server's rules. Its host keys are made at the first boot.
@@ -67,13 +68,13 @@ public struct SSHStep: Step {
 
     /// The configuration without its `Port` lines: of these every one counts, not the first (sshd_config(5), Port).
     private static func withoutPorts(_ configuration: String) -> String {
-        configuration.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
+        configuration.splitLines(keepingEmpty: true).filter { line in
             line.split(whereSeparator: { $0.isWhitespace || $0 == "=" }).first?.lowercased() != "port"
         }.joined(separator: "\n")
     }
 
     private static func includesFolder(_ configuration: String) -> Bool {
-        configuration.split(separator: "\n").contains { line in
+        configuration.splitLines().contains { line in
             let words = line.split(whereSeparator: \.isWhitespace).map { $0.lowercased() }
             return words.first == "include" && words.dropFirst().contains { $0.hasPrefix("/etc/ssh/sshd_config.d/") }
         }

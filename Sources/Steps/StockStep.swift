@@ -49,7 +49,7 @@ public struct StockStep: Step {
     /// dpkg's status file with these packages on hold, as far as they are installed.
     static func holding(_ names: [String], in status: String) -> String {
         var inside = false
-        return status.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        return status.splitLines(keepingEmpty: true).map { line in
             if line.hasPrefix("Package: ") { inside = names.contains(String(line.dropFirst("Package: ".count))) }
             return inside && line == "Status: install ok installed" ? "Status: hold ok installed" : line
         }.joined(separator: "\n")

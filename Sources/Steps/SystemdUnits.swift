@@ -111,7 +111,7 @@ struct SystemdUnits {
         guard let content = tree.content(path) else { return [] }
         var pairs: [(String, String)] = []
         var inside = false
-        for line in try ContentReader().text(of: content, limit: 1 << 20).split(separator: "\n") {
+        for line in try ContentReader().text(of: content, limit: 1 << 20).splitLines() {
             let line = line.trimmingCharacters(in: .whitespaces)
             if line.hasPrefix("[") {
                 inside = line == "[Install]"

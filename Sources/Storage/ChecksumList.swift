@@ -39,7 +39,7 @@ public struct ChecksumList: Sendable, Equatable {
         }
         var entries: [Entry] = []
         var seen: Set<String> = []
-        for (number, line) in text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in text.dropLast().splitLines(keepingEmpty: true).enumerated() {
             let place = "\(place):\(number + 1)"
             let separator = line.dropFirst(64).prefix(2)
             guard let digest = SHA256Digest(hex: line.prefix(64)), separator == "  " || separator == " *" else {

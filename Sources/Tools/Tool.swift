@@ -103,7 +103,7 @@ public struct ToolRunner: Sendable {
         let result = try await result(tool, arguments, input: input, directory: directory)
         guard result.status == 0 else {
             let said = result.errors.isEmpty ? result.text : result.errors
-            let lines = said.split(separator: "\n").suffix(8).joined(separator: "\n            ")
+            let lines = said.splitLines().suffix(8).joined(separator: "\n            ")
             throw Failure(
                 at: place, "\(tool.name) ended with status \(result.status)", expected: "status 0",
                 found: lines.isEmpty ? "no message" : lines)

@@ -7,7 +7,7 @@ import Diagnostics
 enum AptMessages {
     /// Why `apt-get update` failed.
     static func updateFailure(_ result: String, mirrors: ArchiveMirrors) -> Failure {
-        let lines = result.split(separator: "\n").map(String.init)
+        let lines = result.splitLines().map(String.init)
         func line(_ texts: String...) -> String? {
             // Each text in turn: the first is the most telling.
             for text in texts { if let hit = lines.first(where: { $0.contains(text) }) { return hit } }
@@ -88,7 +88,7 @@ enum AptMessages {
 
     /// Why `apt-get install` found no solution.
     static func solveFailure(_ result: String) -> Failure {
-        let lines = result.split(separator: "\n").map(String.init)
+        let lines = result.splitLines().map(String.init)
         if let line = lines.first(where: { $0.contains("preferences file") }) {
             let reason = line.split(separator: ",").last.map { $0.drop { $0 == " " } } ?? ""
             return Failure(

@@ -156,7 +156,7 @@ public struct AptSolver: Sendable {
         }
         var packages: [LockedPackage] = []
         var removed: [String] = []
-        for line in result.text.split(separator: "\n") {
+        for line in result.text.splitLines() {
             if line.hasPrefix("Remv "), let name = line.split(separator: " ").dropFirst().first {
                 removed.append(String(name))
             }
@@ -228,7 +228,7 @@ public struct AptSolver: Sendable {
         let result = try await apt.aptGet([
             "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(FILENAME)", "Created-By: Packages",
         ])
-        let found = result.text.split(separator: "\n").compactMap { line -> (Substring, Substring, FilePath)? in
+        let found = result.text.splitLines().compactMap { line -> (Substring, Substring, FilePath)? in
             let words = line.split(separator: " ", maxSplits: 2)
             return words.count == 3 ? (words[0], words[1], FilePath(String(words[2]))) : nil
         }

@@ -67,7 +67,7 @@ public enum HostMirror {
 
     /// `deb [options] URI suite component…`, one a line.
     static func oneLine(_ text: String) -> [Entry] {
-        text.split(separator: "\n").flatMap { line -> [Entry] in
+        text.splitLines().flatMap { line -> [Entry] in
             var rest = line.prefix { $0 != "#" }.drop { $0.isWhitespace }
             guard rest.hasPrefix("deb "), let blank = rest.firstIndex(of: " ") else { return [] }
             rest = rest[blank...].drop { $0.isWhitespace }
@@ -101,7 +101,7 @@ public enum HostMirror {
                 uris: words("uris"), suites: words("suites"), components: words("components"),
                 signedBy: fields["signed-by"])
         }
-        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        for line in text.splitLines(keepingEmpty: true) {
             if line.hasPrefix("#") { continue }
             if line.allSatisfy(\.isWhitespace) {
                 close()

@@ -139,7 +139,7 @@ struct PackageIndex {
     private func fields(of stanza: Stanza) -> [String: String] {
         let text = text(of: stanza)
         var fields: [String: String] = [:]
-        for line in text.split(separator: "\n") where line.first != " " && line.first != "\t" {
+        for line in text.splitLines() where line.first != " " && line.first != "\t" {
             guard let colon = line.firstIndex(of: ":") else { continue }
             fields[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].drop { $0 == " " })
         }

@@ -10,7 +10,7 @@ extension PackageLock {
     /// - Parameter place: the file's name, for errors.
     /// - Throws: `Failure` with `place:line` for anything that piforge would not have written so.
     public static func parse(_ text: String, place: String) throws -> PackageLock {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let lines = text.splitLines(keepingEmpty: true).map(String.init)
         func refuse(_ line: Int, _ message: String, expected: String? = nil, found: String? = nil) -> Failure {
             Failure(.usage, at: "\(place):\(line)", message, expected: expected, found: found, next: advice)
         }
@@ -77,7 +77,7 @@ extension PackageLock {
         let packages = try objects(PackageLine.self, "package") { try $0.package() }
         let lock = PackageLock(request: digest, packages: packages, removed: removed, inputs: inputs)
         // What reads well must also be written exactly so: order, doubles, blanks and unknown keys show here.
-        let written = lock.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let written = lock.text.splitLines(keepingEmpty: true).map(String.init)
         for index in 0..<max(lines.count, written.count) {
             let found = index < lines.count ? lines[index] : "the end of the file"
             let expected = index < written.count ? written[index] : "the end of the file"

@@ -75,7 +75,7 @@ struct Conffile {
         let reader = ContentReader()
         let contents = package.contents
         var result: [Conffile] = []
-        for line in try reader.text(of: list, limit: 1 << 20).split(separator: "\n") {
+        for line in try reader.text(of: list, limit: 1 << 20).splitLines() {
             let words = line.split(separator: " ").map(String.init)
             if words.count == 2, words[0] == "remove-on-upgrade" {
                 // Only an upgrade has something to remove; dpkg notes the wish.

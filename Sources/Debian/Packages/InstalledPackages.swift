@@ -33,7 +33,7 @@ public struct InstalledPackages: Sendable {
         let reader = ContentReader()
         func lines(_ name: String) throws -> [String] {
             guard let content = tree.content(Self.root.appending(name)) else { return [] }
-            return try reader.text(of: content, limit: 4 << 20).split(separator: "\n").map(String.init)
+            return try reader.text(of: content, limit: 4 << 20).splitLines().map(String.init)
         }
         let path = Self.root.appending("status")
         guard let content = tree.content(path), content.size <= 64 << 20 else {

@@ -15,7 +15,7 @@ struct PackageTriggers {
 
     /// - Throws: `Failure` at `place`, with the line, for a directive that does not exist or an impossible name.
     init(_ text: String, place: String) throws {
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in text.splitLines(keepingEmpty: true).enumerated() {
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
             // The manual lets a comment begin anywhere; dpkg itself takes only lines that begin with one.
             guard let first = words.first, !first.hasPrefix("#") else { continue }

@@ -18,7 +18,7 @@ public struct Credentials: Sendable, Equatable {
         guard exists(path) else { return Credentials() }
         var passwords: [String: String] = [:]
         let text = String(decoding: try readFile(path, limit: 1 << 20), as: UTF8.self)
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in text.withoutByteOrderMark.splitLines(keepingEmpty: true).enumerated() {
             if line.isEmpty || line.hasPrefix("#") { continue }
             guard let colon = line.firstIndex(of: ":"), colon != line.startIndex,
                 line.index(after: colon) != line.endIndex
@@ -27,7 +27,8 @@ public struct Credentials: Sendable, Equatable {
                     .usage, at: "\(path):\(number + 1)", "the line is not user:password",
                     next: "mend the line, or remove the file to have new passwords made")
             }
-            passwords[String(line[..<colon])] = String(line[line.index(after: colon)...])
+            passwords[String(line[..<colon])] = try secretText(
+                line[line.index(after: colon)...].utf8, at: "\(path):\(number + 1)", from: "the line")
         }
         return Credentials(passwords: passwords)
     }

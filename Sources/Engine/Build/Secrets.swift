@@ -34,7 +34,7 @@ struct Secrets {
         switch source {
         case nil: return .locked
         case .hash(let hash): return .hash(hash)
-        case .file(let path): plain = try Self.firstLine(of: path.path, for: "accounts: \(user)")
+        case .file(let path): plain = try Self.stored(in: path.path, for: "accounts: \(user)")
         case .environment(let name): plain = try variable(name, for: "accounts: \(user)")
         case .generate:
             let isNew = credentials.passwords[user] == nil
@@ -56,7 +56,7 @@ struct Secrets {
         let phrase: String
         switch wifi.passphrase {
         case .psk(let key): return WirelessNetwork(country: wifi.country, ssid: wifi.ssid, key: key)
-        case .file(let path): phrase = try Self.firstLine(of: path.path, for: "system.wifi.passphrase")
+        case .file(let path): phrase = try Self.stored(in: path.path, for: "system.wifi.passphrase")
         case .environment(let name): phrase = try variable(name, for: "system.wifi.passphrase")
         }
         guard (8...63).contains(phrase.utf8.count) else {
@@ -74,18 +74,10 @@ struct Secrets {
                 .usage, at: place, "the environment variable \(name) is not set",
                 next: "set it for this command only: read -rs \(name) && export \(name)")
         }
-        return value
+        return try secretText(value.utf8, at: place, from: "the environment variable \(name)")
     }
 
-    private static func firstLine(of path: FilePath, for place: String) throws -> String {
-        guard let text = String(validating: try readFile(path, limit: 1 << 16), as: UTF8.self), !text.contains("\0")
-        else {
-            throw Failure(
-                .usage, at: place, "the file \(path) is not UTF-8 text", expected: "the secret on its first line")
-        }
-        guard let line = text.split(whereSeparator: \.isNewline).first else {
-            throw Failure(.usage, at: place, "the file \(path) is empty", expected: "the secret on its first line")
-        }
-        return String(line)
+    private static func stored(in path: FilePath, for place: String) throws -> String {
+        try secretText(readFile(path, limit: 1 << 16), at: place, from: "the file \(path)")
     }
 }

@@ -205,7 +205,7 @@ private struct PackageFields {
         let said = try await tools.run(
             tool, ["--show", "--showformat=${Package}\\n${Version}\\n${Architecture}\\n", file.string],
             place: file.string)
-        let lines = said.text.split(separator: "\n").map(String.init)
+        let lines = said.text.splitLines().map(String.init)
         guard lines.count == 3, lines[2] == "arm64" else {
             throw Failure(
                 at: "kernel", "its package is not for the board", expected: "architecture arm64",

@@ -74,7 +74,7 @@ extension ImageBuilder {
         let reader = ContentReader()
         let old = (try? readFile(sums, limit: 16 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         let names = Set(files.map(\.name))
-        for line in old.split(separator: "\n") {
+        for line in old.splitLines() {
             // A name that leads elsewhere is not one that was written here.
             guard let name = line.split(separator: " ", maxSplits: 1).last.map({ $0.filter { $0 != " " } }),
                 !names.contains(name), let path = try? EntryPath(validating: name)

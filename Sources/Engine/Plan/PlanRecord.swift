@@ -1,3 +1,4 @@
+import Diagnostics
 import Digests
 import Foundation
 import Steps
@@ -74,7 +75,7 @@ public struct PlanRecord: Codable, Sendable {
     /// A value as a person wants to read it: one line, digests cut to twelve digits.
     private static func short(_ value: String?) -> String {
         guard let value, !value.isEmpty else { return "none" }
-        let line = value.split(separator: "\n").joined(separator: " ⏎ ")
+        let line = value.splitLines().joined(separator: " ⏎ ")
         if SHA256Digest(hex: line) != nil { return String(line.prefix(12)) }
         return line.count > 60 ? line.prefix(57) + "…" : line
     }

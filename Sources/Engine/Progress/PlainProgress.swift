@@ -67,7 +67,7 @@ public struct PlainProgress: ProgressReporter {
             meters.forget(step)
             output("\(step): done\(cached ? " (cached)" : ""): \(detail)\n")
         case .note(let step, let text):
-            for line in text.split(separator: "\n") { output("\(step): \(line)\n") }
+            for line in text.splitLines() { output("\(step): \(line)\n") }
         }
     }
 }

@@ -64,7 +64,7 @@ public final class TerminalProgress: ProgressReporter {
                 let time = cached ? "cached" : seconds(started.map { now - $0 } ?? .zero)
                 lines = [Self.row(mark: "✓", step: step, text: detail, right: time, width: width)]
             case .note(let step, let text):
-                lines = text.split(separator: "\n").map { "  \(step): \($0)" }
+                lines = text.splitLines().map { "  \(step): \($0)" }
             }
             draw(&state, plain: lines, now: now)
         }

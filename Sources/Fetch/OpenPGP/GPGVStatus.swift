@@ -1,3 +1,4 @@
+import Diagnostics
 import Digests
 
 /// What gpgv said about one signature (GnuPG, doc/DETAILS, "Format of the --status-fd output").
@@ -32,7 +33,7 @@ struct GPGVSignature: Equatable {
     static func all(inStatus text: String) -> [GPGVSignature] {
         var found: [GPGVSignature] = []
         var keyExpiry: Int64?
-        for line in text.split(separator: "\n") where line.hasPrefix("[GNUPG:] ") {
+        for line in text.splitLines() where line.hasPrefix("[GNUPG:] ") {
             let words = line.dropFirst("[GNUPG:] ".count).split(separator: " ").map(String.init)
             guard let keyword = words.first else { continue }
             let id = words.count > 1 ? keyID(words[1]) : ""

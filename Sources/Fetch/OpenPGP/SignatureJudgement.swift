@@ -36,7 +36,7 @@ struct SignatureJudgement {
             }
         }
         if let gravest = objections.min(by: { $0.0.rawValue < $1.0.rawValue }) { throw gravest.1 }
-        let last = message.split(separator: "\n").last.map(String.init)
+        let last = message.splitLines().last.map(String.init)
         throw Failure(
             at: place, "gpgv found no signature that it can check", expected: "a signature by \(list(keys))",
             found: last, next: Self.elsewhere)

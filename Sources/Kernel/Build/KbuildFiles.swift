@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Layers
 import Storage
@@ -78,7 +79,7 @@ public struct KbuildFiles {
             var lists: [String: [String]] = [:]
             // Whether each open condition is met.
             var conditions: [Bool] = []
-            for line in text.replacing("\\\n", with: " ").split(separator: "\n") {
+            for line in text.replacing("\\\n", with: " ").splitLines() {
                 let line = line.prefix { $0 != "#" }
                 let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
                 guard let first = words.first else { continue }

@@ -174,7 +174,7 @@ public struct KernelCompiler: Sendable {
 
     private var ownLocalVersion: Bool {
         guard let bytes = try? readFile(tree.appending(".config"), limit: KernelConfig.largest) else { return false }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains {
+        return String(decoding: bytes, as: UTF8.self).splitLines().contains {
             $0.hasPrefix("CONFIG_LOCALVERSION=\"") && $0 != "CONFIG_LOCALVERSION=\"\""
         }
     }

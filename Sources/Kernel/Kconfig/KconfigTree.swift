@@ -31,7 +31,7 @@ public struct KconfigTree: Sendable {
         }
         let text = String(decoding: try readFile(makefile, limit: 4 << 20), as: UTF8.self)
         var fields: [Substring: Substring] = [:]
-        for line in text.split(separator: "\n").prefix(20) {
+        for line in text.splitLines().prefix(20) {
             let words = line.split(separator: " ")
             if words.count == 3, words[1] == "=" { fields[words[0]] = words[2] }
         }

@@ -58,14 +58,14 @@ public struct KernelPatch: Sendable {
         guard result.status != 0 else { return }
         var file = ""
         var refused: [String] = []
-        for line in (result.text + result.errors).split(separator: "\n") {
+        for line in (result.text + result.errors).splitLines() {
             if line.hasPrefix("patching file ") { file = line.dropFirst("patching file ".count).filter { $0 != "'" } }
             let isHunk = line.hasPrefix("Hunk ") && (line.contains("FAILED") || line.contains("ignored"))
             if isHunk { refused.append("\(file): \(line.prefix { $0 != "." })") }
             if line.hasPrefix("Reversed (or previously applied)") { refused.append("\(file): it is applied already") }
             if line.hasPrefix("can't find file") { refused.append(String(line.prefix(200))) }
         }
-        let said = (result.text + result.errors).split(separator: "\n").suffix(4).map(String.init)
+        let said = (result.text + result.errors).splitLines().suffix(4).map(String.init)
         throw Failure(
             at: name, "the patch does not apply", expected: "a patch for this version of the source",
             found: (refused.isEmpty ? said : refused).joined(separator: "; "))
