@@ -246,7 +246,9 @@ import Testing
             "unikernelType": "rumprun", "hypervisor": "spt", "binary": "/unikernel", "block": "/out/victim",
         ])
         #expect(symlink(other.path.string, other.bundle.pushing("rootfs/out").string) == 0)
-        #expect(try other.run().status == 0)
+        let refused = try other.run()
+        #expect(refused.status == 1)
+        #expect(refused.said.contains("the image lacks its block /out/victim"), "\(refused.said)")
         var status = stat()
         #expect(lstat(other.path.appending("victim").string, &status) == 0 && status.st_uid == getuid())
     }
@@ -296,6 +298,13 @@ import Testing
         BadImage(values: changed("block", "/d,x=1"), said: "block is \"/d,x=1\": expected a path"),
         BadImage(values: changed("hypervisor", "hvt\u{1b}[2J"), said: "hypervisor is"),
         // Go's reader takes these for one member, and the last of them.
+        BadImage(values: changed("binary", "/--gdb"), said: "binary is \"/--gdb\": expected a path"),
+        BadImage(values: changed("solo5NetDev", "x=/dev/y --block:z=/etc/shadow"), said: "solo5NetDev is"),
+        BadImage(values: changed("mountRootfs", "maybe"), said: "mountRootfs is \"maybe\": expected true or false"),
+        BadImage(values: changed("binary", "/gone"), said: "the image lacks its binary /gone"),
+        // What Go's reader would refuse, and urunc then hand to runc.
+        BadImage(values: good, suffix: #", "com.urunc.unikernel.block": 5"#, said: "block is not a string"),
+        BadImage(values: good, suffix: #", "com.urunc.unikernel.cmdline": "bWl\n""#, said: "cmdline is not base64"),
         BadImage(
             values: good, suffix: #", "COM.URUNC.UNIKERNEL.HYPERVISOR": "cWVtdQ==""#, said: "duplicate member"),
         BadImage(values: good, suffix: #", "x": "#, said: "not JSON, at byte"),
@@ -310,20 +319,106 @@ import Testing
         #expect(bench.calls.isEmpty)
     }
 
+    /// Go folds more letters than Perl: the long s and the Kelvin sign are s and k in a name (encoding/json, "case-insensitive").
+    @Test func `what is not checked does not reach urunc`() throws {
+        let bench = try Bench()
+        for name in ["hypervi\u{17f}or", "binary", "block"] {
+            let member =
+                name == "hypervi\u{17f}or" ? "com.urunc.unikernel.\(name)" : "com.urunc.uni\u{212a}ernel.\(name)"
+            let value = Data("/../../etc/shadow".utf8).base64EncodedString()
+            try bench.image(
+                Self.good, suffix: #", "\#(member)": "\#(value)", "com.urunc.unikernel.useDMBlock": "dHJ1ZQ==""#)
+            try bench.config()
+            #expect(try bench.run().status == 0)
+            let left = bench.read("bundle/rootfs/urunc.json")
+            let names = try JSONDecoder().decode([String: String].self, from: Data(left.utf8)).keys.sorted()
+            #expect(names == ["binary", "hypervisor", "unikernelType"].map { "com.urunc.unikernel.\($0)" })
+        }
+    }
+
+    @Test func `annotations count whole or not at all, as urunc takes them`() throws {
+        func outcome(_ annotations: String) throws -> (status: Int32, said: String) {
+            let bench = try Bench()
+            try bench.config([("\"said\":\"a\\\"b\"", annotations)])
+            return try bench.run()
+        }
+        let p = "com.urunc.unikernel."
+        let whole = #""\#(p)unikernelType":"mirage","\#(p)hypervisor":"hvt","\#(p)binary":"/unikernel""#
+        #expect(try outcome(whole).status == 0)
+        for part in [
+            #""\#(p)unikernelType":"mirage""#, #""\#(p)hypervisor":"hvt","\#(p)binary":"0""#,
+            #""\#(p)unikernelType":"mirage","\#(p)hypervisor":"hvt","\#(p)BINARY":"/unikernel""#,
+        ] {
+            let refused = try outcome(part)
+            #expect(refused.status == 1)
+            #expect(refused.said.contains("have only part of what urunc needs"), "\(refused.said)")
+        }
+        #expect(try outcome(whole + #","\#(p)block":"/../../dev/sda""#).said.contains("block is"))
+    }
+
+    @Test func `an image that would lead root elsewhere is refused`() throws {
+        func refused(_ make: (Bench) throws -> Void) throws -> String {
+            let bench = try Bench()
+            try make(bench)
+            let outcome = try bench.run()
+            #expect(outcome.status == 1)
+            #expect(bench.calls.isEmpty)
+            return outcome.said
+        }
+        func link(_ bench: Bench, _ name: String, to target: String) {
+            let path = bench.bundle.appending("rootfs").pushing(FilePath(name))
+            #expect(symlink(target, path.string) == 0)
+        }
+        let device = try refused { link($0, "dev", to: "/etc") }
+        #expect(device.contains("the image has a link /dev"), "\(device)")
+        let library = try refused { link($0, "lib", to: "../../lib") }
+        #expect(library.contains("the image has a link /lib that leads out"), "\(library)")
+        let pipe = try refused { bench in
+            let path = bench.bundle.pushing("rootfs/urunc.json").string
+            try #require(unlink(path) == 0 && mkfifo(path, 0o644) == 0)
+        }
+        #expect(pipe.contains("urunc.json: not a plain file"), "\(pipe)")
+        guard getuid() == 0 else { return }
+        let node = try refused { bench in
+            try createFolder(bench.bundle.pushing("rootfs/data"))
+            try #require(mknod(bench.bundle.pushing("rootfs/data/disk").string, S_IFCHR | 0o666, 0x103) == 0)
+        }
+        #expect(node.contains("the image has a device in it: /data/disk"), "\(node)")
+    }
+
+    @Test func `long texts and all letters are read`() throws {
+        let bench = try Bench()
+        let long = String(repeating: "x", count: 200_000)
+        try bench.config([(#""args":["x"]"#, #""args":["\#(long)","\ud83d\ude00\u00e9"]"#)])
+        #expect(try bench.run().status == 0)
+        #expect(bench.read("bundle/config.json").contains(long))
+    }
+
+    @Test func `remapped users are refused with the way out`() throws {
+        let bench = try Bench()
+        try bench.config([
+            ("\"linux\":{", #""linux":{"uidMappings":[{"containerID":0,"hostID":100000,"size":65536}],"#)
+        ])
+        #expect(try bench.run().said.contains("start the container with --userns=host"))
+    }
+
     @Test func `both forms of urunc-json reach every urunc in the one that all read`() throws {
         let bench = try Bench()
-        let encoded = bench.read("bundle/rootfs/urunc.json")
+        func decoded() throws -> [String: String?] {
+            let made = try JSONDecoder().decode(
+                [String: String].self, from: Data(bench.read("bundle/rootfs/urunc.json").utf8))
+            return made.mapValues { Data(base64Encoded: $0).map { String(decoding: $0, as: UTF8.self) } }
+        }
+        let encoded = try decoded()
         #expect(try bench.run().status == 0)
-        #expect(bench.read("bundle/rootfs/urunc.json") == encoded)
+        #expect(try decoded() == encoded)
         try bench.config()
+        try bench.write("bundle/rootfs/unikern", "")
         // A path that would pass for base64.
         try bench.image(["unikernelType": "mirage", "hypervisor": "hvt", "binary": "/unikern"], base64: false)
         #expect(try bench.run().status == 0)
-        let made = try JSONDecoder().decode(
-            [String: String].self, from: Data(bench.read("bundle/rootfs/urunc.json").utf8))
-        let decoded = made.mapValues { Data(base64Encoded: $0).map { String(decoding: $0, as: UTF8.self) } }
         #expect(
-            decoded == [
+            try decoded() == [
                 "com.urunc.unikernel.unikernelType": "mirage", "com.urunc.unikernel.hypervisor": "hvt",
                 "com.urunc.unikernel.binary": "/unikern",
             ])
@@ -384,7 +479,6 @@ import Testing
         #expect(
             bench.calls.last
                 == "--root \(bench.path)/root --log \(bench.path)/log --log-format json delete --force \(Bench.id)")
-        #expect(bench.read("records/\(Bench.id)").isEmpty)
     }
 
     // MARK: What goes through
@@ -413,6 +507,24 @@ import Testing
         #expect(try bench.run(["delete", Bench.id]).status == 0)
         #expect(!exists(group))
         #expect(bench.calls.last?.hasSuffix("delete \(Bench.id)") == true)
+    }
+
+    /// A mistake behind `create` takes back what was made.
+    @Test func `nothing is left half made`() throws {
+        let bench = try Bench()
+        try FileManager.default.removeItem(atPath: bench.path.appending("records").string)
+        try bench.write("records", "")
+        let outcome = try bench.run()
+        #expect(outcome.status == 1)
+        #expect(bench.calls.last?.hasSuffix("delete --force \(Bench.id)") == true)
+    }
+
+    @Test func `a control group that is still in use is tried again`() throws {
+        let bench = try Bench()
+        #expect(try bench.run().status == 0)
+        // The test's group has files in it, so that it cannot be removed: as if a process were in it.
+        #expect(try bench.run(["delete", Bench.id]).status == 0)
+        #expect(!bench.read("records/\(Bench.id)").isEmpty)
     }
 
     @Test func `settings that are not understood stop it`() throws {
