@@ -129,9 +129,7 @@ import Testing
         #expect(runtime.artefacts.map(\.urls) == [[fixtures.appending("good/runnc.tar.gz").string]])
         #expect(runtime.artefacts.map(\.sha256) == [sum])
         #expect(
-            runtime.artefacts[0].members.map(\.to) == [
-                "/usr/local/lib/runnc/runnc", "/opt/runnc/bin/nabla-run", "/opt/runnc/",
-            ])
+            runtime.artefacts[0].members.map(\.to) == ["/usr/local/lib/runnc/runnc", "/opt/runnc/"])
         #expect(runtime.packages == ["genisoimage"])
         #expect(runtime.files.map(\.to) == ["/usr/local/bin/runnc"])
         #expect(runtime.docker.map(\.name) == ["runnc"])

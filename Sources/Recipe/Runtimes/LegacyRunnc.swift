@@ -43,8 +43,7 @@ struct LegacyRunnc: Sendable, Equatable {
         artefact.sha256 = sha256
         artefact.members = [
             .init(from: "usr/local/bin/runnc", to: Self.program),
-            .init(from: "opt/runnc/bin/nabla-run", to: "/opt/runnc/bin/nabla-run"),
-            // hvt-run, and the libraries that nabla-run is linked with.
+            // bin/nabla-run, bin/hvt-run where it was built, and the libraries that they are linked with.
             .init(from: "opt/runnc/", to: "/opt/runnc/"),
         ]
         var entry = ContainerRuntime.Registration()
@@ -62,6 +61,11 @@ struct LegacyRunnc: Sendable, Equatable {
         front.content = Self.front
         runtime.files = [front]
         runtime.docker = [entry]
+        var check = ContainerRuntime.Check()
+        check.name = "what it calls is there"
+        check.run = "test -x /opt/runnc/bin/nabla-run && command -v genisoimage && echo both are"
+        check.expect = "both are"
+        runtime.checks = [check]
         return runtime
     }
 }
