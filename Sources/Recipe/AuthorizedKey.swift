@@ -2,8 +2,10 @@ import Diagnostics
 import Foundation
 import SystemPackage
 
-/// An SSH public key as a line of authorized_keys has it (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"), without options.
+/// An SSH public key as a line of authorized_keys has it (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
 public struct AuthorizedKey: Sendable, Hashable {
+    /// `restrict,command="backup"`; empty for a key without any.
+    public let options: String
     /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, …
     public let type: String
     /// The key in base64.
@@ -11,7 +13,7 @@ public struct AuthorizedKey: Sendable, Hashable {
     public let comment: String
 
     /// The line for authorized_keys.
-    public var line: String { comment.isEmpty ? "\(type) \(base64)" : "\(type) \(base64) \(comment)" }
+    public var line: String { [options, type, base64, comment].filter { !$0.isEmpty }.joined(separator: " ") }
 
     /// Fields of the decoded key behind its type (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709, section 4; OpenSSH's
     /// PROTOCOL.u2f), with the check of each.
@@ -38,7 +40,7 @@ public struct AuthorizedKey: Sendable, Hashable {
         return fields[1].count == size && fields[1].first == 4 ? nil : "its point is not \(size) bytes"
     }
 
-    /// Parses `type base64 [comment]`.
+    /// Parses `[options] type base64 [comment]`.
     ///
     /// - Throws: `Refusal` for what sshd would not accept, and for keys that are too weak.
     init(parsing line: String) throws {
@@ -48,7 +50,9 @@ public struct AuthorizedKey: Sendable, Hashable {
                 "this is a private key, and it must never leave its machine",
                 next: "use the public key, the file that ends in .pub; replace this one if others have seen it")
         }
-        let fields = line.trimmingCharacters(in: .whitespaces).split(
+        let (options, key) = try Self.splitOptions(
+            line.trimmingCharacters(in: .whitespaces), before: names + ["ssh-dss"])
+        let fields = key.split(
             maxSplits: 2, whereSeparator: { $0 == " " || $0 == "\t" }
         ).map(String.init)
         guard let type = fields.first, let known = Self.types.first(where: { $0.name == type }) else {
@@ -74,6 +78,7 @@ public struct AuthorizedKey: Sendable, Hashable {
         guard comment.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
             throw Refusal("the key's comment has control characters in it")
         }
+        self.options = options
         self.type = type
         self.base64 = fields[1]
         self.comment = comment
@@ -94,14 +99,99 @@ public struct AuthorizedKey: Sendable, Hashable {
         return fields
     }
 
-    /// The keys of a .pub or authorized_keys file: a key a line; empty lines and comments are passed over.
+    // MARK: Options
+
+    /// sshd(8), "AUTHORIZED_KEYS FILE FORMAT"; whether each takes a value in quotes.
+    private static let knownOptions: [String: Bool] = [
+        "agent-forwarding": false, "cert-authority": false, "command": true, "environment": true, "expiry-time": true,
+        "from": true, "no-agent-forwarding": false, "no-port-forwarding": false, "no-pty": false,
+        "no-touch-required": false, "no-user-rc": false, "no-x11-forwarding": false, "permitlisten": true,
+        "permitopen": true, "port-forwarding": false, "principals": true, "pty": false, "restrict": false,
+        "tunnel": true, "user-rc": false, "verify-required": false, "x11-forwarding": false,
+    ]
+
+    /// Splits a line at the first blank outside of quotes, where it does not begin with a key's type.
+    ///
+    /// - Throws: `Refusal` for an option that sshd would not know, or quotes that do not end.
+    private static func splitOptions(_ line: String, before types: [String]) throws -> (options: String, key: Substring)
+    {
+        let first = line.prefix { $0 != " " && $0 != "\t" }
+        // Without a quote, a comma or a known option's name it is a wrong type of key, and is called that.
+        let isOption =
+            first.contains("\"") || first.contains(",") || knownOptions[first.lowercased()] != nil
+        guard !types.contains(String(first)), isOption else { return ("", line[...]) }
+        var quoted = false
+        var escaped = false
+        var options: [String] = [""]
+        var end = line.endIndex
+        for index in line.indices {
+            let letter = line[index]
+            if !quoted, letter == " " || letter == "\t" {
+                end = index
+                break
+            }
+            if letter == "\"", !escaped { quoted.toggle() }
+            escaped = quoted && letter == "\\" && !escaped
+            if letter == ",", !quoted { options.append("") } else { options[options.count - 1].append(letter) }
+        }
+        guard !quoted else { throw Refusal("the quotes of the key's options do not end") }
+        for option in options {
+            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = (parts.first ?? "").lowercased()
+            guard let takesValue = knownOptions[name] else {
+                throw Refusal(
+                    "unknown option '\(name.prefix(40))' of a key\(didYouMean(name, knownOptions.keys.sorted()))",
+                    expected: "options of sshd(8), such as restrict or from=\"192.168.1.*\"")
+            }
+            let value = parts.count > 1 ? parts[1] : nil
+            let hasValue = value.map { $0.count >= 2 && $0.first == "\"" && $0.last == "\"" } ?? false
+            guard takesValue ? hasValue : value == nil else {
+                throw Refusal(
+                    "the option '\(name)' of the key " + (takesValue ? "needs a value in quotes" : "takes no value"),
+                    expected: takesValue ? "\(name)=\"…\"" : name)
+            }
+        }
+        return (String(line[..<end]), line[end...].drop { $0 == " " || $0 == "\t" })
+    }
+
+    // MARK: Files
+
+    /// The keys of a .pub or authorized_keys file: a key a line, empty lines and comments passed over; or one key in the form that
+    /// `ssh-keygen -e` and PuTTY write (RFC 4716).
     static func keys(inFile text: String, named path: String) throws -> [AuthorizedKey] {
-        let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        let lines = text.splitLines().map(String.init)
         if text.contains("PRIVATE KEY") { _ = try AuthorizedKey(parsing: "PRIVATE KEY") }
+        if lines.first?.hasPrefix("---- BEGIN SSH2 PUBLIC KEY") == true {
+            return [try AuthorizedKey(fromRFC4716: lines, named: path)]
+        }
         let keys = try lines.filter { !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace) }.map(
             AuthorizedKey.init(parsing:))
         guard !keys.isEmpty else { throw Refusal("'\(path)' has no key in it") }
         return keys
+    }
+
+    /// Converts a file of RFC 4716: header lines (`Comment: …`, going on behind a backslash), then base64.
+    private init(fromRFC4716 lines: [String], named path: String) throws {
+        guard let end = lines.firstIndex(where: { $0.hasPrefix("---- END SSH2 PUBLIC KEY") }) else {
+            throw Refusal("'\(path)' was cut off", expected: "a line ---- END SSH2 PUBLIC KEY ----")
+        }
+        var comment = ""
+        var body = ""
+        var continues = false
+        for line in lines[1..<end] {
+            if continues || line.contains(":") {
+                if !continues, line.lowercased().hasPrefix("comment:") {
+                    comment = line.dropFirst("comment:".count).trimmingCharacters(in: CharacterSet(charactersIn: " \""))
+                }
+                continues = line.hasSuffix("\\")
+            } else {
+                body += line.trimmingCharacters(in: .whitespaces)
+            }
+        }
+        guard let bytes = decodeBase64(body), let type = Self.fields(of: bytes)?.first else {
+            throw Refusal("the key of '\(path)' is not base64; was it cut off?", expected: "RFC 4716")
+        }
+        try self.init(parsing: "\(String(decoding: type, as: UTF8.self)) \(body) \(comment)")
     }
 }
 

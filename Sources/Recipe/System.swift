@@ -70,7 +70,16 @@ extension Recipe.System {
                 "hostname", \.hostname,
                 .text(
                     "a host name", pattern: "\(label)(\\.\(label))*",
-                    expected: "a-z, 0-9 and '-' (RFC 1123), not '-' first or last; at most 64 characters", limit: 64),
+                    expected:
+                        "a-z, 0-9 and '-' (RFC 1123), not '-' first or last; at most 63 characters between dots, 64 in all",
+                    limit: 64
+                ).refusing { name in
+                    // RFC 6761, section 6.3: the loopback interface's name on every machine.
+                    name == "localhost" || name.hasSuffix(".localhost") || name.hasPrefix("localhost.")
+                        ? Refusal(
+                            "'\(name)' is the name of every machine for itself", expected: "a name of the board's own")
+                        : nil
+                },
                 example: .string("rpi4"), "The system's name."),
             Key(
                 "timezone", \.timezone,
