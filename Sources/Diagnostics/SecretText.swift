@@ -19,7 +19,8 @@ public func secretText(_ bytes: some Sequence<UInt8>, at place: String, from sou
     }
     if let index = scalars.firstIndex(where: { $0.properties.generalCategory == .control || $0 == "\u{feff}" }) {
         let code = String(scalars[index].value, radix: 16, uppercase: true)
-        let name = scalars[index] == "\n" ? "a line end" : "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
+        let padded = String(repeating: "0", count: max(0, 4 - code.count)) + code
+        let name = scalars[index] == "\n" ? "a line end" : "U+\(padded)"
         throw Failure(
             .usage, at: place, "\(source) has an invisible character in the secret",
             expected: "one line of visible characters and blanks", found: "\(name) as character \(index + 1)",

@@ -43,10 +43,10 @@ public struct BootConfiguration: Sendable, Equatable {
     }
 
     private var customConfigOfOurs: [String] {
-        var lines = ["enable_gic=1", "disable_overscan=1"]
-        // The mini UART on the header's pins takes its clock from the GPU, which must not change then
-        // (Raspberry Pi documentation, "Mini-UART and CPU core frequency"; 360 is the Pi 4's one steady choice).
-        if consoles.contains(where: { $0.hasPrefix("ttyS") }) { lines.append("core_freq=360") }
+        // arm_boost: 1,800 MHz where the board can (a 4B of revision 1.4 and newer; Raspberry Pi documentation, "Overclocking
+        // options"). No core_freq: with enable_uart=1 and the mini UART as the primary one, the firmware keeps the core clock, which the
+        // mini UART hangs on, fixed by itself (Raspberry Pi documentation, "Mini UART and CPU core frequency").
+        var lines = ["enable_gic=1", "disable_overscan=1", "arm_boost=1"]
         if let memoryLimit { lines.append("total_mem=\(memoryLimit)") }
         return lines
     }

@@ -64,7 +64,12 @@ public struct NetworkStep: Step {
             layer.addText(
                 "etc/modprobe.d/cfg80211-country.conf", "options cfg80211 ieee80211_regdom=\(wireless.country)\n",
                 epoch: epoch)
-            try units.enable("wpa_supplicant@wlan0.service", for: "system.wifi", epoch: epoch, in: &layer)
+            // When the radio is there, and by nothing else: as a part of multi-user.target the boot of a board without one would wait for
+            // it (systemd.device(5); udev's 99-systemd.rules make each network interface a device unit).
+            layer.addSymlink(
+                "etc/systemd/system/sys-subsystem-net-devices-wlan0.device.wants/wpa_supplicant@wlan0.service",
+                to: try units.path(of: "wpa_supplicant@.service", for: "system.wifi").description,
+                .root(0o777, epoch: epoch))
         }
         return layer
     }

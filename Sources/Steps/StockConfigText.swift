@@ -12,7 +12,8 @@ struct StockConfigText: Sendable, Equatable {
     /// Keys that piforge sets itself, or that mean something to U-Boot alone.
     private static let ours: Set<String> = [
         "kernel", "initramfs", "arm_64bit", "arm_control", "enable_uart", "enable_gic", "upstream_kernel", "total_mem",
-        "core_freq", "os_prefix", "kernel_address", "device_tree", "device_tree_address", "device_tree_end",
+        "arm_boost", "core_freq", "os_prefix", "kernel_address", "device_tree", "device_tree_address",
+        "device_tree_end",
         "ramfsfile",
         "ramfsaddr",
     ]

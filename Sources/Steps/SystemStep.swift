@@ -40,16 +40,21 @@ public struct SystemStep: Step {
         }
         try checkLocale(tree)
         layer.addText("etc/hostname", hostname + "\n", epoch: epoch)
+        // A name with its domain, and the short one behind it (hosts(5)).
+        let short = hostname.prefix { $0 != "." }
+        let names = short == hostname ? hostname : "\(hostname) \(short)"
         layer.addText(
             "etc/hosts",
             """
             127.0.0.1 localhost
-            127.0.1.1 \(hostname)
+            127.0.1.1 \(names)
             ::1 localhost ip6-localhost ip6-loopback
             ff02::1 ip6-allnodes
             ff02::2 ip6-allrouters
 
             """, epoch: epoch)
+        // Its time is the earliest that the clock of a board without a battery shows (systemd(1), "/usr/lib/clock-epoch").
+        layer.addText("usr/lib/clock-epoch", "", epoch: epoch)
         layer.addText("etc/timezone", timezone + "\n", epoch: epoch)
         layer.addText("etc/locale.conf", "LANG=\(locale)\n", epoch: epoch)
         layer.addSymlink("etc/default/locale", to: "../locale.conf", .root(0o777, epoch: epoch))

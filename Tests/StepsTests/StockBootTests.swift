@@ -34,7 +34,7 @@ import Testing
     /// The lines of ours, but the comment.
     private static let ours = [
         "arm_64bit=1", "enable_uart=1", "upstream_kernel=1", "kernel=vmlinuz-6.12.1-arm64",
-        "initramfs initrd.img-6.12.1-arm64", "enable_gic=1", "disable_overscan=1",
+        "initramfs initrd.img-6.12.1-arm64", "enable_gic=1", "disable_overscan=1", "arm_boost=1",
     ]
 
     struct ConfigCase: Sendable, CustomTestStringConvertible {
