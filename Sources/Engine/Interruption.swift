@@ -5,21 +5,27 @@ import Dispatch
 #endif
 
 /// Runs `body` so that SIGINT, SIGTERM and SIGHUP cancel it: every step then stops, removes what it had half done, and
-/// the error is `CancellationError`. A second signal ends the process at once.
+/// the error is `CancellationError`. A second signal ends the process at once. Afterwards they do what they did before, so that a
+/// question on the terminal can be interrupted.
 public func interruptible<Result: Sendable>(
     _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
     let task = Task { try await body() }
-    let sources = [SIGINT, SIGTERM, SIGHUP].map { number in
-        signal(number, SIG_IGN)
+    let handled = [SIGINT, SIGTERM, SIGHUP].map { number in
+        let before = signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         source.setEventHandler {
             if task.isCancelled { _exit(130) }
             task.cancel()
         }
         source.activate()
-        return source
+        return (number: number, before: before, source: source)
     }
-    defer { for source in sources { source.cancel() } }
+    defer {
+        for (number, before, source) in handled {
+            source.cancel()
+            signal(number, before)
+        }
+    }
     return try await task.value
 }
