@@ -191,9 +191,29 @@ private func failure(_ body: () async throws -> Void) async -> Failure? {
         #expect(try await bench.builder().filesToAccept() == [])
     }
 
+    @Test func aBuildFetchesAgainWhatIsNotAccepted() async throws {
+        let server = try await FileServer()
+        let bench = try RuntimeBench(runtime: file(server))
+        server.serve("/v1.0/mine", bench.program)
+        _ = await failure { _ = try await bench.builder().plan() }
+        // Its publisher has put another file in its place.
+        let replaced = bench.program + [1]
+        server.serve("/v1.0/mine", replaced)
+        #expect(try await bench.builder().filesToAccept().map(\.sha256) == [SHA256Digest.of(bench.program).hex])
+        let asked = await failure { _ = try await bench.builder().plan() }
+        #expect(asked?.found?.contains(SHA256Digest.of(replaced).hex) == true, "\(asked?.description ?? "")")
+        // Without a network too, the files to accept are those that were shown last.
+        let shown = try await bench.builder(offline: true).filesToAccept()
+        #expect(shown.map(\.sha256) == [SHA256Digest.of(replaced).hex])
+        let offline = await failure { _ = try await bench.builder(offline: true).plan() }
+        #expect(offline?.found == asked?.found)
+    }
+
     @Test func aReleaseOnGitHubIsComparedWithItsPage() {
         let page = "https://github.com/urunc-dev/urunc/releases"
         #expect(FileToAccept.publisher(of: "\(page)/download/v0.8.0/urunc_static_arm64") == "\(page)/tag/v0.8.0")
+        #expect(FileToAccept.publisher(of: "\(page)/latest/download/urunc_static_arm64") == "\(page)/latest")
+        #expect(FileToAccept.publisher(of: "https://github.com/urunc-dev/urunc/archive/refs/tags/v0.8.0.tar.gz") == nil)
         #expect(FileToAccept.publisher(of: "https://example.org/a/b/releases/download/v1/x") == nil)
         #expect(FileToAccept.publisher(of: "/home/me/urunc_static_arm64") == nil)
     }

@@ -31,14 +31,17 @@ public struct FileToAccept: Sendable, Codable, Equatable {
         publisher = urls.lazy.compactMap(Self.publisher).first
     }
 
-    /// GitHub shows a digest beside each file of a release since June 2025.
+    /// The page of a GitHub release, which shows a SHA-256 digest beside each file that was uploaded since June 2025 (GitHub changelog,
+    /// "Releases now expose digests for release assets"); nil for any other URL.
     public static func publisher(of url: String) -> String? {
         let parts = url.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        // https://github.com/OWNER/NAME/releases/download/TAG/FILE
-        guard parts.count == 9, parts[2] == "github.com", parts[5] == "releases", parts[6] == "download" else {
+        guard parts.count == 9, parts[0] == "https:", parts[2] == "github.com", parts[5] == "releases" else {
             return nil
         }
-        return "https://github.com/\(parts[3])/\(parts[4])/releases/tag/\(parts[7])"
+        let releases = "https://github.com/\(parts[3])/\(parts[4])/releases"
+        // https://github.com/OWNER/NAME/releases/download/TAG/FILE, or …/releases/latest/download/FILE
+        if parts[6] == "download" { return "\(releases)/tag/\(parts[7])" }
+        return parts[6] == "latest" && parts[7] == "download" ? "\(releases)/latest" : nil
     }
 
     /// For a person: several lines, the first with the name.
@@ -55,15 +58,18 @@ public struct FileToAccept: Sendable, Codable, Equatable {
 }
 
 extension InputFetcher {
-    /// A file that a person has to accept, before it is known what it is.
-    private struct Candidate {
+    /// A file that a person has to accept, before it is known what it is. The lock knows it by name and use.
+    struct Candidate {
         var name: String
         var use: String
         var urls: [String]
+
+        /// Whether no file of this machine may be meant.
+        var isRemote: Bool { urls.allSatisfy { $0.contains("://") } }
     }
 
-    /// What the recipe has of such files, accepted or not.
-    private var candidates: [Candidate] {
+    /// What the recipe has of such files, accepted or not. A new kind of file that nothing vouches for is one more line here.
+    var candidates: [Candidate] {
         let image = recipe.stock.flatMap { stock in
             stock.trust == .confirmation ? Candidate(name: stock.file, use: Self.imageUse, urls: urls(stock)) : nil
         }
@@ -75,35 +81,38 @@ extension InputFetcher {
 
     /// Fetches every file that must be accepted and is not yet.
     ///
+    /// - Parameter anew: whether a file that was fetched before is fetched again, since its publisher may have replaced it; without a
+    ///   network none is.
     /// - Throws: `Failure` for a file that cannot be had.
-    func filesToAccept() async throws -> [FileToAccept] {
+    func filesToAccept(anew: Bool) async throws -> [FileToAccept] {
         let wanted = candidates.filter { lock?.input($0.name, use: $0.use) == nil }
         guard !wanted.isEmpty else { return [] }
-        var files: [String: StoredFile] = [:]
-        for candidate in wanted { files[candidate.name] = try remembered(candidate) }
-        let missing = wanted.filter { files[$0.name] == nil }
+        var files = try wanted.map { anew && !options.offline ? nil : try remembered($0) }
+        let missing = wanted.indices.filter { files[$0] == nil }
         guard missing.isEmpty || !options.offline else {
             throw Failure(
-                at: missing.map(\.name).joined(separator: ", "),
+                at: missing.map { wanted[$0].name }.joined(separator: ", "),
                 missing.count == 1
                     ? "the file is not pinned in the lock file, and may not be fetched"
                     : "the files are not pinned in the lock file, and may not be fetched",
                 next: "run once without --offline")
         }
-        let requests = missing.map { DownloadRequest(urls: $0.urls, sha256: nil, size: nil, name: $0.name) }
-        for (candidate, file) in zip(missing, try await downloader.fetch(requests, step: "files", check: .digest)) {
-            files[candidate.name] = file
-            try remember(candidate, file)
+        let requests = missing.map {
+            DownloadRequest(urls: wanted[$0].urls, sha256: nil, size: nil, name: wanted[$0].name)
         }
-        return wanted.compactMap { candidate in
-            files[candidate.name].map {
+        for (index, file) in zip(missing, try await downloader.fetch(requests, step: "files", check: .digest)) {
+            files[index] = file
+            try remember(wanted[index], file)
+        }
+        return zip(wanted, files).compactMap { candidate, file in
+            file.map {
                 FileToAccept(
                     name: candidate.name, use: candidate.use, digest: $0.digest, size: $0.size, urls: candidate.urls)
             }
         }
     }
 
-    // What was fetched without a digest is found again by its URLs, so that it is not fetched twice to be accepted. A file of this
+    // What a build fetched and showed is found again by its URLs, so that it is not fetched twice to be accepted. A file of this
     // machine is looked at anew.
 
     private func record(_ candidate: Candidate) -> FilePath {
@@ -113,11 +122,12 @@ extension InputFetcher {
     }
 
     private func remember(_ candidate: Candidate, _ file: StoredFile) throws {
+        guard candidate.isRemote else { return }
         try writeAtomically(to: record(candidate), bytes: Array("\(file.digest.hex)\n".utf8))
     }
 
     private func remembered(_ candidate: Candidate) throws -> StoredFile? {
-        guard candidate.urls.allSatisfy({ $0.contains("://") }), let text = try? readFile(record(candidate), limit: 65),
+        guard candidate.isRemote, let text = try? readFile(record(candidate), limit: 65),
             let digest = SHA256Digest(hex: String(decoding: text.prefix(64), as: UTF8.self))
         else { return nil }
         return try downloader.store.file(digest, size: nil, check: .digest)
@@ -129,7 +139,7 @@ extension ImageBuilder {
     ///
     /// - Throws: `Failure` that lists the files; as ``InputFetcher/filesToAccept()``.
     func requireAcceptance(_ fetcher: InputFetcher) async throws {
-        let files = try await fetcher.filesToAccept()
+        let files = try await fetcher.filesToAccept(anew: true)
         guard !files.isEmpty else { return }
         throw Failure(
             at: options.recipePath.string,
@@ -138,7 +148,7 @@ extension ImageBuilder {
             expected: "a pin in \(options.lockPath) for each, given by somebody who has compared the sums",
             found: files.map(\.text).joined(separator: "\n").replacing("\n", with: "\n            "),
             next:
-                "piforge lock accept \(options.recipePath) --all\(options.overrides.map { " --set \(quoted($0))" }.joined())"
+                "piforge lock accept \(quoted(options.recipePath.string)) --all\(options.overrides.map { " --set \(quoted($0))" }.joined())"
         )
     }
 
@@ -148,11 +158,11 @@ extension ImageBuilder {
         return plain ? text : "'\(text.replacing("'", with: "'\\''"))'"
     }
 
-    /// The files that must be accepted before an image can be made, fetched where they are not at hand.
+    /// The files that must be accepted before an image can be made: as the last build that stopped fetched them, else fetched now.
     ///
     /// - Throws: `Failure` for one that cannot be had.
     public func filesToAccept() async throws -> [FileToAccept] {
-        try await inputFetcher(readLock()).filesToAccept()
+        try await inputFetcher(readLock()).filesToAccept(anew: false)
     }
 
     /// Pins all of these files, in one change of the lock.
@@ -166,7 +176,7 @@ extension ImageBuilder {
             guard let digest = SHA256Digest(hex: file.sha256) else {
                 throw Failure(at: file.name, "not a SHA-256 digest", found: file.sha256)
             }
-            return try fetcher.accept(file.name, digest)
+            return try fetcher.accept(file.name, digest, use: file.use)
         }
         for pin in pins { lock.pin(pin) }
         try lock.write(to: options.lockPath)

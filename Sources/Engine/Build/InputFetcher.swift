@@ -117,27 +117,26 @@ struct InputFetcher {
 
     /// The pin for a file that a person vouches for. The file must have been fetched, so that it is known what is accepted.
     ///
+    /// - Parameter use: where two files have one name, which of them; nil for the first.
     /// - Throws: `Failure` when the recipe has no such file to accept, or no file of that digest was fetched.
-    func accept(_ name: String, _ digest: SHA256Digest) throws -> PinnedInput {
-        let image = recipe.stock.flatMap { $0.trust == .confirmation ? ($0.file, Self.imageUse) : nil }
-        let artefacts = recipe.artefacts.filter { $0.sha256 == nil }.map { ($0.name, Self.artefactUse) }
-        let files = [image].compactMap(\.self) + artefacts
+    func accept(_ name: String, _ digest: SHA256Digest, use: String? = nil) throws -> PinnedInput {
+        let files = candidates
         guard !files.isEmpty else {
             throw Failure(
                 .usage, at: options.recipePath.string, "the recipe has no file that must be accepted",
                 expected: "base.image with trust: confirm, or a runtime's release file without sha256")
         }
-        guard let (_, use) = files.first(where: { $0.0 == name }) else {
+        guard let wanted = files.first(where: { $0.name == name && use ?? $0.use == $0.use }) else {
             throw Failure(
                 .usage, at: options.recipePath.string, "the recipe has no file '\(name)' that must be accepted",
-                expected: files.map(\.0).joined(separator: ", "))
+                expected: files.map(\.name).joined(separator: ", "))
         }
         guard let file = try downloader.store.file(digest, size: nil, check: .digest) else {
             throw Failure(
                 at: name, "no file with this sum was fetched", expected: "sha256:\(digest.hex) in \(cache.store)",
                 next: "piforge build \(options.recipePath) fetches it, and shows its sum")
         }
-        return try PinnedInput(name: name, use: use, size: file.size, sha256: digest, trust: .accepted)
+        return try PinnedInput(name: name, use: wanted.use, size: file.size, sha256: digest, trust: .accepted)
     }
 
     private func signedSource(_ stock: StockBase, _ sums: StockBase.SignedSums) async throws -> SignedSource {
