@@ -17,15 +17,18 @@ struct LockAcceptCommand: AsyncParsableCommand {
         commandName: "accept", abstract: "Vouch for fetched files that nothing else vouches for.",
         discussion: """
             piforge lock accept recipes/mine.yaml --all
+            piforge lock accept recipes/mine.yaml --all --json
+            piforge lock accept recipes/mine.yaml --all --yes
             piforge lock accept recipes/mine.yaml some.img.xz 7adc…1479
 
-            A build stops where it needs such files, and lists them all. Compare each sum with
-            what the publisher shows, by a way other than the download; then this pins them in
-            the recipe's lock file. The manifest of every image that is made of them says
-            "accepted by the user on first use".
+            A build that needs such files fetches them, lists them and stops. Compare
+            each sum with what the publisher shows, by a way other than the download;
+            then this pins the files in the recipe's lock file. The manifest of every
+            image that is made of them says "accepted by the user on first use".
 
-            --all shows every file that is not accepted yet, with sum, size, URL and where its
-            publisher shows a digest, and asks once.
+            --all shows every file that is not accepted yet, with size, sum, URL and
+            where its publisher shows a digest, and asks once. What no build has
+            fetched yet is fetched now, unless there is --offline.
             """)
 
     @OptionGroup var arguments: BuildArguments
@@ -70,7 +73,12 @@ struct LockAcceptCommand: AsyncParsableCommand {
         }
         if !arguments.shared.json { print(files.map(\.text).joined(separator: "\n\n")) }
         if !yes {
-            guard isatty(STDIN_FILENO) == 1, !arguments.shared.json else {
+            guard !arguments.shared.json else {
+                throw Failure(
+                    .usage, at: "--json", "the files are listed and nobody is asked; nothing was accepted",
+                    next: "compare the sums, then add --yes")
+            }
+            guard isatty(STDIN_FILENO) == 1 else {
                 throw Failure(
                     .usage, at: "lock accept", "there is no terminal to ask on; nothing was accepted",
                     next: "compare the sums, then say --yes, or piforge lock accept RECIPE FILE SHA256")
@@ -79,7 +87,9 @@ struct LockAcceptCommand: AsyncParsableCommand {
             print("\n\(question) [y/N] ", terminator: "")
             fflush(nil)
             guard ["y", "yes"].contains((readLine() ?? "").lowercased()) else {
-                throw Failure(at: "lock accept", "nothing was accepted")
+                throw Failure(
+                    at: "lock accept", "nothing was accepted",
+                    next: "a build fetches the files again, and lists what it gets")
             }
         }
         let lines = try builder.accept(files)
