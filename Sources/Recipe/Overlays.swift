@@ -53,8 +53,8 @@ extension Recipe.Overlay {
                 "path", \.folder, .existing(.folder, named: ["overlays", "../overlays"], shared: "overlays"),
                 required: true,
                 example: .string("motd"),
-                "The folder. A name without a slash is a folder in `overlays/`, in the recipe's folder or the one above it; "
-                    + "any other path starts at the recipe's folder."),
+                "The folder. A name without a slash is a folder in `overlays/`, in the recipe's folder or the one above it, or of those "
+                    + "that come with piforge; any other path starts at the recipe's folder."),
             Key(
                 "to", \.to,
                 .text(

@@ -140,7 +140,8 @@ extension Recipe.Kernel {
                         called: "fragment"),
                     called: "list of fragments", limit: 64, identity: { $0.written }),
                 example: .array([.string("kvm"), .string("virtio")]),
-                "Kernel configuration that the kernel is held to: names of files in kernel-configs, or paths."),
+                "Kernel configuration that the kernel is held to: names of files in `kernel-configs/` beside the recipe or above it, or of those that come with piforge; or paths."
+            ),
         ] + sourceKeys)
 }
 

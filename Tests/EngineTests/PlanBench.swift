@@ -100,20 +100,26 @@ final class PlanBench {
         try PackageLock(request: request, packages: packages).write(to: path("pi.lock"))
     }
 
-    func builder() throws -> ImageBuilder {
+    /// - Parameters:
+    ///   - place: the recipe's folder, from the bench's own.
+    ///   - share: the folder with what comes with piforge.
+    func builder(in place: String = "", share: FilePath? = nil) throws -> ImageBuilder {
+        let recipe = path(place).appending("pi.yaml")
         var text = Self.recipe
         for (old, new) in replaced {
             try #require(text.contains(old), "the recipe has no '\(old)'")
             text = text.replacing(old, with: new)
         }
-        try write("pi.yaml", text)
+        try createFolder(recipe.removingLastComponent())
+        try writeAtomically(to: recipe, bytes: Array(text.utf8))
         var options = BuildOptions(
-            recipePath: path("pi.yaml"), output: path("out"), locked: true, mirror: mirror,
+            recipePath: recipe, output: path("out"), locked: true, mirror: mirror,
             securityMirror: "http://127.0.0.1:1/security", jobs: jobs, environment: ["WIFI": passphrase])
         options.programVersions = programs
         options.formatVersion = formatVersion
         return ImageBuilder(
-            recipe: try Recipe.load(path: path("pi.yaml")), options: options, cache: try Cache(root: path("cache")),
+            recipe: try Recipe.load(path: recipe, share: share), options: options,
+            cache: try Cache(root: path("cache")),
             progress: SilentProgress())
     }
 

@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Storage
 import Testing
@@ -158,6 +159,41 @@ private struct Numbers: RandomNumberGenerator {
         #expect(try await bench.builder().planned().steps.map(\.name) == Edit.order)
         try await bench.remember()
         #expect(try await bench.running() == [:])
+    }
+
+    /// Runtimes, fragments and overlays that come with piforge: a copy of the recipe in another folder gives the same image.
+    @Test func aCopiedRecipeHasTheSamePlan() async throws {
+        let bench = try await PlanBench()
+        bench.replaced = [
+            ("runtimes: [mine]", "runtimes: [ours]"), ("./mine.config", "mine"), ("{path: files}", "{path: motd}"),
+        ]
+        try bench.write("kernel-configs/mine.config", "CONFIG_KVM=y\n")
+        try bench.write("overlays/motd/etc/motd", "welcome\n")
+        try bench.write("overlays/ours/ours.toml", "debug = false\n")
+        let program = "#!/bin/sh\n"
+        try bench.write("recipes/runtimes/program", program)
+        try bench.write(
+            "recipes/runtimes/ours.yaml",
+            """
+            summary: ours
+            packages: [crun]
+            artefacts: [{urls: [./program], sha256: "\(SHA256Digest.of(program).hex)", to: /usr/local/bin/ours}]
+            files: [{to: /etc/ours.toml, file: ../../overlays/ours/ours.toml}]
+            kernel: [CONFIG_TUN=y|m]
+            docker: [{name: ours, path: /usr/local/bin/ours}]
+
+            """)
+        for place in ["recipes", "somebody/elsewhere"] {
+            try bench.write("\(place)/pi.pub", PlanBench.key(0))
+            try bench.write(
+                "\(place)/pi.lock", String(decoding: readFile(bench.path("pi.lock")), as: UTF8.self))
+        }
+        let plan = try await bench.builder(in: "recipes").planned()
+        #expect(try await bench.builder(in: "somebody/elsewhere", share: bench.folder.path).planned() == plan)
+        // No input of a step is a path of this machine.
+        let inputs = plan.steps.flatMap(\.inputs)
+        #expect(inputs.contains { $0.name.hasPrefix("ours.yaml ") })
+        #expect(!inputs.contains { "\($0)".contains(bench.folder.path.string) })
     }
 
     @Test(arguments: Edit.all)
