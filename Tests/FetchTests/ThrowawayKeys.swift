@@ -86,7 +86,7 @@ struct ThrowawayKeys {
         return try await run(faked(time) + users + options + ["--output", "-", command, file.string], bytes: true)
     }
 
-    private func faked(_ time: String?) -> [String] { time.map { ["--faked-system-time", $0] } ?? [] }
+    private func faked(_ time: String?) -> [String] { time.map { ["--faked-system-time", "\($0)!"] } ?? [] }
 
     @discardableResult
     private func run(_ arguments: [String]) async throws -> String {
