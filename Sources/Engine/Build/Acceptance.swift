@@ -137,7 +137,7 @@ extension InputFetcher {
 extension ImageBuilder {
     /// Stops a build with everything that must be accepted first.
     ///
-    /// - Throws: `Failure` that lists the files; as ``InputFetcher/filesToAccept()``.
+    /// - Throws: `Failure` that lists the files; as ``InputFetcher/filesToAccept(anew:)``.
     func requireAcceptance(_ fetcher: InputFetcher) async throws {
         let files = try await fetcher.filesToAccept(anew: true)
         guard !files.isEmpty else { return }
@@ -155,7 +155,7 @@ extension ImageBuilder {
     /// A word for a shell.
     private func quoted(_ text: String) -> String {
         let plain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_./=:@%+-".contains($0)) }
-        return plain ? text : "'\(text.replacing("'", with: "'\\''"))'"
+        return plain ? text : text.shellQuoted
     }
 
     /// The files that must be accepted before an image can be made: as the last build that stopped fetched them, else fetched now.

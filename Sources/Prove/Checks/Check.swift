@@ -1,3 +1,4 @@
+import Diagnostics
 import Digests
 import Pack
 
@@ -54,7 +55,7 @@ struct BootedSystem: Sendable {
     /// The line for root's shell that runs a command as ``dockerUser``.
     func asUser(_ command: String) -> String {
         guard let dockerUser else { return command }
-        return "runuser -u '\(dockerUser)' -- sh -c '\(command.replacing("'", with: "'\\''"))'"
+        return "runuser -u \(dockerUser.shellQuoted) -- sh -c \(command.shellQuoted)"
     }
 
     /// The first user of the recipe in the group docker; nil for none.

@@ -1,3 +1,4 @@
+import Diagnostics
 import Digests
 import Pack
 
@@ -260,10 +261,8 @@ struct ContainerProof: Sendable {
 
     private func network(_ image: Manifest.ProofImage) -> String { image.answers == "none" ? "--network none " : "" }
 
-    /// Arguments, each in quotes; none has one itself (recipes refuse it).
-    private func words(_ arguments: [String]) -> String {
-        arguments.map { " '\($0.replacing("'", with: ""))'" }.joined()
-    }
+    /// Arguments, each in quotes.
+    private func words(_ arguments: [String]) -> String { arguments.map { " \($0.shellQuoted)" }.joined() }
 
     /// Whether a character needs no quotes in a name of an image.
     private static func isPlain(_ character: Character) -> Bool {

@@ -61,7 +61,7 @@ struct SSHClient: RootShell {
     }
 
     func run(_ command: String, within limit: Duration) async throws -> CommandResult {
-        let quoted = "'" + command.replacing("'", with: "'\\''") + "'"
+        let quoted = command.shellQuoted
         if user == "root" { return try await plain("exec 2>&1; sh -c \(quoted) </dev/null", within: limit) }
         // -k: the password is asked for every time, so it never stays in the command's own input.
         return try await plain(
