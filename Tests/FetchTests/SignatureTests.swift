@@ -38,7 +38,7 @@ private func certification(in key: [UInt8]) throws -> [UInt8] {
             let ring = try await keys.export()
             for options in [[], ["--armor"], ["--textmode"]] {
                 let signature = try await keys.sign(
-                    text, by: ["a"], at: "20200203T040506!", ["--digest-algo", "SHA512"] + options)
+                    text, by: ["a"], at: "20200203T040506", ["--digest-algo", "SHA512"] + options)
                 let found = try await verify(signature, keyring: ring, keys: [key], in: keys.folder)
                 #expect(found.key == key && found.signer == key)
                 #expect(found.hash.description == "SHA-512")
