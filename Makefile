@@ -11,7 +11,7 @@ PIFORGE := .build/release/piforge
 # One test at a time: most run programs or machines that take both cores, and servers that must answer in time.
 SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 
-.PHONY: help setup setup-test image prove verify kernel kernel-config kernel-config-check test test-kernel reproduce bench lint clean
+.PHONY: help setup setup-test image prove verify kernel kernel-config kernel-config-check test test-field test-kernel reproduce bench lint clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
@@ -45,7 +45,10 @@ kernel-config-check: setup ## Fail if a committed configuration is stale, or a l
 
 test: setup-test ## Run all tests: the modules', then those that build and boot whole images.
 	$(SWIFT_TEST) --skip AcceptanceTests
-	$(SWIFT_TEST) --filter AcceptanceTests
+	$(SWIFT_TEST) --filter AcceptanceTests --skip FieldTests
+
+test-field: setup-test ## Build, compare and boot the image of what people ran into: an hour on two cores.
+	$(SWIFT_TEST) --filter AcceptanceTests.FieldTests
 
 test-kernel: setup ## Compile the kernel of KERNEL, build its image, check and boot it: half an hour and more on two cores.
 	$(PIFORGE) build $(KERNEL) -o $(OUT)

@@ -85,6 +85,7 @@ let package = Package(
                 // The files of overlays/firstboot, by links: they belong to every image.
                 .embedInCode("Resources/grow-root"), .embedInCode("Resources/make-host-keys"),
                 .embedInCode("Resources/piforge-grow.service"), .embedInCode("Resources/piforge-host-keys.service"),
+                .embedInCode("Resources/make-secrets"), .embedInCode("Resources/piforge-secrets.service"),
             ], swiftSettings: settings),
         .target(
             name: "Engine",

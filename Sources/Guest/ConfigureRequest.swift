@@ -38,6 +38,10 @@ public struct ConfigureRequest: Sendable {
     public var archives: [Archive] = []
     /// The names of installed packages that go, before anything else is done.
     public var removed: [String] = []
+    /// What packages are to compute from the tree once all are configured: dpkg's triggers, and programs.
+    public var work = FileTriggers.Work()
+    /// Secrets that are missing from the tree, with the packages that may make them: which of these does is tried out.
+    var trials: [SecretTrial] = []
     /// The version of the dpkg that is installed already; nil when it is one of `packages`.
     public var dpkgVersion: String?
     public var kernel: GuestKernel
@@ -70,7 +74,7 @@ public struct ConfigureRequest: Sendable {
     }
 
     /// The rules' version: it changes when the same scripts would give another layer.
-    static let version = 2
+    static let version = 3
 
     /// A digest of all that decides the layer besides the request: the init script, stand-ins and rules.
     public static var rulesDigest: SHA256Digest {
@@ -91,6 +95,7 @@ public struct ConfigureRequest: Sendable {
         for archive in archives { hasher.add(archive.content.digest) }
         for name in removed { hasher.add("remove \(name)") }
         for program in programs { hasher.add(program) }
+        for trigger in work.triggers + work.programs { hasher.add("work \(trigger)") }
         hasher.add(kernel.image.digest)
         hasher.add(busybox.digest)
         hasher.add(JobInitramfs.initScript)

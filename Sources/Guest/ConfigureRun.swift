@@ -8,6 +8,8 @@ struct ConfigureRun {
     let request: ConfigureRequest
     let log: FilePath
     let progress: any ProgressReporter
+    /// What progress and errors call the run.
+    var step = MicroVM.step
 
     /// The initramfs with a dozen modules takes 10 MB of it, dpkg and perl 100.
     private static let memory = 1024
@@ -19,6 +21,8 @@ struct ConfigureRun {
     struct Outcome {
         /// The last line's words: `done`, or `preinst PACKAGE STATUS` and the like. Empty when there was none.
         var words: [Substring] = []
+        /// Which secret which package has made, and how.
+        var made: [(number: Int, package: String, means: MadeSecret.Means)] = []
         /// Free bytes of the guest's disk and its free inodes, told when something failed.
         var free: (bytes: UInt64, inodes: UInt64)?
 
@@ -29,6 +33,10 @@ struct ConfigureRun {
                     let inodes = UInt64(parts[3])
                 {
                     free = (blocks * size, inodes)
+                } else if parts.first == "made", parts.count == 4, let number = Int(parts[1]),
+                    let means = MadeSecret.Means(rawValue: String(parts[3]))
+                {
+                    made.append((number, String(parts[2]), means))
                 } else if parts.first != "ready" {
                     words = parts
                 }
@@ -61,7 +69,7 @@ struct ConfigureRun {
         machine.drives = [.init(disk)]
         machine.channels = [.init(Self.logPort, log: log), .init(Self.resultPort)]
         machine.clock = request.clock
-        return try await VirtualMachine.run(machine, with: qemu, work: work, place: MicroVM.step) { machine in
+        return try await VirtualMachine.run(machine, with: qemu, work: work, place: step) { machine in
             try await follow(machine)
         }
     }
@@ -73,7 +81,8 @@ struct ConfigureRun {
         let start = ContinuousClock.now
         let deadline = start + request.limits.total
         let output = machine.channels[0]
-        let total = UInt64(request.packages.count + request.archives.count)
+        let count = request.packages.count + request.archives.count
+        let total = count > 0 ? UInt64(count) : nil
         var log = ConfigureLog()
         var configured: Set<String> = []
         var cpu = 0.0
@@ -92,7 +101,7 @@ struct ConfigureRun {
                 if let current = log.current, current.script == .postinst, configured.insert(current.package).inserted {
                     progress.report(
                         .advanced(
-                            step: MicroVM.step, completed: UInt64(configured.count), total: total, unit: .count,
+                            step: step, completed: UInt64(configured.count), total: total, unit: .count,
                             detail: current.package))
                 }
             }
@@ -107,7 +116,7 @@ struct ConfigureRun {
         guard outcome.words.first == "done", log.error == nil else { throw failure(outcome, log, machine) }
         return MicroVM.Report(
             timings: log.timings, wallSeconds: (end - start) / .seconds(1),
-            bootSeconds: ((booted ?? end) - start) / .seconds(1), cpuSeconds: cpu)
+            bootSeconds: ((booted ?? end) - start) / .seconds(1), cpuSeconds: cpu, made: outcome.made)
     }
 
     /// All that has come on a port of a machine that has ended.
@@ -126,13 +135,13 @@ struct ConfigureRun {
             ? "nothing printed for \(request.limits.silence.components.seconds) seconds"
             : "not done after \(request.limits.total.components.seconds) seconds"
         return Failure(
-            at: log.current.map { place(of: $0.package) } ?? MicroVM.step, "\(what) hangs",
+            at: log.current.map { place(of: $0.package) } ?? step, "\(what) hangs",
             found: [found, log.lastLines()].compactMap(\.self).joined(separator: "\n            "), next: advice)
     }
 
     private func failure(_ outcome: Outcome, _ log: ConfigureLog, _ machine: RunningMachine) -> Failure {
         let package = log.error?.package ?? log.current?.package
-        let place = package.map { self.place(of: $0) } ?? MicroVM.step
+        let place = package.map { self.place(of: $0) } ?? step
         if log.sawFullDisk || outcome.free.map({ $0.bytes < 1 << 20 || $0.inodes == 0 }) ?? false {
             return Failure(
                 at: place, "the micro-VM's disk is full",
@@ -149,9 +158,13 @@ struct ConfigureRun {
             let status = log.error.flatMap { self.status(in: $0.message) } ?? outcome.words.last.map(String.init)
             let number = status.map { "with status \($0)" } ?? "with an error"
             return Failure(at: place, "the \(script.title) ended \(number)", found: log.lastLines(), next: advice)
+        case "run" where outcome.words.count == 3:
+            return Failure(
+                at: step, "\(outcome.words[1]) ended with status \(outcome.words[2])", found: log.lastLines(),
+                next: advice)
         case "boot":
             return Failure(
-                at: MicroVM.step, outcome.words.dropFirst().joined(separator: " "), found: log.lastLines(), next: advice
+                at: step, outcome.words.dropFirst().joined(separator: " "), found: log.lastLines(), next: advice
             )
         default: break
         }

@@ -40,6 +40,11 @@ struct JobInitramfs {
         layer.addFile("job/first", file, text: groups.map { $0.joined(separator: " ") + "\n" }.joined())
         layer.addFile("job/dpkg-version", file, text: Self.dpkgVersion(request) + "\n")
         layer.addFile("job/remove", file, text: try Self.names(request.removed).map { "\($0)\n" }.joined())
+        layer.addFile("job/triggers", file, text: try Self.paths(request.work.triggers))
+        layer.addFile("job/programs", file, text: try Self.paths(request.work.programs))
+        layer.addFile("job/makers", file, text: try Self.makerLines(request))
+        layer.addFile(
+            "job/secrets", file, text: request.trials.enumerated().map { "\($0.offset) \($0.element.path)\n" }.joined())
         for standIn in request.standIns {
             layer.addFile(EntryPath("job/bin").appending(standIn.command), program, text: standIn.script)
         }
@@ -72,6 +77,20 @@ struct JobInitramfs {
         return lines
     }
 
+    /// Lines of "PACKAGE QUALIFIED-NAME ARCHITECTURE VERSION", each once.
+    private static func makerLines(_ request: ConfigureRequest) throws -> String {
+        var lines: [String] = []
+        for maker in request.trials.flatMap(\.makers) {
+            try names([maker.name, maker.architecture])
+            guard let qualified = SecretFinder.qualifiedName(of: maker, "postinst", in: request.tree),
+                maker.version.utf8.allSatisfy({ 0x21...0x7e ~= $0 })
+            else { continue }
+            let line = "\(maker.name) \(qualified) \(maker.architecture) \(maker.version)\n"
+            if !lines.contains(line) { lines.append(line) }
+        }
+        return lines.joined()
+    }
+
     /// The words, which go into scripts.
     ///
     /// - Throws: `Failure` for one that is no name.
@@ -81,6 +100,16 @@ struct JobInitramfs {
             throw Failure(at: word, "not a name of a package or an architecture")
         }
         return words
+    }
+
+    /// A line for each, which goes into scripts.
+    ///
+    /// - Throws: `Failure` for one that is neither a path nor a name of a trigger (deb-triggers(5): printable ASCII without blanks).
+    private static func paths(_ words: [String]) throws -> String {
+        for word in words where word.isEmpty || word.hasPrefix("-") || !word.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) {
+            throw Failure(at: "var/lib/dpkg/triggers", "not a name of a trigger", found: word)
+        }
+        return words.map { "\($0)\n" }.joined()
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {

@@ -22,6 +22,8 @@ public enum MicroVM {
         public let bootSeconds: Double
         /// QEMU's CPU time in seconds.
         public let cpuSeconds: Double
+        /// Which secret was made by which package: for trials.
+        var made: [(number: Int, package: String, means: MadeSecret.Means)] = []
 
         /// Each package's scripts taken together, the longest first.
         public var packages: [(package: String, seconds: Double, cpuSeconds: Double)] {
@@ -36,44 +38,76 @@ public enum MicroVM {
         }
     }
 
+    /// What the scripts did.
+    public struct Result: Sendable {
+        /// What they changed, but for secrets.
+        public var layer: Layer
+        /// What they made that no two boards may share.
+        public var secrets: [MadeSecret]
+        /// How the run went; nil when nothing ran.
+        public var report: Report?
+        /// The secrets themselves with what belongs to them: for an image that is to have them all the same.
+        let secretFiles: Layer
+
+        /// The files of one secret.
+        public func files(of secret: MadeSecret) -> [Entry] {
+            let paths = Set([secret.path] + secret.companions)
+            return secretFiles.entries.filter { paths.contains(SecretFinder.text($0.path)) }
+        }
+    }
+
     /// Runs the maintainer scripts and returns what they changed, as a layer on top of the request's tree.
     ///
+    /// Secrets that scripts make are no part of the layer; they are kept apart, in this machine's own store alone.
+    ///
     /// - Parameters:
+    ///   - step: what progress and errors call it.
     ///   - store: where the layer is kept, under the request's key; when it is there already nothing runs.
+    ///   - shared: whether the shared cache may have it: never with files of the recipe's own in the tree.
+    ///   - keepsSecrets: whether the secrets that scripts make are asked for, and so kept in this machine's store.
     ///   - work: a folder for the virtual disk; what is put there is removed again.
     ///   - log: a file that takes all that the scripts and the guest's kernel print.
     /// - Returns: the layer, and a report when the micro-VM ran.
     /// - Throws: `Failure` naming the package, script and exit code of a script that failed; or saying that the guest's
     ///   kernel panicked, that the guest hung, or that its disk was full. `CancellationError`; no process stays.
     public static func configure(
-        _ request: ConfigureRequest, store: LayerStore, work: FilePath, log: FilePath,
-        progress: any ProgressReporter = SilentProgress(), qemu: QEMU? = nil
-    ) async throws -> (layer: Layer, report: Report?) {
-        let key = request.key
-        // Packages and their scripts alone are in it: the recipe's own files come later.
-        if let stored = try store.layer(key, name: layerName, shared: true) { return (stored, nil) }
+        _ request: ConfigureRequest, step: String = "configure", store: LayerStore, shared: Bool = true,
+        keepsSecrets: Bool = false, work: FilePath, log: FilePath, progress: any ProgressReporter = SilentProgress(),
+        qemu: QEMU? = nil
+    ) async throws -> Result {
+        let shelf = ConfiguredShelf(
+            store: store, key: request.key, isShared: shared, keepsSecrets: keepsSecrets)
+        if let stored = try shelf.result() { return stored }
         let machine = if let qemu { qemu } else { try await QEMU.locate() }
         let folder = try TemporaryFolder(in: work, name: "configure")
         let disk = GuestDisk(path: folder.path.appending("tree.ext4"), epoch: request.epoch)
-        progress.report(.started(step: step, detail: "\(request.packages.count + request.archives.count) packages"))
+        let count = request.packages.count + request.archives.count
+        let computed = request.work.triggers + request.work.programs
+        progress.report(
+            .started(step: step, detail: count > 0 ? "\(count) packages" : computed.joined(separator: ", ")))
         try await disk.write(request.tree, freeSpace: request.freeSpace)
         try Task.checkCancellation()
-        let report = try await ConfigureRun(request: request, log: log, progress: progress)
+        let report = try await ConfigureRun(request: request, log: log, progress: progress, step: step)
             .run(on: disk.path, qemu: machine, work: folder.path)
         let changes = try disk.changes(since: request.tree, work: folder.path)
+        let found = try SecretFinder(
+            changes, over: request.tree, packages: request.packages + request.archives.map(\.package)
+        ).find()
         var layer = Normalisation(tree: request.tree, epoch: request.epoch).apply(to: changes)
+        let secretFiles = layer.takeOut(found.map(\.secret))
         if request.standIns.contains(.updateCACertificates) {
             try await CertificateStore.add(to: &layer, over: request.tree, epoch: request.epoch, work: folder.path)
         }
-        layer.name = layerName
-        let stored = try store.store(layer, as: key, shared: true)
+        removeTree(disk.path)
+        let secrets = try await SecretTrial.run(
+            found, after: layer, of: request, work: folder.path, log: log, progress: progress, qemu: machine)
+        let stored = try shelf.store(layer, secrets, files: secretFiles, report)
         withExtendedLifetime(folder) {}
-        progress.report(.finished(step: step, detail: "\(stored.entries.count) changes", cached: false))
-        return (stored, report)
+        progress.report(.finished(step: step, detail: "\(stored.layer.entries.count) changes", cached: false))
+        return stored
     }
 
     static let step = "configure"
-    private static let layerName = "maintainer scripts"
 }
 
 /// The virtual disk that carries the tree to the guest and its change back.

@@ -28,6 +28,7 @@ public struct NormalisationRule: Sendable {
     /// In order; the first that matches decides.
     public static let all: [NormalisationRule] = [
         machineIdentifier, dbusIdentifier, hostKeys, randomSeed, logs, caches, loaderCache, backups, byteCode, stamps,
+        buildLogs,
     ]
 
     public static let machineIdentifier = NormalisationRule(
@@ -88,6 +89,12 @@ public struct NormalisationRule: Sendable {
         ["var/lib/systemd/timers", "var/lib/systemd/timesync"].contains { (folder: EntryPath) in
             path.isInside(folder) && path != folder
         } || path == "etc/.updated" || path == "var/.updated" || path == "etc/.pwd.lock"
+    }
+
+    public static let buildLogs = NormalisationRule(
+        "dkms-logs", "they tell of this run, with its times", .leaveOut
+    ) { path, kind in
+        kind.isRegular && path.isInside("var/lib/dkms") && path.name.elementsEqual("make.log".utf8)
     }
 
     /// What is looked at no more than a mount point: the guest's kernel has its own file systems there, and what lies in

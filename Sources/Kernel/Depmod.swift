@@ -55,6 +55,16 @@ public enum Depmod {
         return try collect(release, from: folder, except: inputs, time, place)
     }
 
+    /// A digest of all that the indexes are made of: the modules, and what the kernel's build says of them.
+    public static func inputsDigest(_ release: KernelRelease, in tree: Tree) -> SHA256Digest {
+        let hasher = KeyHasher(purpose: "depmod inputs")
+        for (path, content) in modules(below: release.modules, in: tree) {
+            hasher.add("\(path)")
+            hasher.add(content.digest)
+        }
+        return hasher.finalize()
+    }
+
     /// Copies the release's regular files out; links (`build`, `source`) lead elsewhere and stay behind.
     private static func extract(
         _ release: KernelRelease, from tree: Tree, to folder: FilePath, _ place: String

@@ -84,6 +84,16 @@ public final class ContentReader {
         return bytes
     }
 
+    /// The content's first bytes, at most `count` of them. A part has no digest.
+    ///
+    /// - Throws: ``DamagedContent`` when the host file is gone or too short.
+    public func bytes(of content: Content, prefix count: Int) throws -> [UInt8] {
+        guard content.size > UInt64(count) else { return try bytes(of: content, limit: count) }
+        var bytes = [UInt8](repeating: 0, count: count)
+        try bytes.withUnsafeMutableBytes { try read(content, at: 0, into: $0) }
+        return bytes
+    }
+
     /// The whole content as text; bytes that are not UTF-8 become replacement characters.
     public func text(of content: Content, limit: Int = 64 << 20) throws -> String {
         String(decoding: try bytes(of: content, limit: limit), as: UTF8.self)

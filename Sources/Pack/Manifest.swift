@@ -27,13 +27,15 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var partitionTable: PartitionTable
     public var image: Image
     public var accounts: [Account]
+    /// The secrets that packages' scripts made; nil where there were none.
+    public var secrets: [Secret]?
     public var expectations: Expectations
 
     public init(
         name: String, epoch: Int64, recipe: RecipeRecord, distribution: Distribution? = nil, packages: [Package],
         kernel: Kernel? = nil,
         base: Base? = nil, inputs: [Input], partitionTable: PartitionTable, image: Image, accounts: [Account],
-        expectations: Expectations
+        secrets: [Secret]? = nil, expectations: Expectations
     ) {
         format = Self.formatVersion
         self.name = name
@@ -47,6 +49,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.partitionTable = partitionTable
         self.image = image
         self.accounts = accounts
+        self.secrets = secrets
         self.expectations = expectations
     }
 

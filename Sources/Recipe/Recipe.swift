@@ -19,6 +19,8 @@ public struct Recipe: Sendable, Equatable {
     /// File trees laid over the packages' files, in this order.
     public var overlays: [Overlay] = []
     public var accounts = Accounts()
+    /// What becomes of secrets that packages' scripts make, by their paths in the image; nil where the recipe says nothing.
+    public var secrets: [String: SecretChoice]?
     public var system = System()
     public var disk = Disk()
     public var output = Output()
@@ -104,6 +106,12 @@ extension Recipe {
                 "overlays", \.overlays, .list(of: Overlay.shape, called: "list of overlays", limit: 64),
                 "Folders whose files are laid over the packages' files, in this order; the last one wins."),
             Key("accounts", \.accounts, Accounts.shape, "Who may log in."),
+            Key(
+                optional: "secrets", \.secrets, .secrets,
+                example: .members(["/etc/ssl/private/ssl-cert-snakeoil.key": .string("keep")]),
+                "What becomes of private keys and secrets that packages' scripts make: `first_boot` leaves one out, `keep` puts it into the image, the "
+                    + "same on every board. Without a word, the board makes at its first boot what the package's own script can make again; for any other the build ends, and names it."
+            ),
             Key("system", \.system, System.shape, "How the system is set up."),
             Key("disk", \.disk, Disk.shape, "The sizes of the partitions."),
             Key("output", \.output, Output.shape, "How the image file is packed, and what lies beside it."),

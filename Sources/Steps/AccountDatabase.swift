@@ -11,6 +11,11 @@ struct AccountDatabase {
     var subuid: AccountFile
     var subgid: AccountFile
 
+    /// Where they are.
+    static let paths: [EntryPath] = [
+        "etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid",
+    ]
+
     /// Reads the files of a tree.
     ///
     /// - Throws: `Failure` when passwd, group or shadow is missing.

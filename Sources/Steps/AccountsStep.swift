@@ -97,6 +97,13 @@ public struct AccountsStep: Step {
         return inputs
     }
 
+    public var completes: [EntryPath] { AccountDatabase.paths }
+
+    public func key(of path: EntryPath) -> String {
+        let user = users.first { path.isInside(EntryPath("home").appending($0.name)) }
+        return user.map { "accounts.\($0.name)" } ?? "accounts"
+    }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         try checkHashes(tree)
         var layer = Layer(name: name)
@@ -108,6 +115,12 @@ public struct AccountsStep: Step {
         for file in database.files where !file.rows.isEmpty {
             var attributes = file.attributes ?? .root(fallback[file.path] ?? 0o644, epoch: epoch)
             attributes.mtime = Timestamp(seconds: epoch)
+            // An overlay's file has the mode of any other: hashes are for root and the group shadow (shadow(5)).
+            if fallback[file.path] == 0o640 || file.path == "etc/shadow", attributes.mode & 0o007 != 0 {
+                attributes.mode = 0o640
+                let row = database.group.index(of: "shadow").map { database.group.rows[$0] } ?? []
+                attributes.gid = row.count > 2 ? UInt32(row[2]) ?? 0 : 0
+            }
             layer.addFile(file.path, attributes, text: file.text)
         }
         return layer
@@ -171,7 +184,7 @@ public struct AccountsStep: Step {
                 "\(user.name) ALL=(ALL:ALL) NOPASSWD: ALL\n",
                 mode: 0o440, epoch: epoch)
         }
-        addHome(user, home, uid: uid, gid: gid, &layer, tree, epoch: epoch)
+        addHome(user, home, isNew: known == nil, uid: uid, gid: gid, &layer, tree, epoch: epoch)
     }
 
     /// The ids and the home folder of a user: those that an account of that name has already, else new ones with a group.
@@ -238,21 +251,25 @@ public struct AccountsStep: Step {
     }
 
     /// The home folder: /etc/skel's files, owned by the user, and the keys.
+    ///
+    /// - Parameter isNew: whether the account is made here. Then a folder that is there is what an overlay passes through, and what it has
+    ///   in it stays.
     private func addHome(
-        _ user: UserAccount, _ home: EntryPath, uid: UInt32, gid: UInt32, _ layer: inout Layer, _ tree: Tree,
-        epoch: Int64
+        _ user: UserAccount, _ home: EntryPath, isNew: Bool, uid: UInt32, gid: UInt32, _ layer: inout Layer,
+        _ tree: Tree, epoch: Int64
     ) {
         func owned(_ mode: UInt16) -> Attributes {
             Attributes(mode: mode, uid: uid, gid: gid, mtime: Timestamp(seconds: epoch))
         }
         let skeleton: EntryPath = "etc/skel"
-        guard tree[home]?.kind != .directory else {
+        guard isNew || tree[home]?.kind != .directory else {
             return addKeys(user.sshKeys, home: home, uid: uid, gid: gid, &layer, epoch: epoch)
         }
         layer.addDirectory(home, owned(0o700))
         for path in tree.paths where path != skeleton {
             guard let below = path.relative(to: skeleton), let node = tree[path] else { continue }
             let target = below.components.reduce(home) { $0.appending($1) }
+            guard tree[target] == nil || node.kind == .directory else { continue }
             layer.entries.append(Entry(target, owned(node.attributes.mode), node.kind))
         }
         addKeys(user.sshKeys, home: home, uid: uid, gid: gid, &layer, epoch: epoch)

@@ -54,6 +54,10 @@ public struct AptStep: Step {
         ] + sources.compactMap { source in source.keys.map { StepInput(source.keyring, $0.digest.hex) } }
     }
 
+    public func key(of path: EntryPath) -> String {
+        path.isInside("etc/apt/preferences.d") ? "packages.preferences" : "packages.sources"
+    }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/bin/apt-get") != nil else { return layer }

@@ -56,6 +56,14 @@ public struct BootStep: Step {
         ]
     }
 
+    public func key(of path: EntryPath) -> String {
+        switch path {
+        case Self.mountPoint.appending("config.txt"): "firmware.config"
+        case Self.mountPoint.appending("cmdline.txt"): "firmware.cmdline"
+        default: name
+        }
+    }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         // What the package's own script left there while it ran in the micro-VM is made anew.
         var layer = Layer(name: name, whiteouts: tree.children(of: Self.mountPoint))

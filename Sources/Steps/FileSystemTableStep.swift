@@ -14,6 +14,7 @@ public struct FileSystemTableStep: Step {
 
     public var summary: String { "\(Self.rootLabel), \(Self.bootLabel)" }
     public var inputs: [StepInput] { [StepInput("stock fstab", keepsTable ? "kept" : "none")] }
+    public func key(of path: EntryPath) -> String { "disk" }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)

@@ -37,18 +37,19 @@ public struct FirstBootStep: Step {
     }
 
     private var grow: [Entry] {
-        files(
+        Self.files(
             unit: "piforge-grow.service", PackageResources.piforge_grow_service, program: "grow-root",
             PackageResources.grow_root, wantedBy: ["sysinit.target"])
     }
 
     private var hostKeys: [Entry] {
-        files(
+        Self.files(
             unit: "piforge-host-keys.service", PackageResources.piforge_host_keys_service, program: "make-host-keys",
             PackageResources.make_host_keys, wantedBy: ["ssh.service", "ssh.socket"])
     }
 
-    private func files(
+    /// A program of the first boot with its unit.
+    static func files(
         unit: String, _ unitText: [UInt8], program: String, _ programText: [UInt8], wantedBy: [String]
     ) -> [Entry] {
         let units: EntryPath = "usr/lib/systemd/system"

@@ -33,6 +33,10 @@ public struct NetworkStep: Step {
         ]
     }
 
+    public func key(of path: EntryPath) -> String {
+        ["wpa_supplicant", "wireless", "cfg80211"].contains { path.description.contains($0) } ? "system.wifi" : name
+    }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)

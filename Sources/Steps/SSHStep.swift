@@ -27,6 +27,8 @@ public struct SSHStep: Step {
         ]
     }
 
+    public func key(of path: EntryPath) -> String { "system.ssh" }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/sbin/sshd") != nil else { return layer }

@@ -20,6 +20,8 @@ public struct ServicesStep: Step {
         ]
     }
 
+    public func key(of path: EntryPath) -> String { "system.services" }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)

@@ -21,12 +21,23 @@ public protocol Step: Sendable {
     var summary: String { get }
     /// All that shapes the layer besides the tree below and the epoch.
     var inputs: [StepInput] { get }
+    /// Files that the step completes rather than writes: what is there stays, and is added to. Those that an overlay brings are
+    /// completed too; over all others an overlay has the last word.
+    var completes: [EntryPath] { get }
+
+    /// The recipe's key that asks for a path of the step's layer: what a person is told of when an overlay brings the path.
+    func key(of path: EntryPath) -> String
 
     /// Makes the layer.
     ///
     /// - Parameter epoch: the time of everything it makes, in seconds since 1970.
     /// - Throws: `Failure` when the tree below lacks what the step needs.
     func apply(to tree: Tree, epoch: Int64) throws -> Layer
+}
+
+extension Step {
+    public var completes: [EntryPath] { [] }
+    public func key(of path: EntryPath) -> String { name }
 }
 
 extension Attributes {

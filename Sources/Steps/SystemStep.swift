@@ -28,6 +28,15 @@ public struct SystemStep: Step {
         ]
     }
 
+    public func key(of path: EntryPath) -> String {
+        switch path {
+        case "etc/hostname", "etc/hosts": "system.hostname"
+        case "etc/localtime", "etc/timezone": "system.timezone"
+        case "etc/locale.conf", "etc/default/locale": "system.locale"
+        default: name
+        }
+    }
+
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let zone = try EntryPath(validating: "usr/share/zoneinfo/\(timezone)")

@@ -161,6 +161,22 @@ private struct Numbers: RandomNumberGenerator {
         #expect(try await bench.running() == [:])
     }
 
+    /// A certificate is for the package that gathers them, a module for the kernel's index; neither concerns what comes with packages.
+    @Test func whatFeedsOthersRunsWhatIsMadeOfIt() async throws {
+        let bench = try await PlanBench()
+        try await bench.remember()
+        try bench.write("overlays/files/usr/local/share/ca-certificates/mine.crt", "one\n")
+        let first = try await bench.running()
+        #expect(Set(first.keys) == ["indexes", "overlay 1 files", "file systems", "image"])
+        try await bench.remember()
+        try bench.write("overlays/files/usr/local/share/ca-certificates/mine.crt", "another\n")
+        #expect(try await Set(bench.running().keys) == Set(first.keys))
+        try await bench.remember()
+        try bench.write("overlays/files/usr/lib/modules/6.12.1-arm64/extra/mine.ko", "module\n")
+        #expect(
+            try await Set(bench.running().keys) == ["kernel", "overlay 1 files", "file systems", "image"])
+    }
+
     /// Runtimes, fragments and overlays that come with piforge: a copy of the recipe in another folder gives the same image.
     @Test func aCopiedRecipeHasTheSamePlan() async throws {
         let bench = try await PlanBench()

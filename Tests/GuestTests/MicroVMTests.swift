@@ -31,9 +31,10 @@ import Tools
     private func configure(_ request: ConfigureRequest, store: String = "store") async throws -> (
         layer: Layer, report: MicroVM.Report?
     ) {
-        try await MicroVM.configure(
+        let result = try await MicroVM.configure(
             request, store: LayerStore(folder: folder.path.appending(store)), work: folder.path.appending("work"),
             log: log)
+        return (result.layer, result.report)
     }
 
     /// What a package's failing script makes of the build.

@@ -1,6 +1,7 @@
 import Debian
 import Digests
 import Fetch
+import Guest
 import Layers
 import Pack
 import Recipe
@@ -38,16 +39,21 @@ extension ImageBuilder {
             "configure", summary: "maintainer scripts in the micro-VM",
             inputs: configureInputs + inputs.programs.configure,
             below: ["packages", "kernel package"])
+        let feeding = try overlayFeed(inputs) { FileTriggers.mayFeed($0) && !Self.isOfKernel($0) }
+        if !feeding.isEmpty {
+            plan.add(
+                "indexes", summary: "what packages compute from overlays' files", inputs: feeding, below: ["configure"])
+        }
         plan.add(
             "kernel", summary: "module index, initramfs",
-            inputs: kernelInputs + (try fragmentInputs) + runtimeKernelInputs
-                + inputs.programs.moduleIndex + inputs.programs.initramfs,
+            inputs: try kernelInputs + fragmentInputs + runtimeKernelInputs
+                + inputs.programs.moduleIndex + inputs.programs.initramfs + overlayFeed(inputs, where: Self.isOfKernel),
             below: ["configure"])
         try engineContract(lock, base: nil)
-        var below = ["kernel"]
-        for step in try steps(
+        var below = feeding.isEmpty ? ["kernel"] : ["indexes", "kernel"]
+        let (underneath, above) = try steps(
             inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil)
-        {
+        for step in underneath + inputs.overlaySteps + above {
             plan.add(
                 step.name, summary: step.summary, inputs: step.inputs + [StepInput("epoch", String(recipe.epoch))])
             below.append(step.name)
@@ -66,15 +72,32 @@ extension ImageBuilder {
         return plan
     }
 
-    /// The steps that make small layers, in the order of their layers.
+    /// What of the overlays others are computed from.
+    private func overlayFeed(_ inputs: Inputs, where isFeed: (EntryPath) -> Bool) throws -> [StepInput] {
+        try inputs.overlaySteps.compactMap { step -> StepInput? in
+            var layer = try step.apply(to: Tree(), epoch: recipe.epoch)
+            layer.entries.removeAll { $0.kind == .directory || !isFeed($0.path) }
+            return layer.entries.isEmpty ? nil : StepInput("\(step.name): what feeds others", layer.digest.hex)
+        }
+    }
+
+    /// Whether the module index or the initramfs may be made of it.
+    private static func isOfKernel(_ path: EntryPath) -> Bool {
+        ["lib/modules", "usr/lib/modules"].contains { (folder: EntryPath) in path.isInside(folder) }
+    }
+
+    /// The steps that make small layers, in the order of their layers: those below the overlays, which see what overlays bring, and
+    /// those above.
     ///
     /// - Parameters:
     ///   - release: the kernel's, as `uname -r` prints it.
     ///   - hasInitramfs: whether it boots with one. In a plan, which is made before the kernel is, `auto` counts as without.
+    ///   - secrets: what the board makes at its first boot; in a plan, which is made before packages' scripts run, there is none.
     ///   - base: what the steps find in a stock image; nil in a plan, which is made before it is read.
     func steps(
-        _ inputs: Inputs, _ lock: PackageLock, release: String, hasInitramfs: Bool, base: BaseSystem?
-    ) throws -> [any Step] {
+        _ inputs: Inputs, _ lock: PackageLock, release: String, hasInitramfs: Bool, base: BaseSystem?,
+        secrets: [MadeSecret] = []
+    ) throws -> (below: [any Step], above: [any Step]) {
         let stock: [any Step] =
             inputs.base == nil ? [] : [StockStep(), CloudInitStep(isEnabled: recipe.accounts.stock == .kept)]
         // First what is large and stays; last what is added to a file that an overlay may bring.
@@ -83,8 +106,8 @@ extension ImageBuilder {
         let docker: [any Step] = [dockerStep(lock)].compactMap(\.self)
         let boot = recipe.bootStep(
             release: release, hasInitramfs: hasInitramfs, partition: rootPartition, stock: base?.boot)
-        return runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps + [boot] + inputs.overlaySteps
-            + docker
+        let made: [any Step] = secrets.isEmpty ? [] : [SecretsStep(secrets: secrets)]
+        return (runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps + made + [boot], docker)
     }
 
     private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {

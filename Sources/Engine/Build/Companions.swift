@@ -19,7 +19,9 @@ extension ImageBuilder {
             base: inputs.base.map { _ in
                 Manifest.Base(packages: system.basePackages, accountsLocked: recipe.accounts.stock == .locked)
             }, inputs: inputRecords(inputs, packages), partitionTable: partitionRecord(disk), image: image,
-            accounts: accountRecords(), expectations: expectations(inputs, packages, system))
+            accounts: accountRecords(),
+            secrets: system.secrets.isEmpty ? nil : system.secrets, expectations: expectations(inputs, packages, system)
+        )
     }
 
     private func packageRecords(_ packages: ProvidedPackages, _ kernel: BuiltKernel?) -> [Manifest.Package] {

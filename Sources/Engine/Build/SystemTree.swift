@@ -25,6 +25,8 @@ struct SystemTree {
     var kernel: BuiltKernel?
     /// What the recipe's own files, accounts and settings brought: it stays on this machine. Nil where nothing leaves it.
     var ownContent: OwnContent?
+    /// The secrets that packages' scripts made, and what became of them.
+    var secrets: [Manifest.Secret]
     /// What the system says it is.
     var distribution: Manifest.Distribution?
 }
@@ -84,21 +86,52 @@ extension ImageBuilder {
         let release = try KernelRelease.find(kernel?.release ?? Self.kernelName(in: placed), in: tree)
         var kernelConfig = try kernelContract(release, in: tree)
         kernelConfig += try runtimeContract(release, in: tree).filter { !kernelConfig.contains($0) }
-        try tree.apply(try await moduleIndex(release, tree, inputs.programs, work: work))
-        let (configured, report) = try await configure(
+        // For the micro-VM's kernel, whose modules have their dependencies in it.
+        let firstIndex = try await moduleIndex(release, tree, inputs.programs, work: work)
+        try tree.apply(firstIndex.layer)
+        let configured = try await configure(
             placed, byDpkg, packages, tree, release, base, inputs.programs, work: work)
-        try tree.apply(configured)
-        let hasInitramfs = try needsInitramfs(release, in: tree)
-        if hasInitramfs { try tree.apply(try initramfs(release, tree, inputs.programs)) }
+        let report = configured.report
+        try tree.apply(configured.layer)
+        var packaged = tree
+        let secrets = try ScriptSecrets(configured.secrets, choices: recipe.secrets ?? [:])
+        try tree.apply(Layer(name: "secrets", entries: secrets.kept.flatMap { configured.files(of: $0) }))
+        note(secrets)
+        var overlaid = try OverlaidTree(tree, overlays: inputs.overlaySteps, epoch: recipe.epoch)
+        let kernelStep = "kernel"
+        let computed = try await indexes(of: overlaid, release, inputs.programs, work: work)
+        note(try overlaid.apply(computed) { _ in "what packages compute" }, step: "indexes")
+        // Maintainer scripts compile modules (DKMS), and overlays bring some.
+        let index = try await moduleIndex(
+            release, overlaid.seen, inputs.programs, above: overlaid.tree, work: work)
+        if index.key != firstIndex.key {
+            if !isFed(release, overlaid.seen, above: overlaid.tree) { try packaged.apply(index.layer) }
+            note(try overlaid.apply(index.layer) { _ in "depmod" }, step: kernelStep)
+        }
+        let hasInitramfs = try needsInitramfs(release, in: overlaid.seen)
+        if hasInitramfs {
+            let layer = try initramfs(release, overlaid.seen, inputs.programs, above: overlaid.tree)
+            if !isFed(release, overlaid.seen, above: overlaid.tree) { try packaged.apply(layer) }
+            note(try overlaid.apply(layer) { _ in "kernel.initramfs" }, step: kernelStep)
+        }
 
         let step = "system"
-        let packaged = tree
         progress.report(.started(step: step, detail: recipe.system.hostname))
-        let parts = try steps(inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base)
-        for part in parts {
+        let (below, above) = try steps(
+            inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base,
+            secrets: secrets.left)
+        for part in below {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
-            try tree.apply(part.apply(to: tree, epoch: recipe.epoch))
+            note(try overlaid.apply(part), step: step)
         }
+        try overlaid.applyOverlays { overlay in
+            progress.report(.started(step: step, detail: "\(overlay.name): \(overlay.summary)"))
+        }
+        for part in above {
+            progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
+            note(try overlaid.apply(part), step: step)
+        }
+        tree = overlaid.tree
         progress.report(.finished(step: step, detail: "\(tree.names.count) files", cached: false))
         let slowest = report?.packages.prefix(10).map {
             BuildResult.PackageSeconds(name: $0.package, seconds: ($0.seconds * 10).rounded() / 10)
@@ -109,6 +142,7 @@ extension ImageBuilder {
             basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
                 Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
             } ?? [], kernel: kernel, ownContent: cache.shared == nil ? nil : try OwnContent(of: tree, above: packaged),
+            secrets: secrets.records,
             distribution: try tree.content("usr/lib/os-release").flatMap {
                 Manifest.Distribution(osRelease: try ContentReader().text(of: $0, limit: 1 << 16))
             })
@@ -129,27 +163,60 @@ extension ImageBuilder {
         return KernelRelease.all(in: try Tree([layer])).last?.name
     }
 
+    private func note(_ secrets: ScriptSecrets) {
+        func say(_ some: [MadeSecret], _ what: String) {
+            guard !some.isEmpty else { return }
+            let names = some.map { secret in "/\(secret.path)" + (secret.package.map { " (\($0))" } ?? "") }
+            note(["secrets: \(names.joined(separator: ", ")): \(what)"], step: "configure")
+        }
+        say(secrets.left, "left out; each board makes its own at its first boot")
+        say(secrets.kept, "kept by the recipe: the same on every board")
+        say(secrets.unmade, "left out by the recipe; piforge does not know what makes them on the board")
+    }
+
+    private func note(_ sentences: [String], step: String) {
+        for sentence in sentences { progress.report(.note(step: step, text: sentence)) }
+    }
+
+    /// Whether what is made for the kernel is made of an overlay's files.
+    ///
+    /// - Parameters:
+    ///   - seen: the tree with the overlays.
+    ///   - packaged: the tree without them.
+    private func isFed(_ release: KernelRelease, _ seen: Tree, above packaged: Tree) -> Bool {
+        func parts(_ tree: Tree) -> [SHA256Digest?] {
+            [
+                tree.subtree(release.modules)?.digest, release.config.flatMap { tree.content($0) }?.digest,
+                (try? BootInitramfs.busybox(in: tree))?.digest,
+            ]
+        }
+        return parts(seen) != parts(packaged)
+    }
+
     /// depmod's indexes, by the modules they index.
+    ///
+    /// - Parameter packaged: what packages alone bring: of more than that nothing is shared.
     private func moduleIndex(
-        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, work: FilePath
-    ) async throws -> Layer {
+        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, above packaged: Tree? = nil, work: FilePath
+    ) async throws -> (key: SHA256Digest, layer: Layer) {
         let hasher = KeyHasher(purpose: "module index")
         hasher.add(options.formatVersion)
         for program in programs.moduleIndex { hasher.add(program.value) }
         hasher.add(release.name)
-        hasher.add(tree.subtree(release.modules)?.digest ?? .of(""))
+        hasher.add(Depmod.inputsDigest(release, in: tree))
         let key = hasher.finalize()
-        if let stored = try cache.layers.layer(key, name: "module index", shared: true) { return stored }
+        let isShared = packaged.map { !isFed(release, tree, above: $0) } ?? true
+        if let stored = try cache.layers.layer(key, name: "module index", shared: isShared) { return (key, stored) }
         progress.report(.started(step: "depmod", detail: release.name))
         let layer = try await Depmod.layer(release, in: tree, runner: tools, work: work, time: epochTime)
-        let stored = try cache.layers.store(layer, as: key, shared: true)
+        let stored = try cache.layers.store(layer, as: key, shared: isShared)
         progress.report(.finished(step: "depmod", detail: release.name, cached: false))
-        return stored
+        return (key, stored)
     }
 
     /// The initramfs, by the modules, the busybox and the rules it is made of.
     private func initramfs(
-        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms
+        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, above packaged: Tree
     ) throws -> Layer {
         let hasher = KeyHasher(purpose: "initramfs")
         hasher.add(options.formatVersion)
@@ -161,14 +228,15 @@ extension ImageBuilder {
         hasher.add(try BootInitramfs.busybox(in: tree).digest)
         hasher.add(recipe.epoch)
         let key = hasher.finalize()
-        if let stored = try cache.layers.layer(key, name: "initramfs", shared: true) { return stored }
+        let isShared = !isFed(release, tree, above: packaged)
+        if let stored = try cache.layers.layer(key, name: "initramfs", shared: isShared) { return stored }
         progress.report(.started(step: "initramfs", detail: release.name))
         var initramfsOptions = BootInitramfs.Options()
         initramfsOptions.time = epochTime
         let bytes = try BootInitramfs.make(release, in: tree, options: initramfsOptions)
         let path = try EntryPath(validating: "boot/initrd.img-\(release.name)")
         let entry = Entry(path, Attributes(mode: 0o644, mtime: epochTime), .regular(Content(bytes)))
-        let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key, shared: true)
+        let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key, shared: isShared)
         progress.report(.finished(step: "initramfs", detail: megabytes(UInt64(bytes.count)), cached: false))
         return stored
     }
@@ -177,7 +245,7 @@ extension ImageBuilder {
     private func configure(
         _ placed: [PlacedPackage], _ byDpkg: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
         _ release: KernelRelease, _ base: BaseSystem?, _ programs: HostPrograms, work: FilePath
-    ) async throws -> (Layer, MicroVM.Report?) {
+    ) async throws -> MicroVM.Result {
         let busybox = try BootInitramfs.busybox(in: tree)
         func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
             ConfigureRequest.Package(
@@ -199,14 +267,15 @@ extension ImageBuilder {
         }
         let log = options.output.appending("\(outputName).configure.log")
         try createFolder(options.output)
-        let (layer, report) = try await MicroVM.configure(
-            request, store: cache.layers, work: work, log: log, progress: progress)
-        if let report {
+        let result = try await MicroVM.configure(
+            request, store: cache.layers, keepsSecrets: recipe.secrets?.values.contains(.keep) ?? false, work: work,
+            log: log, progress: progress)
+        if let report = result.report {
             let slowest = report.packages.prefix(10).map { "\($0.package) \(($0.seconds * 10).rounded() / 10) s" }
             progress.report(
                 .note(step: "configure", text: "slowest: \(slowest.joined(separator: ", ")); console in \(log)"))
         }
-        return (layer, report)
+        return result
     }
 }
 

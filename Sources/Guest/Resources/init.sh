@@ -4,9 +4,14 @@
 # /job, made by the host: modules (file names in load order), clock (seconds since 1970), preinst (lines of
 # "PACKAGE QUALIFIED-NAME ARCHITECTURE"), remove (packages that go), unpack (lines of "FILE
 # PACKAGE" for what is in /job/debs), first (groups of
-# packages to configure before the others, one a line), bin (commands that stand in for real ones), dpkg-version.
+# packages to configure before the others, one a line), bin (commands that stand in for real ones), dpkg-version, triggers (of
+# dpkg's, one a line) and programs (paths in the tree): what computes something of files that are in no package,
+# makers (lines of "PACKAGE QUALIFIED-NAME ARCHITECTURE VERSION") and secrets (lines of "NUMBER PATH"): files that are missing, and who may
+# make them.
 # The virtio-serial port piforge.log takes all that the scripts print, piforge.result how things went: a line "ready", then
-#   done | remove PACKAGE STATUS | preinst PACKAGE STATUS | unpack PACKAGE STATUS | configure - STATUS | boot REASON
+#   done | remove PACKAGE STATUS | preinst PACKAGE STATUS | unpack PACKAGE STATUS | configure - STATUS | run WHAT STATUS |
+#   boot REASON
+# and before it "made NUMBER PACKAGE again|fresh" for a secret that a package has made.
 # after "space BLOCKS-FREE BLOCK-SIZE INODES-FREE" where something failed.
 
 /bin/busybox mkdir -p /proc /sys /dev /tree
@@ -31,13 +36,14 @@ until [ -c "$(port piforge.log)" ] && [ -c "$(port piforge.result)" ] && [ -b /d
 done
 exec </dev/null >"$(port piforge.log)" 2>&1 4>"$(port piforge.result)"
 
+unsigned=
 finish() {
     [ "$1" = done ] || echo "space $(stat -f -c '%a %S %d' /tree)" >&4
     # A daemon that a script has left behind would hold the file system.
     kill -9 -1 2>/dev/null
     cd /
     for place in run/piforge/debs dev/shm dev/pts dev sys proc tmp run; do umount "/tree/$place" 2>/dev/null; done
-    rm -f /tree/usr/sbin/policy-rc.d
+    rm -f /tree/usr/sbin/policy-rc.d "$unsigned"
     sync
     umount /tree || mount -o remount,ro /tree || set -- boot "the tree could not be unmounted"
     echo "$*" >&4
@@ -68,6 +74,11 @@ if [ -d /job/debs ]; then
     mkdir /tree/run/piforge/debs
     mount -o bind /job/debs /tree/run/piforge/debs
 fi
+# DKMS would make a key and sign what it compiles. No Pi looks at such a signature, and it would make each build another.
+if [ -d /tree/etc/dkms/framework.conf.d ]; then
+    unsigned=/tree/etc/dkms/framework.conf.d/piforge.conf
+    echo sign_file=/nonexistent >"$unsigned"
+fi
 printf '#!/bin/sh\nexit 101\n' >/tree/usr/sbin/policy-rc.d
 chmod 755 /tree/usr/sbin/policy-rc.d
 ip link set lo up 2>/dev/null
@@ -79,7 +90,7 @@ inside() {
     env -i PATH=/run/piforge/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         HOME=/root LC_ALL=C.UTF-8 TZ=UTC TERM=dumb INITRD=No PERL_BADLANG=0 \
         DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes \
-        DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= "$@" 3>&1 4>&-
+        DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= "$@" 3>&1 4>&- </dev/null
     result=$?
     # What scripts gave to `logger`, which has no other place to go.
     cat /tree/run/piforge/logged
@@ -125,5 +136,40 @@ while read -r group; do
     # shellcheck disable=SC2086 # one package a word
     configure --force-depends $group
 done </job/first
+# As if the files had come in a package; dpkg works them off below.
+while read -r trigger; do
+    inside chroot /tree /usr/bin/dpkg-trigger --no-await --by-package=dpkg "$trigger"
+    status=$?
+    [ $status -eq 0 ] || finish run "dpkg-trigger" $status
+done </job/triggers
 configure -a
+while read -r program; do
+    echo "running $program"
+    inside chroot /tree "$program"
+    status=$?
+    [ $status -eq 0 ] || finish run "$program" $status
+done </job/programs
+# Which package makes a missing secret, and how it has to be asked (Debian Policy 6.5). A script that fails has none.
+tell() {
+    while read -r number path; do
+        if [ ! -e "/made.$number" ] && [ -s "/tree/$path" ]; then
+            : >"/made.$number"
+            echo "made $number $1 $2" >&4
+        fi
+    done </job/secrets
+}
+missing() {
+    while read -r number path; do [ -e "/made.$number" ] || return 0; done </job/secrets
+    return 1
+}
+for means in again fresh; do
+    while read -r package qualified architecture version; do
+        missing || break
+        [ $means = again ] || version=
+        echo "processing: configure: $package"
+        inside DPKG_MAINTSCRIPT_PACKAGE="$package" DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 \
+            DPKG_MAINTSCRIPT_ARCH="$architecture" DPKG_MAINTSCRIPT_NAME=postinst DPKG_MAINTSCRIPT_DEBUG=0 \
+            chroot /tree "/var/lib/dpkg/info/$qualified.postinst" configure "$version" && tell "$package" $means
+    done </job/makers
+done
 finish done

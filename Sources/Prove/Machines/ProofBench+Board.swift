@@ -44,6 +44,8 @@ extension ProofBench {
         checks.append(.memory(limit: system.memoryLimit(boot), machine: Self.boardMemory))
         checks.append(.rootDevice("/dev/mmcblk"))
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }
+        let made = image.manifest?.secrets?.filter(\.isMadeAtFirstBoot) ?? []
+        if !made.isEmpty { checks.append(.secrets(made)) }
         if let expected = system.expectations {
             checks += [.kernelRelease(expected.kernelRelease), .hostname(expected.hostname)]
             if !expected.kernelConfig.isEmpty { checks.append(.kernelConfig(expected.kernelConfig)) }

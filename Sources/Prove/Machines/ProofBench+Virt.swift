@@ -68,6 +68,8 @@ extension ProofBench {
         checks.append(.memory(limit: system.memoryLimit(boot), machine: UInt64(memory)))
         checks.append(.rootDevice("/dev/vda"))
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }
+        let made = image.manifest?.secrets?.filter(\.isMadeAtFirstBoot) ?? []
+        if !made.isEmpty { checks.append(.secrets(made)) }
         if let expected = system.expectations {
             checks += [.kernelRelease(expected.kernelRelease), .hostname(expected.hostname)]
             if !expected.kernelConfig.isEmpty { checks.append(.kernelConfig(expected.kernelConfig)) }
