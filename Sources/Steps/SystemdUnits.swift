@@ -29,6 +29,26 @@ struct SystemdUnits {
         return tree.children(of: folder).contains { tree[$0.appending(unit)] != nil }
     }
 
+    /// Whether a unit is masked: linked to /dev/null (systemd.unit(5)).
+    func isMasked(_ unit: String) -> Bool {
+        tree[Self.folders[0].appending(unit)]?.kind == .symlink(Array("/dev/null".utf8))
+    }
+
+    /// The units that a target brings along by links, an administrator's and packages', by name.
+    func wanted(by target: String) -> [String] {
+        let names = Self.folders.flatMap { folder in
+            ["wants", "requires"].flatMap { tree.children(of: folder.appending("\(target).\($0)")) }
+        }.map { String(decoding: $0.name, as: UTF8.self) }
+        return Set(names).sorted()
+    }
+
+    /// A unit's values of a key, in the order of its file.
+    ///
+    /// - Throws: `Failure` when the tree has no such unit.
+    func values(of key: String, in section: String, of unit: String, for place: String) throws -> [String] {
+        try settings(of: file(of: unit, place: place), in: section).filter { $0.0 == key }.map(\.1)
+    }
+
     /// Adds the links that enable a unit: one for each `WantedBy=`, `RequiredBy=` and `Alias=`, and those of the units
     /// in `Also=`.
     ///
@@ -40,7 +60,7 @@ struct SystemdUnits {
         while let name = pending.popLast() {
             guard seen.insert(name).inserted else { continue }
             let (path, name) = try real(file(of: name, place: place), name)
-            let install = try installSection(path)
+            let install = try settings(of: path, in: "Install")
             guard !install.isEmpty else {
                 throw Failure(.usage, at: place, "the unit \(name) has no [Install] section, so it cannot be enabled")
             }
@@ -107,14 +127,14 @@ struct SystemdUnits {
         throw Failure(.usage, at: place, "the image has no unit '\(unit)'\(near)")
     }
 
-    private func installSection(_ path: EntryPath) throws -> [(String, String)] {
+    private func settings(of path: EntryPath, in section: String) throws -> [(String, String)] {
         guard let content = tree.content(path) else { return [] }
         var pairs: [(String, String)] = []
         var inside = false
         for line in try ContentReader().text(of: content, limit: 1 << 20).splitLines() {
             let line = line.trimmingCharacters(in: .whitespaces)
             if line.hasPrefix("[") {
-                inside = line == "[Install]"
+                inside = line == "[\(section)]"
             } else if inside, let equals = line.firstIndex(of: "="), !line.hasPrefix("#") {
                 let value = line[line.index(after: equals)...].trimmingCharacters(in: .whitespaces)
                 pairs.append((line[..<equals].trimmingCharacters(in: .whitespaces), value))

@@ -30,7 +30,7 @@ private struct Edit: Sendable, CustomTestStringConvertible {
     /// In the plan's order.
     static let order = [
         "packages", "configure", "kernel", "runtimes", "apt", "first boot", "fstab", "system", "network", "ssh",
-        "services",
+        "services", "network wait",
         "accounts", "boot", "overlay 1 files", "docker", "file systems", "image",
     ]
 

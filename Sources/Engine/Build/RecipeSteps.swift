@@ -38,6 +38,7 @@ extension Recipe {
             SSHStep(
                 isEnabled: system.ssh.enable, passwordLogin: system.ssh.passwordLogin, port: system.ssh.port),
             ServicesStep(enable: system.services.enable, disable: system.services.disable),
+            NetworkWaitStep(),
             try accountsStep(secrets: &secrets),
         ]
     }
