@@ -55,10 +55,13 @@ extension Manifest {
         public var kernelConfig: [String]
         /// The container runtimes of the recipe, one for each name that Docker knows them by.
         public var runtimes: [Runtime]
+        /// The wireless network that the board joins by itself; nil for none.
+        public var wifi: Wifi?
 
         public init(
             hostname: String, memoryLimit: UInt64?, kernelRelease: String, docker: Bool, ssh: SSH?,
-            serialConsole: String?, growsRoot: Bool, kernelConfig: [String] = [], runtimes: [Runtime] = []
+            serialConsole: String?, growsRoot: Bool, kernelConfig: [String] = [], runtimes: [Runtime] = [],
+            wifi: Wifi? = nil
         ) {
             self.hostname = hostname
             self.memoryLimit = memoryLimit
@@ -69,9 +72,10 @@ extension Manifest {
             self.growsRoot = growsRoot
             self.kernelConfig = kernelConfig
             self.runtimes = runtimes
+            self.wifi = wifi
         }
 
-        /// Takes what was written before ``kernelConfig`` and ``runtimes`` were there, too.
+        /// Takes what was written before ``kernelConfig``, ``runtimes`` and ``wifi`` were there, too.
         public init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: CodingKeys.self)
             hostname = try values.decode(String.self, forKey: .hostname)
@@ -83,6 +87,7 @@ extension Manifest {
             growsRoot = try values.decode(Bool.self, forKey: .growsRoot)
             kernelConfig = try values.decodeIfPresent([String].self, forKey: .kernelConfig) ?? []
             runtimes = try values.decodeIfPresent([Runtime].self, forKey: .runtimes) ?? []
+            wifi = try values.decodeIfPresent(Wifi.self, forKey: .wifi)
         }
     }
 
@@ -98,6 +103,18 @@ extension Manifest {
             self.port = port
             self.passwordLogin = passwordLogin
             self.rootLogin = rootLogin
+        }
+    }
+
+    /// A wireless network, without its key.
+    public struct Wifi: Codable, Sendable, Equatable {
+        public var ssid: String
+        /// The country whose radio rules apply (ISO 3166-1 alpha-2).
+        public var country: String
+
+        public init(ssid: String, country: String) {
+            self.ssid = ssid
+            self.country = country
         }
     }
 }

@@ -144,6 +144,18 @@ import Tools
         #expect(try Manifest(json: Array(old.utf8), at: "m") == manifest)
     }
 
+    /// An image without wifi has the manifest that it always had.
+    @Test func wifiIsInTheManifestWhereTheImageHasIt() async throws {
+        var manifest = try await Self.sample()
+        let without = try manifest.json()
+        #expect(!String(decoding: without, as: UTF8.self).contains("wifi"))
+        #expect(try Manifest(json: without, at: "m").expectations.wifi == nil)
+        manifest.expectations.wifi = .init(ssid: "home: sweet", country: "DE")
+        let json = try manifest.json()
+        #expect(String(decoding: json, as: UTF8.self).contains(#""ssid" : "home: sweet""#))
+        #expect(try Manifest(json: json, at: "m") == manifest)
+    }
+
     @Test func unknownKeyIsPassedOver() async throws {
         let manifest = try await Self.sample()
         let text = String(decoding: try manifest.json(), as: UTF8.self)

@@ -129,6 +129,7 @@ extension ImageBuilder {
                 : nil,
             serialConsole: recipe.system.serialConsole ? "ttyS1" : nil, growsRoot: recipe.disk.grow,
             kernelConfig: system.kernelConfig,
-            runtimes: runtimeExpectations(inputs.proofImages) + preloadExpectations(inputs.preload))
+            runtimes: runtimeExpectations(inputs.proofImages) + preloadExpectations(inputs.preload),
+            wifi: recipe.system.wifi.map { Manifest.Wifi(ssid: $0.ssid, country: $0.country) })
     }
 }
