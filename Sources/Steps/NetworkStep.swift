@@ -1,4 +1,6 @@
+import Diagnostics
 import Digests
+import Kernel
 import Layers
 
 /// A wireless network the board joins by itself.
@@ -61,6 +63,7 @@ public struct NetworkStep: Step {
                 "etc/resolv.conf", to: "../run/systemd/resolve/stub-resolv.conf", .root(0o777, epoch: epoch))
         }
         if let wireless {
+            try Self.requireRadioFiles(in: tree)
             layer.addText(
                 "etc/systemd/network/30-wireless.network", Self.network("Type=wlan", metric: 600), epoch: epoch)
             layer.addText(
@@ -76,6 +79,30 @@ public struct NetworkStep: Step {
                 .root(0o777, epoch: epoch))
         }
         return layer
+    }
+
+    /// What a recipe from packages must name, a stock image must bring: without its firmware there is no wlan0, without the rules the
+    /// radio keeps to what is allowed everywhere, and nothing tells but the kernel's log.
+    private static func requireRadioFiles(in tree: Tree) throws {
+        func isFile(_ path: String) -> Bool {
+            (try? EntryPath(validating: path)).flatMap { tree.content($0) } != nil
+        }
+        func refuse(_ what: String, _ files: [String], _ packages: String) -> Failure {
+            Failure(
+                .usage, at: "system.wifi", "the image has no \(what)",
+                expected: files.map { "/usr/lib/firmware/\($0)" }.joined(separator: ", "),
+                next: "add \(packages) to packages.install, or leave system.wifi out")
+        }
+        if let board = RadioFirmware.boards.first {
+            let missing = RadioFirmware.missing(for: board, isFile: isFile)
+            guard missing.isEmpty else {
+                throw refuse("firmware for the radio of a \(board.name)", missing, RadioFirmware.packages)
+            }
+        }
+        let rules = "regulatory.db"
+        guard ["usr/lib/firmware", "lib/firmware"].contains(where: { isFile("\($0)/\(rules)") }) else {
+            throw refuse("radio rules of countries", [rules], "wireless-regdb")
+        }
     }
 
     /// A Pi's wired ports by name, since systemd before 249 cannot tell them from the ports of containers by their kind.

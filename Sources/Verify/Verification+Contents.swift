@@ -49,7 +49,8 @@ extension Verification {
         }
         guard let disk = image.disk, !parts.isEmpty else {
             let reason = image.absence(of: 0..<512) ?? "there are no partitions"
-            for name in ["labels", "boot files", "kernel config"] {
+            let wifi = manifest.expectations.wifi == nil ? [] : ["wifi firmware"]
+            for name in ["labels", "boot files", "kernel config"] + wifi {
                 recorder.add(name, expected: "as in the manifest", .notChecked(reason))
             }
             return
@@ -57,6 +58,7 @@ extension Verification {
         try await checkLabels(image, disk, parts, manifest)
         let boot = try await checkBootFiles(image, disk, parts, manifest)
         try await checkKernelConfig(image, disk, parts, boot, manifest)
+        try await checkRadioFirmware(image, disk, parts, manifest)
     }
 
     private func checkLabels(

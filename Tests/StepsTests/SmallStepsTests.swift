@@ -171,4 +171,34 @@ import Testing
         #expect(result.content(wants[0]) != nil)
         #expect(!step.inputs.contains { $0.value.contains(key ?? "") })
     }
+
+    /// What a stock image lacks is seen here first: a recipe from packages is refused without them.
+    @Test(arguments: [
+        (
+            "brcm/brcmfmac43455-sdio.bin.xz",
+            """
+            system.wifi: the image has no firmware for the radio of a Pi 4B
+              expected: /usr/lib/firmware/brcm/brcmfmac43455-sdio.bin
+              next:     add firmware-brcm80211 (Debian) or linux-firmware (Ubuntu) to packages.install, or leave system.wifi out
+            """
+        ),
+        (
+            "regulatory.db",
+            """
+            system.wifi: the image has no radio rules of countries
+              expected: /usr/lib/firmware/regulatory.db
+              next:     add wireless-regdb to packages.install, or leave system.wifi out
+            """
+        ),
+    ])
+    func wifiWithoutTheRadiosFilesIsRefused(file: String, message: String) throws {
+        let path = try EntryPath(validating: "usr/lib/firmware/\(file)")
+        let tree = try sampleTree().with(Layer(name: "x", whiteouts: [path]))
+        _ = try NetworkStep(wireless: nil).apply(to: tree, epoch: epoch)
+        let wireless = WirelessNetwork(country: "DE", ssid: "IEEE", key: nil)
+        let error = #expect(throws: Failure.self) {
+            try NetworkStep(wireless: wireless).apply(to: tree, epoch: epoch)
+        }
+        #expect(error?.description == message)
+    }
 }

@@ -180,11 +180,29 @@ struct TestImage: Sendable {
 
     private static func rootTree() throws -> Tree {
         let config = "# Linux/arm64\nCONFIG_KVM=y\nCONFIG_TUN=m\n# CONFIG_XEN is not set\n"
-        return try tree(
+        var tree = try tree(
             [
                 ("boot/config-\(release)", Array(config.utf8)), ("etc/hostname", Array("t\n".utf8)),
                 ("usr/lib/words.so", words(400_000, seed: 5)), ("usr/share/noise", noise(300_000, seed: 6)),
-            ], folders: ["boot", "etc", "usr", "usr/lib", "usr/share"])
+                ("usr/lib/firmware/brcm/brcmfmac43455-sdio.txt", [1]), ("etc/alternatives/radio", [2]),
+            ],
+            folders: [
+                "boot", "etc", "etc/alternatives", "usr", "usr/lib", "usr/lib/firmware", "usr/lib/firmware/brcm",
+                "usr/lib/firmware/cypress", "usr/share",
+            ])
+        // The radio's firmware, over links as packages have them: within a folder, and through /etc/alternatives.
+        var links = Layer(name: "links")
+        for (name, target) in [
+            ("brcm/brcmfmac43455-sdio.bin", "../cypress/cyfmac43455-sdio.bin"),
+            ("cypress/cyfmac43455-sdio.bin", "/etc/alternatives/radio"),
+            ("brcm/brcmfmac43456-sdio.bin", "brcmfmac43456-sdio.bin"),
+        ] {
+            links.addSymlink(
+                try EntryPath(validating: "usr/lib/firmware/\(name)"), to: target,
+                Attributes(mode: 0o777, mtime: Timestamp(seconds: epoch)))
+        }
+        try tree.apply(links)
+        return tree
     }
 }
 
