@@ -50,6 +50,8 @@ extension ProofBench {
             checks += [.kernelRelease(expected.kernelRelease), .hostname(expected.hostname)]
             if !expected.kernelConfig.isEmpty { checks.append(.kernelConfig(expected.kernelConfig)) }
         }
+        checks.append(.login)
+        if let wifi = system.expectations?.wifi { checks += Check.wifi(wifi) }
         try await recorder.run(checks, on: system, console: console)
         let identity = try await row(.machineID(other: nil), on: system, console)
         try await recorder.row(

@@ -59,7 +59,7 @@ extension ProofBench {
         let system = BootedSystem(
             machine: "virt", shell: root, image: image, diskSize: cardSize, probe: probe, user: login.user,
             proofImages: proofImages)
-        var checks: [Check] = [.units, .kvmDevice, .kvmGuest]
+        var checks: [Check] = [.units, .login, .kvmDevice, .kvmGuest]
         let virtualizers = image.manifest?.accounts.filter { $0.groups.contains("kvm") }.map(\.name) ?? []
         if !virtualizers.isEmpty { checks.append(.kvmGroup(virtualizers)) }
         if let user = image.manifest?.accounts.first(where: { $0.name == login.user })?.name {
@@ -84,6 +84,7 @@ extension ProofBench {
         if docker { checks += Check.docker(system) }
         checks += (system.expectations?.runtimes ?? []).flatMap(Check.runtime)
         if docker { checks.append(.dockerCleared) }
+        if let wifi = system.expectations?.wifi { checks += Check.wifi(wifi) }
         checks.append(.bootFiles)
         try await recorder.run(checks, on: system, console: console)
         try await recorder.row(
