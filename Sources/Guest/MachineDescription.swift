@@ -45,6 +45,8 @@ public struct MachineDescription: Sendable {
         public enum Bus: Sendable {
             /// A virtio-blk device: `/dev/vda`, `/dev/vdb`, … in order.
             case virtio
+            /// A disk on a USB port of a PCIe controller, as a Pi 4 has it: `/dev/sda`, … Only for machines with PCI.
+            case usb
             /// The card in the SD slot. Its size must be a power of two.
             case sd
         }
@@ -105,6 +107,7 @@ public struct MachineDescription: Sendable {
         if let deviceTree { list += ["-dtb", absolute(deviceTree)] }
         if let commandLine { list += ["-append", commandLine] }
         if let clock { list += ["-rtc", "base=\(calendarTime(clock)),clock=vm"] }
+        if drives.contains(where: { $0.bus == .usb }) { list += ["-device", "qemu-xhci,id=usb"] }
         for (index, drive) in drives.enumerated() { list += arguments(of: drive, index) }
         switch network {
         case .none: list += ["-nic", "none"]
@@ -133,6 +136,11 @@ public struct MachineDescription: Sendable {
         if drive.readOnly { options += ",readonly=on" }
         switch drive.bus {
         case .sd: return ["-drive", options + ",if=sd"]
+        case .usb:
+            return [
+                "-drive", options + ",werror=report,if=none,id=drive\(index)", "-device",
+                "usb-storage,bus=usb.0,drive=drive\(index)",
+            ]
         case .virtio:
             let serial = drive.serial.map { ",serial=\($0)" } ?? ""
             return [

@@ -30,6 +30,8 @@ public struct ProofOptions: Sendable {
     public var cache: FilePath
     /// Finds the archive of a runtime's proof image by its digest; nil where it is not to be had.
     public var runtimeImage: @Sendable (SHA256Digest) throws -> FilePath? = { _ in nil }
+    /// Whether the booted system makes its own initramfs on virt, and is booted again with it, as a USB disk: minutes more.
+    public var thorough = false
     /// How long a machine may take to its login prompt.
     public var bootLimit = Duration.seconds(900)
 
@@ -87,7 +89,9 @@ public enum Prover {
             logs.append(bench.log(machine))
             switch machine {
             case .raspi4b: identity = try await bench.proveOnBoard()
-            case .virt: try await bench.proveOnVirt(otherMachineID: identity)
+            case .virt:
+                guard let remade = try await bench.proveOnVirt(otherMachineID: identity) else { break }
+                if try await bench.proveOnUSB(remade) { logs.append(bench.usbLog) }
             }
         }
         withExtendedLifetime(work) {}

@@ -24,10 +24,12 @@ struct ProveCommand: AsyncParsableCommand {
         discussion: """
             piforge prove out/debian-13.img.xz
             piforge prove out/debian-13.img.xz --machine virt --json
+            piforge prove out/debian-13.img.xz --machine virt --thorough
 
             Boots exactly the bytes of the image, copy on write: as the SD card of a Raspberry Pi 4, and on QEMU's virt
             machine with network. Logs in with the passwords in NAME.credentials beside the image. Prints one row per
-            check and ends with 1 when one fails.
+            check and ends with 1 when one fails. --thorough lets the booted system make its own initramfs, as the
+            installation of a kernel does, and boots it again with that from a USB disk (docs/prove.md).
             """)
 
     @Argument(help: "The image: NAME.img.xz or NAME.img.")
@@ -52,10 +54,19 @@ struct ProveCommand: AsyncParsableCommand {
             "A proof image of a runtime, where the cache lacks it; may be given several times.", valueName: "file"))
     var runtimeImage: [String] = []
 
+    @Flag(name: .long, help: "Make the initramfs anew on virt and boot again with it: minutes more.")
+    var thorough = false
+
     @Option(name: .long, help: ArgumentHelp("Where the serial logs go. The image's folder else.", valueName: "dir"))
     var log: String?
 
     @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        guard !thorough || machine != .raspi4b else {
+            throw ValidationError("--thorough is done on virt: leave --machine raspi4b out")
+        }
+    }
 
     func run() async throws {
         let path = absolute(image)
@@ -64,6 +75,7 @@ struct ProveCommand: AsyncParsableCommand {
         var options = ProofOptions(
             image: path, logs: log.map { absolute($0) } ?? path.removingLastComponent(), cache: cache.proofs)
         options.machines = machine.machines
+        options.thorough = thorough
         options.credentials = credentials.map { absolute($0) }
         options.sshKey = sshKey.map { absolute($0) }
         let given = try runtimeImage.map { absolute($0) }.map { (try DownloadStore.digest(of: $0), $0) }

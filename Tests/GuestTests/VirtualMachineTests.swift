@@ -116,4 +116,16 @@ import Testing
         }
         #expect(ports[0] != 0 && ports[1] != 0 && ports[0] != ports[1])
     }
+
+    /// QEMU refuses a disk on a bus that is not there, so a machine that runs has both.
+    @Test func aDiskMayHangOnAUSBPort() async throws {
+        var machine = try EchoGuest.machine(in: folder)
+        let disk = folder.path.appending("disk")
+        try writeAtomically(to: disk, bytes: [UInt8](repeating: 0, count: 1 << 20))
+        machine.drives = [.init(disk, bus: .usb)]
+        try await VirtualMachine.run(machine, with: QEMU.locate(), work: work, place: "test") { machine in
+            try await machine.serial[0].expect("ready\n", within: .seconds(60))
+        }
+        try expectNothingLeft()
+    }
 }

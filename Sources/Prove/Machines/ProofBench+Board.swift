@@ -29,7 +29,7 @@ extension ProofBench {
         var machine = MachineDescription(
             machine: "raspi4b", processors: 4, serialPorts: [.init("serial0", log: log(.raspi4b))])
         machine.kernel = try path(boot.kernelName)
-        machine.initrd = try boot.initramfsName.map(path)
+        machine.initrd = try boot.initramfsName.map { try path($0) }
         machine.deviceTree = deviceTree
         machine.commandLine = commandLine.text
         machine.drives = [.init(try disk(.raspi4b), format: .qcow2, bus: .sd)]

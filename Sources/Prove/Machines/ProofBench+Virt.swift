@@ -1,32 +1,19 @@
 import Diagnostics
 import Digests
+import Firmware
 import Guest
 import Storage
 import SystemPackage
 
 extension ProofBench {
     /// Boots the same disk, kernel and initramfs on QEMU's generic machine, over virtio and with network.
-    func proveOnVirt(otherMachineID: String?) async throws {
-        var commandLine = CommandLine(boot.commandLine)
-        for (index, word) in commandLine.words.enumerated() where word.hasPrefix("root=/dev/mmcblk0p") {
-            let replacement = "root=/dev/vda" + word.dropFirst("root=/dev/mmcblk0p".count)
-            recorder.note("virt: the kernel's command line has \(replacement) in place of \(word)")
-            commandLine.words[index] = replacement
-        }
-        let added = ["console=ttyAMA0,115200"] + Self.patience
-        commandLine.add(added)
-        recorder.note("virt: added to the kernel's command line: \(added.joined(separator: " "))")
-
-        // Twice the limit where there is one: else the machine would hold it, not the image.
-        let limit = image.manifest?.expectations.memoryLimit.map { Int($0 >> 20) } ?? boot.totalMemory
-        let memory = limit.map { min(2 * $0, 4096) } ?? 1024
-        var machine = MachineDescription(
-            machine: "virt,virtualization=on,gic-version=2", cpu: "cortex-a72", processors: 2,
-            memory: max(512, memory), serialPorts: [.init("serial0", log: log(.virt))])
-        machine.kernel = try path(boot.kernelName)
-        machine.initrd = try boot.initramfsName.map(path)
-        machine.commandLine = commandLine.text
-        machine.drives = [.init(try disk(.virt), format: .qcow2, bus: .virtio)]
+    ///
+    /// - Returns: what the machine left, where it made an initramfs of its own; nil where it was not asked to, or failed.
+    func proveOnVirt(otherMachineID: String?) async throws -> RemadeDisk? {
+        let disk = try disk(.virt)
+        var machine = try virtMachine(boot, files, root: "vda", label: "virt", log: log(.virt))
+        let memory = machine.memory ?? 0
+        machine.drives = [.init(disk, format: .qcow2, bus: .virtio)]
         // The archives of proof images as further disks, read where they lie: /dev/vdb and so on.
         var proofImages: [SHA256Digest: String] = [:]
         for digest in Set((image.manifest?.expectations.runtimes ?? []).compactMap { $0.proof?.image?.sha256 }).sorted(
@@ -40,10 +27,40 @@ extension ProofBench {
         let archives = proofImages
         let expectsSSH = image.manifest.map { $0.expectations.ssh != nil } ?? true
         machine.network = .user(guestPorts: [sshPort], restricted: true)
-        _ = try await start(.virt, machine) { running, console -> Bool? in
+        let session = try await start(.virt, machine) { running, console in
             try await checkVirt(running, console, expectsSSH, memory << 20, otherMachineID, archives)
-            return true
         }
+        return session.map { RemadeDisk(path: disk, session: $0) }
+    }
+
+    /// QEMU's generic machine, with what the firmware would start. It has no disk yet.
+    ///
+    /// - Parameters:
+    ///   - root: the disk that stands for the SD card.
+    ///   - label: the machine, as notes call it.
+    func virtMachine(
+        _ boot: FirmwareBoot, _ files: BootFolder, root: String, label: String, log: FilePath
+    ) throws -> MachineDescription {
+        var commandLine = CommandLine(boot.commandLine)
+        for (index, word) in commandLine.words.enumerated() where word.hasPrefix("root=/dev/mmcblk0p") {
+            let replacement = "root=/dev/\(root)" + word.dropFirst("root=/dev/mmcblk0p".count)
+            recorder.note("\(label): the kernel's command line has \(replacement) in place of \(word)")
+            commandLine.words[index] = replacement
+        }
+        let added = ["console=ttyAMA0,115200"] + Self.patience
+        commandLine.add(added)
+        recorder.note("\(label): added to the kernel's command line: \(added.joined(separator: " "))")
+
+        // Twice the limit where there is one: else the machine would hold it, not the image.
+        let limit = image.manifest?.expectations.memoryLimit.map { Int($0 >> 20) } ?? boot.totalMemory
+        let memory = limit.map { min(2 * $0, 4096) } ?? 1024
+        var machine = MachineDescription(
+            machine: "virt,virtualization=on,gic-version=2", cpu: "cortex-a72", processors: 2,
+            memory: max(512, memory), serialPorts: [.init("serial0", log: log)])
+        machine.kernel = try path(boot.kernelName, in: files)
+        machine.initrd = try boot.initramfsName.map { try path($0, in: files) }
+        machine.commandLine = commandLine.text
+        return machine
     }
 
     /// The port that the image's SSH server listens on.
@@ -52,8 +69,8 @@ extension ProofBench {
     private func checkVirt(
         _ running: RunningMachine, _ console: SerialConsole, _ expectsSSH: Bool, _ memory: Int,
         _ otherMachineID: String?, _ proofImages: [SHA256Digest: String]
-    ) async throws {
-        guard let (shell, session) = try await logIn(.virt, on: console) else { return }
+    ) async throws -> ConsoleLogin.Session? {
+        guard let (shell, session) = try await logIn(.virt, on: console) else { return nil }
         var root: any RootShell = shell
         if expectsSSH, let ssh = try await connect(running, console, shell, session) { root = ssh }
         let system = BootedSystem(
@@ -87,6 +104,7 @@ extension ProofBench {
         if let wifi = system.expectations?.wifi { checks += Check.wifi(wifi) }
         checks.append(.bootFiles)
         try await recorder.run(checks, on: system, console: console)
+        let remade = options.thorough ? try await remakeInitramfs(system, console) : false
         try await recorder.row(
             "virt", "power off", expected: "the machine switches itself off", console: console
         ) {
@@ -94,6 +112,7 @@ extension ProofBench {
             try await running.waitForEnd(within: .longCommand)
             return Observation("off", passed: true)
         }
+        return remade ? session : nil
     }
 
     /// What the manifest says; without one, whether the program is there.

@@ -37,8 +37,9 @@ struct ProofBench: Sendable {
         return path
     }
 
-    /// The path of a boot file that the firmware has found.
-    func path(_ name: String) throws -> FilePath {
+    /// The path of a boot file that the firmware has found; in the image's files where no others are given.
+    func path(_ name: String, in others: BootFolder? = nil) throws -> FilePath {
+        let files = others ?? files
         guard let path = files.path(of: name) else {
             throw Failure(at: name, "the boot partition has no such file")
         }
@@ -50,16 +51,20 @@ struct ProofBench: Sendable {
         _ machine: ProofMachine, _ description: MachineDescription,
         _ body: @escaping @Sendable (RunningMachine, SerialConsole) async throws -> Value?
     ) async throws -> Value? {
+        try await start(machine.rawValue, description, body)
+    }
+
+    /// Starts a machine under the name that its rows have.
+    func start<Value: Sendable>(
+        _ name: String, _ description: MachineDescription,
+        _ body: @escaping @Sendable (RunningMachine, SerialConsole) async throws -> Value?
+    ) async throws -> Value? {
         do {
-            return try await VirtualMachine.run(
-                description, with: qemu, work: work, place: machine.rawValue
-            ) { running in
+            return try await VirtualMachine.run(description, with: qemu, work: work, place: name) { running in
                 try await body(running, running.serial[0])
             }
         } catch let error as Failure {
-            try await recorder.row(machine.rawValue, "virtual machine", expected: "runs to the proof's end") {
-                throw error
-            }
+            try await recorder.row(name, "virtual machine", expected: "runs to the proof's end") { throw error }
             return nil
         }
     }

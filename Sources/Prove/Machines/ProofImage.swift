@@ -91,14 +91,15 @@ public struct ProofImage: Sendable {
 
     /// Copies the boot partition's files into a folder.
     ///
+    /// - Parameter disk: the image's own disk as a machine has left it; nil for the image.
     /// - Throws: `Failure` when there is no FAT partition, or it is damaged.
-    public func bootFiles(into folder: FilePath) throws -> BootFolder {
+    public func bootFiles(of disk: (any ByteSource)? = nil, into folder: FilePath) throws -> BootFolder {
         // 0x0b, 0x0c, 0x06, 0x0e: FAT32 and FAT16, by cylinders or by sectors.
         guard let boot = partitions.partitions.first(where: { [0x0b, 0x0c, 0x06, 0x0e].contains($0.type) }) else {
             throw Failure(at: path.string, "the disk has no FAT partition to boot from")
         }
         try createFolder(folder)
-        let partition = try FATReader(raw, offset: boot.offset)
+        let partition = try FATReader(disk ?? FileSource(raw), offset: boot.offset, place: path.string)
         for entry in try partition.entries() where !entry.isFolder {
             try writeAtomically(
                 to: folder.pushing(FilePath(String(entry.path.description.dropFirst()))),

@@ -3,7 +3,7 @@ import Foundation
 
 /// One thing that was checked.
 public struct ProofRow: Codable, Sendable, Equatable {
-    /// `image`, `firmware`, `raspi4b` or `virt`.
+    /// `image`, `firmware`, `raspi4b`, `virt`, or `virt, USB` for virt's second boot.
     public var machine: String
     public var check: String
     public var expected: String
