@@ -123,7 +123,7 @@ import Testing
         let disk = folder.path.appending("disk")
         try writeAtomically(to: disk, bytes: [UInt8](repeating: 0, count: 1 << 20))
         machine.drives = [.init(disk, bus: .usb)]
-        try await VirtualMachine.run(machine, with: QEMU.locate(), work: work, place: "test") { machine in
+        _ = try await VirtualMachine.run(machine, with: QEMU.locate(), work: work, place: "test") { machine in
             try await machine.serial[0].expect("ready\n", within: .seconds(60))
         }
         try expectNothingLeft()
