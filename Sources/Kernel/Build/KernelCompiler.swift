@@ -161,7 +161,8 @@ public struct KernelCompiler: Sendable {
             // Every dpkg knows xz.
             "KDEB_COMPRESS": "xz", "DEBEMAIL": "piforge@localhost", "DEBFULLNAME": "piforge",
             "DEB_BUILD_PROFILES": "pkg.linux-upstream.nokernelheaders pkg.linux-upstream.nokerneldbg",
-            "DPKG_DEB_THREADS_MAX": "1", "DPKG_COLORS": "never", "DH_COLORS": "never",
+            // Packages that this kernel does not need are among those it asks for, as libelf for x86; `programs` has what it does need.
+            "DPKG_FLAGS": "-d", "DPKG_DEB_THREADS_MAX": "1", "DPKG_COLORS": "never", "DH_COLORS": "never",
         ]
         variables["CCACHE_DIR"] = settings.ccache?.string
         return variables
