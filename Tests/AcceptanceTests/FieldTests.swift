@@ -10,7 +10,7 @@ import Testing
 #endif
 
 /// What people ran into, in one image (`Field/field.yaml`): built, looked into, built anew elsewhere, and booted. Half an hour and more: it
-/// runs by `make test-field`. The tests follow each other.
+/// runs by `make test-long`. The tests follow each other.
 @Suite(.serialized) final class FieldTests {
     private static let folder = Mutex<TemporaryFolder?>(nil)
 
