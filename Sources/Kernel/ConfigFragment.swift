@@ -9,7 +9,7 @@ import SystemPackage
 ///     # CONFIG_X is not set                   not set, or not there
 ///     CONFIG_VHOST_MENU=y # since 5.7         asked of Linux 5.7 and later
 ///     CONFIG_NF_NAT_IPV4=y|m # until 5.0      asked of Linux up to 5.0.x; `# since 4.8 until 5.0` is both
-///     # anything else                         a comment
+///     # anything else                         a comment; one that reads like a setting, as `#CONFIG_X is not set`, is refused
 public struct ConfigFragment: Sendable, Equatable {
     /// One line that asks for something.
     public struct Line: Sendable, Equatable {
@@ -195,12 +195,19 @@ private struct ConfigFragmentLine {
         if line.allSatisfy(\.isWhitespace) { return }
         let (setting, versions) = Self.split(line)
         if line.first == "#" {
-            guard let option = KernelConfig.notSet(setting) else { return }
+            guard let option = KernelConfig.notSet(setting) else {
+                if let meant = ConfigFragmentSpelling(comment: setting) { throw comment(meaning: meant.line, versions) }
+                return
+            }
             parsed = ConfigFragment.Line(option: option, values: [.notSet], place: place)
         } else {
             guard let equals = setting.firstIndex(of: "="), KernelConfig.isOption(setting[..<equals]),
                 let values = Self.values(setting[setting.index(after: equals)...])
-            else { throw malformed("CONFIG_X=VALUE, CONFIG_X=y|m or # CONFIG_X is not set") }
+            else {
+                throw malformed(
+                    ConfigFragmentSpelling(setting: line)?.line
+                        ?? "CONFIG_X=VALUE, CONFIG_X=y|m or # CONFIG_X is not set")
+            }
             guard Set(values).count == values.count else { throw malformed("every alternative once") }
             parsed = ConfigFragment.Line(option: String(setting[..<equals]), values: values, place: place)
         }
@@ -211,6 +218,9 @@ private struct ConfigFragmentLine {
     private mutating func limit(_ versions: Substring) throws {
         let words = versions.split(separator: " ")
         let expected = "# since VERSION, # until VERSION, or # since VERSION until VERSION"
+        guard ["since", "until"].contains(words.first) else {
+            throw malformed(expected, next: "put a comment on a line of its own")
+        }
         guard [2, 4].contains(words.count) else { throw malformed(expected) }
         for index in stride(from: 0, to: words.count, by: 2) {
             let word = words[index + 1]
@@ -228,9 +238,17 @@ private struct ConfigFragmentLine {
         }
     }
 
-    private func malformed(_ expected: String) -> Failure {
+    private func malformed(_ expected: String, next: String? = nil) -> Failure {
         Failure(
-            .usage, at: place, "this is not a line of a kernel configuration fragment", expected: expected, found: text)
+            .usage, at: place, "this is not a line of a kernel configuration fragment", expected: expected, found: text,
+            next: next)
+    }
+
+    private func comment(meaning line: String, _ versions: Substring?) -> Failure {
+        Failure(
+            .usage, at: place, "the line reads like a setting, but is a comment to Kconfig",
+            expected: line + (versions.map { " # " + $0.drop { $0 == " " } } ?? ""), found: text,
+            next: "write it so, or put the comment in other words")
     }
 
     /// Cuts the comment off a line's end: the last ` # ` outside of quotes, and for a line that itself begins with a `#`,

@@ -111,17 +111,21 @@ import Testing
         #expect(again.lines.map(\.values) == fragment.lines.map(\.values))
     }
 
-    private static func malformed(_ line: Int, _ expected: String, _ found: String) -> String {
+    private static func malformed(_ line: Int, _ expected: String, _ found: String, next: String? = nil) -> String {
         "f:\(line): this is not a line of a kernel configuration fragment\n  expected: \(expected)\n  found:    \(found)"
+            + (next.map { "\n  next:     \($0)" } ?? "")
     }
     private static let setting = "CONFIG_X=VALUE, CONFIG_X=y|m or # CONFIG_X is not set"
     private static let versions = "# since VERSION, # until VERSION, or # since VERSION until VERSION"
 
     @Test(arguments: [
-        ("KVM=y", malformed(1, setting, "KVM=y")), ("CONFIG_A=y|", malformed(1, setting, "CONFIG_A=y|")),
+        ("kvm=y", malformed(1, setting, "kvm=y")), ("CONFIG_A=y|", malformed(1, setting, "CONFIG_A=y|")),
         ("CONFIG_A=y m", malformed(1, setting, "CONFIG_A=y m")),
         ("CONFIG_A=y|y", malformed(1, "every alternative once", "CONFIG_A=y|y")),
-        ("\nCONFIG_A=y # for guests", malformed(2, versions, "CONFIG_A=y # for guests")),
+        (
+            "\nCONFIG_A=y # for guests",
+            malformed(2, versions, "CONFIG_A=y # for guests", next: "put a comment on a line of its own")
+        ),
         ("CONFIG_A=y # since 5", malformed(1, versions, "CONFIG_A=y # since 5")),
         ("CONFIG_A=y # since 5.7.x", malformed(1, versions, "CONFIG_A=y # since 5.7.x")),
         ("CONFIG_A=y # until 5.7 since 5.1", malformed(1, versions, "CONFIG_A=y # until 5.7 since 5.1")),
@@ -147,6 +151,48 @@ import Testing
         let failures = #expect(throws: FailureList.self) { try ConfigFragment.parse(text, file: "f") }
         #expect(failures?.description == message)
         #expect(failures?.exitCode == 2)
+    }
+
+    @Test(arguments: [
+        ("CONFIG_A = y", "CONFIG_A=y"), (" CONFIG_A=y", "CONFIG_A=y"), ("CONFIG_A=m ", "CONFIG_A=m"),
+        ("CONFIG_A=Y", "CONFIG_A=y"), ("CONFIG_A=yes|M", "CONFIG_A=y|m"), ("config_a=y", "CONFIG_A=y"),
+        ("KVM=y", "CONFIG_KVM=y"), ("CONFIG_A=y# since 5.7", "CONFIG_A=y # since 5.7"),
+        ("CONFIG_A=y\t# why", "CONFIG_A=y"), ("CONFIG_LOCALVERSION=-ours", "CONFIG_LOCALVERSION=\"-ours\""),
+        (" # CONFIG_A is not set", "# CONFIG_A is not set"),
+    ])
+    func nearMissIsAnsweredWithTheRightSpelling(written: String, meant: String) throws {
+        let failures = #expect(throws: FailureList.self) { try ConfigFragment.parse(written, file: "f") }
+        #expect(failures?.description == Self.malformed(1, meant, written))
+        #expect(try ConfigFragment.parse(meant, file: "f").lines.count == 1)
+    }
+
+    @Test(arguments: [
+        ("#CONFIG_A is not set", "# CONFIG_A is not set"), ("#  CONFIG_A is not set", "# CONFIG_A is not set"),
+        ("## CONFIG_A  is not set", "# CONFIG_A is not set"), ("#\tCONFIG_A is not set", "# CONFIG_A is not set"),
+        ("# CONFIG_A is not set ", "# CONFIG_A is not set"), ("# config_a is not set", "# CONFIG_A is not set"),
+        ("# CONFIG_A is Not Set", "# CONFIG_A is not set"), ("# CONFIG_A not set", "# CONFIG_A is not set"),
+        ("# MEMCG is not set", "# CONFIG_MEMCG is not set"),
+        ("#CONFIG_A is not set # since 5.7", "# CONFIG_A is not set # since 5.7"),
+    ])
+    func commentThatReadsLikeASettingIsRefused(written: String, meant: String) throws {
+        let failures = #expect(throws: FailureList.self) { try ConfigFragment.parse("\n" + written, file: "f") }
+        #expect(
+            failures?.description == """
+                f:2: the line reads like a setting, but is a comment to Kconfig
+                  expected: \(meant)
+                  found:    \(written)
+                  next:     write it so, or put the comment in other words
+                """)
+        #expect(try ConfigFragment.parse(meant, file: "f").lines.map(\.values) == [[.notSet]])
+    }
+
+    @Test(arguments: [
+        "# CONFIG_A=y", "#CONFIG_A=y", "# CONFIG_A is not set by default", "# it is not set", "# A is not set",
+        "# not set", "#",
+        "# CONFIG_A is set",
+    ])
+    func anyOtherCommentIsOne(text: String) throws {
+        #expect(try ConfigFragment.parse(text, file: "f").lines.isEmpty)
     }
 
     @Test func sameOptionForOtherVersionsIsNoContradiction() throws {
