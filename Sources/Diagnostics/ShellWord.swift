@@ -1,4 +1,12 @@
 extension String {
     /// The text in single quotes, as one word of a line for a shell (POSIX.1-2024, Shell Command Language, 2.2.2).
     public var shellQuoted: String { "'\(replacing("'", with: "'\\''"))'" }
+
+    /// The text as one word of a command that is shown to a person: as it is where a shell takes it so, else in quotes.
+    public var shellWord: String {
+        let isPlain =
+            !isEmpty
+            && allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_./=:@%+-".contains($0)) }
+        return isPlain ? self : shellQuoted
+    }
 }

@@ -159,7 +159,8 @@ public struct PartitionTable: Sendable, Equatable {
             if type == 0 { continue }
             guard type != 0xee else {
                 throw Failure(
-                    at: place, "the disk has a GPT partition table", expected: "an MBR with primary partitions")
+                    at: place, "the disk has a GPT partition table, as disks for PCs have",
+                    expected: "an MBR with primary partitions", next: Self.conversion)
             }
             // Extended partitions, with CHS or LBA addresses, and Linux's: a chain of further tables.
             guard ![0x05, 0x0f, 0x85].contains(type) else {
@@ -181,6 +182,12 @@ public struct PartitionTable: Sendable, Equatable {
         }
         try validate(diskSize: diskSize, place: place)
     }
+
+    /// sgdisk(8) keeps the partitions where they are, but takes one for Windows (type 7) where the GPT says `basic data`, as it does for
+    /// a FAT boot partition.
+    private static let conversion =
+        "with a raw copy of it: sgdisk --gpttombr=1:2 COPY.img && sfdisk --part-type COPY.img 1 c, where 1 is the FAT boot partition "
+        + "and 2 the root (sgdisk --print COPY.img; Debian's packages gdisk and fdisk)"
 
     private func validate(diskSize: UInt64, place: String) throws {
         let sectors = diskSize / Self.sectorSize

@@ -31,18 +31,11 @@ public final class ImageDisk {
         }
         let file = try FileSource(path)
         fileSize = file.size
-        let start = try file.file.bytes(at: 0, count: Int(min(file.size, PartitionTable.sectorSize)))
-        if start.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) {
+        if try ImagePacking(of: path) == .xz {
             let packed = XZSource(try XZFile(path))
             self.packed = packed
             source = HeldSource(packed)
         } else {
-            guard start.count == 512, start[510...] == [0x55, 0xaa] else {
-                throw Failure(
-                    at: path.string, "this is neither an .xz file nor a raw disk",
-                    expected: "fd 37 7a 58 5a 00 at its start, or a partition table (55 aa at byte 510)",
-                    found: start.isEmpty ? "an empty file" : encodeStart(start))
-            }
             packed = nil
             source = HeldSource(file)
         }
@@ -93,10 +86,6 @@ public final class ImageDisk {
         }
         try source.hold(ranges)
     }
-}
-
-private func encodeStart(_ bytes: [UInt8]) -> String {
-    bytes.prefix(6).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
 }
 
 /// Whether a file, itself or behind a link, stands there.

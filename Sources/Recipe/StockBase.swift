@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A stock image that becomes the first layer: where it is fetched from, and what vouches for it.
 public struct StockBase: Sendable, Equatable {
     /// The image's file name, as its publisher's list of sums has it: `….img.xz`.
@@ -43,14 +45,38 @@ public enum Keyring: Sendable, Equatable {
 }
 
 extension StockBase {
+    /// Suffixes of packings that publishers use and that are not read.
+    private static let foreignSuffixes = [
+        ".gz", ".zst", ".bz2", ".lz4", ".zip", ".7z", ".tar", ".qcow2", ".vmdk", ".vhdx",
+    ]
+
+    private static let imageName: Shape<String> = {
+        let expected = "the name of an .img.xz or .img"
+        var shape = Shape<String>.text(
+            "a file name", pattern: "[A-Za-z0-9][A-Za-z0-9._+~-]*\\.img(\\.xz)?", expected: expected,
+            limit: 200)
+        let read = shape.decode
+        shape.decode = { node, path, decoding in
+            guard let name = scalarText(node), foreignSuffixes.contains(where: name.hasSuffix) else {
+                return read(node, path, decoding)
+            }
+            decoding.refuse(
+                path, at: node.place,
+                Refusal(
+                    "an image in this packing is not read as it is", expected: expected, found: name,
+                    next:
+                        "unpack it, and name its folder in mirrors; piforge inspect \(name.shellWord) says with which command"
+                ))
+            return nil
+        }
+        return shape
+    }()
+
     static let shape = Shape<StockBase>.object(
         Self(),
         [
             Key(
-                "file", \.file,
-                .text(
-                    "a file name", pattern: "[A-Za-z0-9][A-Za-z0-9._+~-]*\\.img(\\.xz)?",
-                    expected: "the name of an .img.xz or .img", limit: 200), required: true,
+                "file", \.file, imageName, required: true,
                 example: .string("ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz"),
                 "The image's file name, as its publisher has it."),
             Key(

@@ -22,16 +22,7 @@ struct StockDisk {
     init(_ path: FilePath, limit: UInt64) throws {
         self.path = path
         let source = try FileSource(path)
-        let start = try source.file.bytes(at: 0, count: Int(min(source.size, PartitionTable.sectorSize)))
-        let isPacked = start.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])
-        guard isPacked || (start.count == 512 && start[510...] == [0x55, 0xaa]) else {
-            let hex = start.prefix(6).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-            throw Failure(
-                at: path.string, "this is neither an .xz file nor a raw disk",
-                expected: "fd 37 7a 58 5a 00 at its start, or a partition table (55 aa at byte 510)",
-                found: start.isEmpty ? "an empty file" : hex.joined(separator: " "))
-        }
-        form = isPacked ? .xz(try XZFile(path)) : .raw(source)
+        form = try ImagePacking(of: path) == .xz ? .xz(try XZFile(path)) : .raw(source)
         switch form {
         case .xz(let file): size = file.uncompressedSize
         case .raw(let source): size = source.size
@@ -45,7 +36,7 @@ struct StockDisk {
         case .xz(let file):
             let sector = try file.unpackStart(Int(PartitionTable.sectorSize))
             table = try PartitionTable(decoding: sector, diskSize: size, place: path.string)
-        case .raw: table = try PartitionTable(decoding: start, diskSize: size, place: path.string)
+        case .raw(let source): table = try PartitionTable(reading: source, place: path.string)
         }
     }
 

@@ -1,4 +1,5 @@
 import Diagnostics
+import Disk
 import Fetch
 import Pack
 import Storage
@@ -26,8 +27,16 @@ struct VerifySubject: Equatable {
 
     /// The images that a name on the command line stands for: an image; those in a list of sums; the one of a manifest.
     ///
-    /// - Throws: `Failure` of kind usage for what is no image, or names none.
+    /// - Throws: `Failure` of kind usage for what is no image or one in a format that is not read, or names none.
     static func all(named path: FilePath, _ options: VerifyOptions) throws -> [VerifySubject] {
+        let subjects = try subjects(named: path, options)
+        for subject in subjects { try ImagePacking.check(subject.path) }
+        return subjects
+    }
+
+    private static func subjects(named path: FilePath, _ options: VerifyOptions) throws
+        -> [VerifySubject]
+    {
         try requireFile(path)
         let name = path.lastComponent?.string ?? ""
         let folder = path.removingLastComponent()
@@ -53,6 +62,7 @@ struct VerifySubject: Equatable {
                 return subject
             }
         }
+        try ImagePacking.check(path)
         throw Failure(
             .usage, at: path.string, "the file is no image",
             expected: "NAME.img.xz, NAME.img, NAME.SHA256SUMS, SHA256SUMS or NAME.manifest.json", found: name)

@@ -40,7 +40,9 @@ struct PackCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try XZSettings(preset: preset, blockSize: blockSize << 20)
-        let source = try FileSource(absolute(raw))
+        let disk = absolute(raw)
+        try ImagePacking.check(disk)
+        let source = try FileSource(disk)
         let target = absolute(packed)
         let progress = shared.progress
         let jobs = jobs
@@ -49,7 +51,7 @@ struct PackCommand: AsyncParsableCommand {
             return try await XZWriter(settings: settings, workers: jobs).write(source, to: target, progress: progress)
         }
         if let bmap {
-            let map = try BlockMap(of: source, used: try UsedSpace.ranges(of: absolute(raw)))
+            let map = try BlockMap(of: source, used: try UsedSpace.ranges(of: disk))
             try writeAtomically(to: absolute(bmap), bytes: map.bytes)
         }
         print("\(summary.digest)  \(target)")

@@ -8,6 +8,10 @@ import Tools
 
 private let parts: [(kind: Partition.Kind, size: UInt64)] = [(.fat32, 64 << 20), (.linux, (32 << 20) + 4096)]
 
+private let gptConversion =
+    "with a raw copy of it: sgdisk --gpttombr=1:2 COPY.img && sfdisk --part-type COPY.img 1 c, where 1 is the FAT boot "
+    + "partition and 2 the root (sgdisk --print COPY.img; Debian's packages gdisk and fdisk)"
+
 @Suite struct PartitionTableTests {
     @Test func sfdiskReadsWhatIsWritten() async throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-mbr")
@@ -59,16 +63,18 @@ private let parts: [(kind: Partition.Kind, size: UInt64)] = [(.fat32, 64 << 20),
         (
             [Partition(type: 0xee, start: 1, count: 16383)],
             """
-            disk: the disk has a GPT partition table
+            disk: the disk has a GPT partition table, as disks for PCs have
               expected: an MBR with primary partitions
+              next:     \(gptConversion)
             """
         ),
         // A hybrid table: a partition of its own beside the protective one.
         (
             [Partition(type: 0x83, start: 8192, count: 8), Partition(type: 0xee, start: 1, count: 8191)],
             """
-            disk: the disk has a GPT partition table
+            disk: the disk has a GPT partition table, as disks for PCs have
               expected: an MBR with primary partitions
+              next:     \(gptConversion)
             """
         ),
         (

@@ -204,6 +204,14 @@ import Tools
                   expected: fd 37 7a 58 5a 00 at its start, or a partition table (55 aa at byte 510)
                   found:    74 65 78 74
                 """)
+        let zip = folder.path.appending("a disk.zip")
+        try writeAtomically(to: zip, bytes: [0x50, 0x4b, 3, 4])
+        #expect(
+            failure { _ = try ImageDisk(zip) } == """
+                \(zip): this is a zip archive, which is not read as it is
+                  expected: NAME.img.xz or NAME.img
+                  next:     unzip '\(zip)' (Debian's package unzip)
+                """)
         #expect(failure { _ = try ImageDisk(folder.path) }.contains("this is no file"))
         #expect(failure { _ = try ImageDisk("/tmp/there-is-none.img") }.contains("there is no such file"))
     }

@@ -73,9 +73,9 @@ struct HostileImage: Sendable {
         HostileImage(
             "another format", packed: "gzip -nc1 log > stock.img.xz; truncate -s 2000 stock.img.xz",
             """
-            stock.img.xz: this is neither an .xz file nor a raw disk
-              expected: fd 37 7a 58 5a 00 at its start, or a partition table (55 aa at byte 510)
-              found:    1f 8b 08 00 00 00
+            stock.img.xz: this is a gzip file, which is not read as it is
+              expected: NAME.img.xz or NAME.img
+              next:     gunzip -c stock.img.xz > stock.img
             """),
         HostileImage(
             "larger than is allowed", packed: "true",
@@ -96,10 +96,18 @@ struct HostileImage: Sendable {
             "stock.img.xz: no partition table\n  expected: the bytes 55 aa at offset 510"),
         HostileImage(
             "GPT", at: 450, #"\xee"#,
-            "stock.img: the disk has a GPT partition table\n  expected: an MBR with primary partitions"),
+            "stock.img: the disk has a GPT partition table, as disks for PCs have\n"
+                + "  expected: an MBR with primary partitions\n"
+                + "  next:     with a raw copy of it: sgdisk --gpttombr=1:2 COPY.img && sfdisk --part-type COPY.img 1 c, "
+                + "where 1 is the FAT boot partition and 2 the root "
+                + "(sgdisk --print COPY.img; Debian's packages gdisk and fdisk)"),
         HostileImage(
             "hybrid GPT", at: 482, #"\xee"#,
-            "stock.img: the disk has a GPT partition table\n  expected: an MBR with primary partitions"),
+            "stock.img: the disk has a GPT partition table, as disks for PCs have\n"
+                + "  expected: an MBR with primary partitions\n"
+                + "  next:     with a raw copy of it: sgdisk --gpttombr=1:2 COPY.img && sfdisk --part-type COPY.img 1 c, "
+                + "where 1 is the FAT boot partition and 2 the root "
+                + "(sgdisk --print COPY.img; Debian's packages gdisk and fdisk)"),
         HostileImage(
             "extended partition", at: 466, #"\x0f"#,
             """

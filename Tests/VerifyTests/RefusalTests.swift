@@ -16,12 +16,19 @@ import Verify
         ("text", "the file is no image"), ("null.img", "this is no regular file"),
         ("x.SHA256SUMS", "the list of sums names no image that is here"),
         ("t.manifest.json", "there is no such file: no such file or directory"),
+        ("disk.img.gz", "this is a gzip file, which is not read as it is"),
+        ("disk.img", "this is a qcow2 disk, which is not read as it is"),
+        ("packed.img", "this is an .xz file, but its name says that it is not compressed"),
     ])
     func whatIsNoImageIsAUsageError(name: String, message: String) async throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-verify")
         try createFolder(folder.path.appending("folder"))
         try createFolder(folder.path.appending("folder.img.xz"))
         try writeAtomically(to: folder.path.appending("text"), bytes: [1])
+        for (name, start) in [
+            ("disk.img.gz", [0x1f, 0x8b, 8, 0]), ("disk.img", [0x51, 0x46, 0x49, 0xfb]),
+            ("packed.img", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]),
+        ] as [(String, [UInt8])] { try writeAtomically(to: folder.path.appending(name), bytes: start) }
         let list = "\(SHA256Digest.of("x"))  notes.txt\n"
         try writeAtomically(to: folder.path.appending("x.SHA256SUMS"), bytes: Array(list.utf8))
         let image = try await TestImage.shared

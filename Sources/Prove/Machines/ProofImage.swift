@@ -34,8 +34,11 @@ public struct ProofImage: Sendable {
         -> ProofImage
     {
         let file = path.lastComponent?.string ?? path.string
-        guard let suffix = [".img.xz", ".img"].first(where: file.hasSuffix), file.count > suffix.count else {
-            throw Failure(.usage, at: path.string, "the file is no image", expected: "NAME.img.xz or NAME.img")
+        try ImagePacking.check(path)
+        guard let suffix = [".img.xz", ".img"].first(where: file.hasSuffix), file.count > suffix.count
+        else {
+            throw Failure(
+                .usage, at: path.string, "the file is no image", expected: "NAME.img.xz or NAME.img")
         }
         let name = String(file.dropLast(suffix.count))
         let folder = path.removingLastComponent()

@@ -1,0 +1,128 @@
+import Diagnostics
+import Disk
+import Storage
+import SystemPackage
+import Testing
+import Tools
+
+/// Images in packings that are not read: each made by the program that makes it in the field, and unpacked by the command that the
+/// error names.
+@Suite struct ImagePackingTests {
+    private static let shell = Tool("sh", package: "dash", purpose: "pack and unpack as a person would")
+
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder(in: "/tmp", name: "piforge-packing")
+        var disk = [UInt8](repeating: 0x5a, count: 4096)
+        disk[510] = 0x55
+        disk[511] = 0xaa
+        try writeAtomically(to: folder.path.appending("disk"), bytes: disk)
+    }
+
+    private func run(_ script: String) async throws {
+        try await ToolRunner().run(Self.shell, ["-ec", "cd '\(folder.path)'; \(script)"], place: script)
+    }
+
+    @Test(arguments: [
+        ("gzip -c disk > x.img.gz", "x.img.gz", "a gzip file", "gunzip -k %", "x.img"),
+        ("gzip -c disk > x.img.xz", "x.img.xz", "a gzip file", "gunzip -c % > %/x.img", "x.img"),
+        ("gzip -c disk > x.img", "x.img", "a gzip file", "gunzip -c % > %/x-raw.img", "x-raw.img"),
+        (
+            "gzip -c disk > 'my disk.gz'", "my disk.gz", "a gzip file", "gunzip -k '%'", "my disk"
+        ),
+        (
+            "zstd -q disk -o x.img.zst", "x.img.zst", "a Zstandard file", "zstd -d % (Debian's package zstd)", "x.img"
+        ),
+        ("zstd -q disk -o x", "x", "a Zstandard file", "zstd -dc % > %/x.img (Debian's package zstd)", "x.img"),
+        (
+            "bzip2 -c disk > x.img.bz2", "x.img.bz2", "a bzip2 file", "bunzip2 -k % (Debian's package bzip2)", "x.img"
+        ),
+        ("lz4 -q disk x.img.lz4", "x.img.lz4", "an LZ4 file", "lz4 -d % %/x.img (Debian's package lz4)", "x.img"),
+        ("tar -cf x.img.tar disk", "x.img.tar", "a tar archive", "tar -xf %", "disk"),
+    ])
+    func foreignPackingIsUnpackedByTheCommandThatTheErrorNames(
+        pack: String, file: String, name: String, command: String, unpacked: String
+    ) async throws {
+        try await run(pack)
+        let path = folder.path.appending(file)
+        let failure = #expect(throws: Failure.self) { try ImagePacking(of: path) }
+        // `%/` is the folder, `%` the file.
+        let next = command.replacing("%/", with: "\(folder.path)/").replacing("%", with: path.string)
+        #expect(
+            failure?.description == """
+                \(path): this is \(name), which is not read as it is
+                  expected: NAME.img.xz or NAME.img
+                  next:     \(next)
+                """)
+        #expect(failure?.exitCode == 2)
+        #expect(#expect(throws: Failure.self) { try ImagePacking.check(path) } == failure)
+        // Archives come out where the command is given.
+        let said = try #require(failure?.next)
+        let line = said.replacing(#/ \(Debian's package [a-z0-9-]+\)$/#, with: "")
+        try await run("\(line); cmp disk '\(unpacked)'")
+    }
+
+    @Test(
+        arguments: [
+            ([0x50, 0x4b, 3, 4], 0, "a zip archive", "unzip %"),
+            ([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c], 0, "a 7z archive", "7z x %"),
+            ([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3], 0, "a qcow2 disk", "qemu-img convert -O raw % x.img"),
+            (Array("KDMV".utf8), 0, "a VMDK disk", "qemu-img convert -O raw % x.img"),
+            (Array("vhdxfile".utf8), 0, "a VHDX disk", "qemu-img convert -O raw % x.img"),
+            ([0x7f, 0x10, 0xda, 0xbe], 64, "a VDI disk", "qemu-img convert -O raw % x.img"),
+            ([0x3a, 0xff, 0x26, 0xed], 0, "an Android sparse image", "simg2img % x.img"),
+        ] as [([UInt8], Int, String, String)])
+    func otherFormatIsKnownByItsFirstBytes(magic: [UInt8], offset: Int, name: String, command: String) throws {
+        let path = folder.path.appending("x")
+        try writeAtomically(to: path, bytes: [UInt8](repeating: 0, count: offset) + magic)
+        let failure = #expect(throws: Failure.self) { try ImagePacking(of: path) }
+        #expect(failure?.message == "this is \(name), which is not read as it is")
+        let words = command.replacing("%", with: path.string).replacing(" x.img", with: " \(path).img")
+        #expect(failure?.next?.hasPrefix(words + " (Debian's package ") == true)
+    }
+
+    @Test func diskAndXZAreReadWhateverElseTheyLookLike() async throws {
+        #expect(try ImagePacking(of: folder.path.appending("disk")) == .raw)
+        try await run("xz -k disk; printf '\\037\\213\\010' | dd of=disk conv=notrunc status=none")
+        #expect(try ImagePacking(of: folder.path.appending("disk")) == .raw)
+        #expect(try ImagePacking(of: folder.path.appending("disk.xz")) == .xz)
+    }
+
+    @Test func compressedDiskNamedAsARawOneIsRefusedWithTheRightName() async throws {
+        try await run("xz -c disk > disk.img")
+        let path = folder.path.appending("disk.img")
+        let failure = #expect(throws: Failure.self) { try ImagePacking.check(path) }
+        #expect(
+            failure?.description == """
+                \(path): this is an .xz file, but its name says that it is not compressed
+                  expected: NAME.img.xz
+                  next:     mv \(path) \(path).xz
+                """)
+    }
+
+    @Test(arguments: [([], "an empty file"), ([0x50], "50"), ([UInt8](repeating: 0, count: 511), "00 00 00 00 00 00")])
+    func anythingElseIsNoImage(bytes: [UInt8], found: String) throws {
+        let path = folder.path.appending("x")
+        try writeAtomically(to: path, bytes: bytes)
+        let failure = #expect(throws: Failure.self) { try ImagePacking(of: path) }
+        #expect(
+            failure?.description == """
+                \(path): this is neither an .xz file nor a raw disk
+                  expected: fd 37 7a 58 5a 00 at its start, or a partition table (55 aa at byte 510)
+                  found:    \(found)
+                """)
+        #expect(throws: Never.self) { try ImagePacking.check(path) }
+    }
+
+    /// sgdisk is not on every machine; sfdisk is, and makes the GPT.
+    @Test func diskOfAPCIsNamedAsGPT() async throws {
+        let sfdisk = "printf 'label: gpt\\nsize=2048\\nsize=2048\\n' | /sbin/sfdisk -q gpt.img"
+        try await run("truncate -s 8M gpt.img; \(sfdisk)")
+        let failure = #expect(throws: Failure.self) {
+            try PartitionTable(reading: FileSource(folder.path.appending("gpt.img")), place: "gpt.img")
+        }
+        #expect(failure?.message == "the disk has a GPT partition table, as disks for PCs have")
+        #expect(failure?.next?.hasPrefix("with a raw copy of it: sgdisk --gpttombr=1:2 COPY.img && ") == true)
+    }
+}
