@@ -5,7 +5,9 @@ extension Recipe {
         public var name = ""
         /// Base URIs, tried in this order; empty for the Debian mirrors of this machine.
         public var uris: [String] = []
+        /// Names, or paths of a flat archive, which end in a slash (sources.list(5)).
         public var suites: [String] = []
+        /// Empty for a flat archive.
         public var components: [String] = []
         /// nil: Debian's own keyring.
         public var keyring: Keyring?
@@ -15,6 +17,14 @@ extension Recipe {
         public var onBoard = true
 
         public init() {}
+
+        /// Whether a URI is of a folder on this machine, which no board has.
+        public static func isLocal(_ uri: String) -> Bool {
+            uri.hasPrefix("file:") || uri.hasPrefix("copy:")
+        }
+
+        /// The URIs that a board can reach.
+        public var boardURIs: [String] { uris.filter { !Self.isLocal($0) } }
     }
 }
 
@@ -32,22 +42,26 @@ extension Recipe.PackageSource {
                         ? Refusal("'\($0)' has a meaning of its own here", expected: "another name") : nil
                 }, required: true, example: .string("ports"), "What the lock and messages call it."),
             Key(
-                "uris", \.uris, .list(of: Recipe.Packages.uri, called: "list of base URIs", limit: 16),
+                "uris", \.uris, .list(of: uri, called: "list of base URIs", limit: 16),
                 fallback: "the Debian mirrors of this machine",
                 example: .array([.string("http://ports.ubuntu.com/ubuntu-ports")]),
-                "The archive's base URIs, tried in this order."),
+                "The archive's base URIs, tried in this order. `file:/srv/repo` (or `copy:`) is a folder of this machine: the image is "
+                    + "built from it, and the board's own apt does not get it."),
             Key(
-                "suites", \.suites, Recipe.Packages.suiteList, required: true,
-                example: .array([.string("bionic"), .string("bionic-updates")]), "The suites that are used."),
+                "suites", \.suites, suiteList, required: true,
+                example: .array([.string("bionic"), .string("bionic-updates")]),
+                "The suites that are used. For a flat archive, the path from the base URI to its indices, with a slash at its end: "
+                    + "`[./]`."),
             Key(
                 "components", \.components,
                 .list(
                     of: .text(
-                        "a component", pattern: "[a-z][a-z-]*", expected: "a component such as main", limit: 64),
+                        "a component", pattern: "[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*",
+                        expected: "a component such as main, 20.04 or main/debian-installer", limit: 64),
                     called: "list of components", limit: 16, identity: { $0 }
-                ).refusing { $0.isEmpty ? Refusal("the list is empty", expected: "at least one component") : nil },
-                required: true, example: .array([.string("main"), .string("universe")]), "The components of each suite."
-            ),
+                ), fallback: "none: a flat archive",
+                example: .array([.string("main"), .string("universe")]),
+                "The components of each suite; a flat archive has none."),
             Key(
                 optional: "keyring", \.keyring, Keyring.shape, fallback: "Debian's own",
                 example: .members(["package": .string("ubuntu-archive-keyring")]),
@@ -63,5 +77,48 @@ extension Recipe.PackageSource {
             Key(
                 "on_board", \.onBoard, .flag,
                 "Whether the board's own apt gets this source, with its keys and limits."),
-        ])
+        ]
+    ).checked(refusal)
+
+    private static let uri = Shape<String>.text(
+        "a base URI", pattern: "https?://[!-~]+|(file|copy):(//)?/[!-~]*",
+        expected: "http://…, https://…, or file:/… for a folder of this machine, without blanks",
+        limit: 1024)
+
+    private static let suiteList = Shape<[String]>.list(
+        of: .text(
+            "a suite",
+            pattern: "/|\\./|(\\./)?[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?",
+            expected: "a suite such as bookworm or bookworm/updates, or a flat archive's path such as ./",
+            limit: 128
+        ).refusing { $0.contains("..") ? Refusal("the path climbs with '..'") : nil },
+        called: "list of suites", limit: 16, identity: { $0 }
+    ).refusing { $0.isEmpty ? Refusal("the list is empty", expected: "at least one suite") : nil }
+
+    /// What the keys of a source must have in common (sources.list(5), "THE DEB AND DEB-SRC TYPES").
+    private static func refusal(_ source: Self) -> Refusal? {
+        let flat = source.suites.filter { $0.hasSuffix("/") }
+        guard let path = flat.first else {
+            guard source.components.isEmpty else { return nil }
+            return Refusal(
+                "'\(source.suites[0])' is a suite's name, and no components are given",
+                expected: "components such as [main]",
+                next: "add components, or write suites: [./] for a flat archive, which has none")
+        }
+        guard flat.count == source.suites.count else {
+            return Refusal(
+                "'\(path)' is the path of a flat archive, and stands beside suites",
+                expected: "a source of its own for each kind")
+        }
+        guard source.components.isEmpty else {
+            return Refusal(
+                "'\(path)' is the path of a flat archive, which has no components",
+                next: "take components out, or the slash off the suite's end")
+        }
+        guard !source.uris.isEmpty else {
+            return Refusal(
+                "'\(path)' is the path of a flat archive, and Debian's is none", next: "add uris")
+        }
+        return nil
+    }
 }

@@ -12,6 +12,8 @@ extension Recipe {
         public var securityMirror: String?
         /// The archives that packages come from; empty for Debian's, with the suites and components above.
         public var sources: [PackageSource] = []
+        /// Archives beside those.
+        public var extraSources: [PackageSource] = []
         /// Whether packages of a stock image are brought up to date.
         public var upgrade = false
         /// Packages as apt names them: `name`, `name=version` or `name/suite`.
@@ -102,6 +104,13 @@ extension Recipe.Packages {
                 .list(of: Recipe.PackageSource.shape, called: "list of archives", limit: 16, identity: { $0.name }),
                 fallback: "Debian, with the suites and components above",
                 "The archives that packages come from, where Debian's of one suite will not do: for a stock image, its own and what is added to it."
+            ),
+            Key(
+                "extra_sources", \.extraSources,
+                .list(
+                    of: Recipe.PackageSource.shape, called: "list of archives", limit: 16,
+                    identity: { $0.name }),
+                "Archives beside Debian's, or beside `packages.sources`; each with the keys of one of those."
             ),
             Key(
                 "upgrade", \.upgrade, .flag,

@@ -60,12 +60,28 @@ extension Recipe {
         for (key, isSet) in replaced where isSet && !self.packages.sources.isEmpty && packages?[key] != nil {
             decoding.refuse("packages.\(key)", in: root, "stands beside packages.sources, which takes its place")
         }
+        checkNames(root, decoding)
         if stock == nil {
             for (key, isSet) in [
                 ("packages.upgrade", self.packages.upgrade), ("accounts.stock", accounts.stock != .locked),
             ] where isSet {
                 decoding.refuse(key, in: root, "means something on a stock image alone")
             }
+        }
+    }
+
+    /// What locks and messages call an archive is its own: also those of the sources that a recipe stands for by other words.
+    private func checkNames(_ root: Node, _ decoding: Decoding) {
+        var owners = Dictionary(
+            packages.sources.map { ($0.name, "packages.sources has it") },
+            uniquingKeysWith: { first, _ in first })
+        if packages.sources.isEmpty { owners["debian"] = "Debian's own archive has it" }
+        if docker.origin == .docker { owners["docker"] = "docker.from: docker brings it" }
+        for (index, source) in packages.extraSources.enumerated() {
+            guard let owner = owners[source.name] else { continue }
+            decoding.refuse(
+                "packages.extra_sources[\(index)].name", in: root, "'\(source.name)' is taken: \(owner)",
+                expected: "another name")
         }
     }
 

@@ -8,6 +8,7 @@ public struct AptStep: Step {
         /// The archive's base URI.
         public var uri: String
         public var suites: [String]
+        /// Empty for a flat archive.
         public var components: [String]
         /// The keyring's path in the image.
         public var keyring: String
@@ -100,7 +101,7 @@ public struct AptStep: Step {
             Types: deb
             URIs: \(source.uri)
             Suites: \(source.suites.joined(separator: " "))
-            Components: \(source.components.joined(separator: " "))
+            \(source.components.isEmpty ? "" : "Components: \(source.components.joined(separator: " "))\n")\
             Signed-By: \(source.keyring)
 
             """

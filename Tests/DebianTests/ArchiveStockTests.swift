@@ -142,7 +142,7 @@ import Testing
         #expect(
             failure?.description == """
                 ports: 'ftp://mirror.example.org' is not a mirror's URI
-                  expected: a http:, https: or file: URI without blanks
+                  expected: a http:, https:, file: or copy: URI without blanks
                 """)
     }
 

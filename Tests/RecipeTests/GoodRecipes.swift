@@ -187,8 +187,25 @@ import Testing
         #expect(recipe.output.imager.devices == ["pi4-64bit", "pi4-32bit"])
         #expect(recipe.packages.installNames.suffix(3) == ["libstdc++6", "qemu-utils", "runsc"])
         #expect(
-            recipe.packages.preferences == [.init(package: "qemu-*", pin: "release n=trixie-backports", priority: 990)])
-        #expect(recipe.overlays.map(\.owner) == [.init(), .init(uid: 1001, gid: 1001), .init(uid: 33, gid: 34)])
+            recipe.packages.preferences == [
+                .init(package: "qemu-*", pin: "release n=trixie-backports", priority: 990)
+            ])
+        #expect(recipe.packages.sources.isEmpty)
+        #expect(
+            recipe.packages.extraSources.map(\.suites) == [
+                ["./", "sub/dir/"], ["bookworm/updates"], ["/"],
+            ])
+        #expect(
+            recipe.packages.extraSources.map(\.components) == [
+                [], ["20.04", "main/debian-installer"], [],
+            ])
+        #expect(
+            recipe.packages.extraSources.map(\.boardURIs)
+                == [["https://repo.example.org/debs"], [], ["http://repo.example.org"]])
+        #expect(
+            recipe.overlays.map(\.owner) == [
+                .init(), .init(uid: 1001, gid: 1001), .init(uid: 33, gid: 34),
+            ])
         #expect(recipe.overlays[1].modes == [.init(path: "etc/motd", mode: 0o440)])
         #expect(
             recipe.overlays.map(\.folder.path) == [
@@ -203,6 +220,24 @@ import Testing
         #expect(recipe.system.services.enable == ["docker.service", "fstrim.timer"])
         #expect(recipe.disk.rootSize == .gibibytes(6))
         #expect(recipe.disk.freeSpace.bytes == 0)
+    }
+
+    @Test(arguments: [
+        "GMT", "Etc/GMT+12", "US/Eastern", "Asia/Calcutta", "America/Indiana/Knox", "W-SU", "EST5EDT",
+    ])
+    func `a time zone may have an old name`(zone: String) throws {
+        #expect(
+            try parse(
+                least, ["system.timezone=\(zone)", "packages.install=[openssh-server, sudo, tzdata]"]
+            ).system.timezone == zone)
+    }
+
+    @Test func `every way of customising that Imager knows can be named`() throws {
+        for format in ["none", "systemd", "cloudinit", "cloudinit-rpi", "rpi-preseed"] {
+            #expect(
+                try parse(least, ["output.imager.init_format=\(format)"]).output.imager.initFormat == format
+            )
+        }
     }
 
     @Test func `the canonical form is the same recipe with every default written out`() throws {
@@ -258,6 +293,14 @@ import Testing
         let recipe = try parse(
             least + "firmware: {cmdline: &words [quiet]}\nsystem: {hostname: &n rpi4}\ndescription: *n\n")
         #expect(recipe.description == "rpi4")
+    }
+
+    @Test(arguments: [
+        "[EDID=DEL-DELL_U2422H]", "[boot_partition=2]", "[bootvar0&0x10]", "[pi3+]", "[HDMI:1]", "hdmi_mode:1=82",
+        "include more.txt", "gpio=12=op,dh", "# piforge: known", "dtoverlay=",
+    ])
+    func `a line of config txt may be what the firmware reads`(line: String) throws {
+        #expect(try parse(least, ["firmware.config=['\(line)']"]).firmware.config == [line])
     }
 
     @Test func `a home folder stands for the tilde`() throws {

@@ -68,6 +68,12 @@ enum AptMessages {
             return failure(line, "the archive has no packages for this architecture", next: otherMirror)
         }
         if let line = line("does not have a Release file") {
+            // A flat archive's suite ends in a slash; `/` itself is shown as nothing.
+            if line.contains("/ Release'") || line.contains("  Release'") {
+                return failure(
+                    line, "the flat archive has no signed Release file", expected: "InRelease beside its Packages",
+                    next: "make and sign it (apt-ftparchive release, gpg --clearsign), or correct uris and suites")
+            }
             return failure(
                 line, "the mirror does not have this suite", next: "correct the suite's name, or " + otherMirror)
         }
@@ -141,7 +147,7 @@ enum AptMessages {
     /// The first URI in a line; the first mirror's where there is none.
     private static func place(_ line: String, _ mirrors: ArchiveMirrors) -> String {
         for word in line.split(whereSeparator: { " '".contains($0) }) {
-            if ["http://", "https://", "file:/"].contains(where: { word.hasPrefix($0) }) {
+            if ["http://", "https://", "file:/", "copy:/"].contains(where: { word.hasPrefix($0) }) {
                 return word.hasSuffix(":") ? String(word.dropLast()) : String(word)
             }
         }

@@ -212,7 +212,7 @@ public struct AptSolver: Sendable {
             Types: deb
             URIs: \(mirrors.bases(for: source.kind)[0])
             Suites: \(source.suite)
-            Components: \(source.components.joined(separator: " "))
+            \(source.isFlat ? "" : "Components: \(source.components.joined(separator: " "))\n")\
             Architectures: \(architecture)
             Signed-By: \(source.keyring.string)
 
@@ -229,12 +229,14 @@ public struct AptSolver: Sendable {
             "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(FILENAME)", "Created-By: Packages",
         ])
         let found = result.text.splitLines().compactMap { line -> (Substring, Substring, FilePath)? in
-            let words = line.split(separator: " ", maxSplits: 2)
+            // The release of the flat archive `/` is the empty text.
+            let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
             return words.count == 3 ? (words[0], words[1], FilePath(String(words[2]))) : nil
         }
         let files = sources.flatMap { source in
             let base = mirrors.bases(for: source.kind)[0]
-            return found.filter { ($0.0 == base || $0.0 == base + "/") && $0.1 == source.suite }
+            let suite = source.suite == "/" ? "" : source.suite
+            return found.filter { ($0.0 == base || $0.0 == base + "/") && $0.1 == suite }
                 .map { (source.kind, $0.2) }
         }
         guard !files.isEmpty else {

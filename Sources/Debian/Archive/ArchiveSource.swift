@@ -20,7 +20,10 @@ public struct ArchiveSource: Sendable, Hashable {
     /// Debian's own keyring, as the package debian-archive-keyring installs it.
     public static let debianKeyring: FilePath = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
+    /// A suite's name, with slashes or without; for a flat archive the path from its base URI to its indices, which ends in a
+    /// slash (sources.list(5)).
     public let suite: String
+    /// Empty for a flat archive.
     public let components: [String]
     /// The only keys whose signature on the suite's Release file counts.
     public let keyring: FilePath
@@ -28,6 +31,9 @@ public struct ArchiveSource: Sendable, Hashable {
     public let name: String?
     /// Base URIs in the order of preference; empty for Debian's mirrors.
     public let uris: [String]
+
+    /// Whether the archive has no `dists`: its indices lie in one folder, and it has no components.
+    public var isFlat: Bool { suite.hasSuffix("/") }
 
     /// The archive: from the suite's name where it is Debian's.
     public var kind: Kind {
@@ -49,8 +55,15 @@ public struct ArchiveSource: Sendable, Hashable {
                     expected: "letters, digits, '-', '.', '_' and '/'")
             }
         }
-        guard !components.isEmpty else {
-            throw Failure(.usage, at: "packages", "the suite '\(suite)' has no components", next: "add 'main'")
+        let isFlat = suite.hasSuffix("/")
+        guard isFlat || !components.isEmpty else {
+            throw Failure(
+                .usage, at: "packages", "the suite '\(suite)' has no components", next: "add 'main'")
+        }
+        guard !isFlat || components.isEmpty && name != nil && !uris.isEmpty else {
+            throw Failure(
+                .usage, at: "packages", "'\(suite)' is the path of a flat archive",
+                expected: "no components, and URIs of its own")
         }
         self.suite = suite
         self.components = components
@@ -82,7 +95,7 @@ public struct ArchiveMirrors: Sendable, Equatable {
     /// Base URIs of archives that sources name themselves.
     public private(set) var named: [ArchiveSource.Kind: [String]] = [:]
 
-    /// - Throws: `Failure` for a URI that is not http, https or file, or holds a blank or a control character.
+    /// - Throws: `Failure` for a URI that is not http, https, file or copy, or holds a blank or a control character.
     public init(debian: [String], security: [String]) throws {
         self.debian = try Self.checked(debian, "--mirror")
         self.security = try Self.checked(security, "--security-mirror")
@@ -93,13 +106,17 @@ public struct ArchiveMirrors: Sendable, Equatable {
     /// - Throws: as ``init(debian:security:)``.
     static func checked(_ uris: [String], _ place: String) throws -> [String] {
         try uris.map { uri in
-            let isKnown = ["http://", "https://", "file:/"].contains { uri.hasPrefix($0) }
+            let isKnown = ["http://", "https://", "file:/", "copy:/"].contains { uri.hasPrefix($0) }
             guard isKnown, uri.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
                 throw Failure(
                     .usage, at: place, "'\(uri)' is not a mirror's URI",
-                    expected: "a http:, https: or file: URI without blanks")
+                    expected: "a http:, https:, file: or copy: URI without blanks")
             }
             var uri = uri
+            // An empty host is this machine (RFC 8089, section 2).
+            for scheme in ["file:", "copy:"] where uri.hasPrefix("\(scheme)///") {
+                uri = scheme + uri.dropFirst("\(scheme)//".count)
+            }
             while uri.hasSuffix("/"), uri.count > 1 { uri.removeLast() }
             return uri
         }
@@ -121,7 +138,11 @@ public struct ArchiveMirrors: Sendable, Equatable {
     ///
     /// - Parameter path: as the index's Filename field has it: `pool/main/…`.
     public func urls(for kind: ArchiveSource.Kind, path: String) -> [String] {
-        bases(for: kind).map { "\($0)/\(escapedPath(path))" }
+        bases(for: kind).map { base in
+            // apt's own scheme for a folder of this machine whose files it copies.
+            let base = base.hasPrefix("copy:") ? "file:" + base.dropFirst("copy:".count) : base
+            return "\(base)/\(escapedPath(path))"
+        }
     }
 }
 

@@ -53,7 +53,7 @@ extension ImageBuilder {
         var below = feeding.isEmpty ? ["kernel"] : ["indexes", "kernel"]
         let (underneath, above) = try steps(
             inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil)
-        for step in underneath + inputs.overlaySteps + above {
+        for step in underneath + (inputs.overlaySteps as [any Step]) + above {
             plan.add(
                 step.name, summary: step.summary, inputs: step.inputs + [StepInput("epoch", String(recipe.epoch))])
             below.append(step.name)
@@ -153,7 +153,7 @@ extension ImageBuilder {
             ? [
                 (inputs.mirrors.debian.first, source.suites.filter { !$0.hasSuffix("-security") }),
                 (inputs.mirrors.security.first, source.suites.filter { $0.hasSuffix("-security") }),
-            ] : [(source.uris.first, source.suites)]
+            ] : [(source.boardURIs.first, source.suites)]
         return groups.compactMap { uri, suites in
             guard let uri, !suites.isEmpty else { return nil }
             return AptStep.Source(

@@ -37,7 +37,7 @@ public struct ImageBuilder: Sendable {
         var request: PackageRequest
         var lock: PackageLock?
         var systemSteps: [any Step]
-        var overlaySteps: [any Step]
+        var overlaySteps: [OverlayStep]
         /// Container images for Docker; nil for none.
         var preload: PreloadStep?
         /// What the proof of the runtimes brings, by their names.
@@ -121,7 +121,7 @@ public struct ImageBuilder: Sendable {
         try checkSpace(needed: estimatedSpace(packages) / 6, at: options.output)
         let work = try TemporaryFolder(in: cache.work, name: recipe.name)
         let system = try await systemTree(inputs, packages, plan, work: work.path)
-        let disk = try await disk(system.tree, work: work.path)
+        let disk = try await disk(system.tree, inputs.overlaySteps, work: work.path)
         let settings = try XZSettings(
             preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes))
         progress.report(.started(step: "pack", detail: "\(megabytes(disk.image.size))"))
@@ -176,8 +176,10 @@ public struct ImageBuilder: Sendable {
             preferences: recipe.preferencesText, recommends: recipe.packages.recommends, addsEssential: base == nil,
             base: base?.sha256, upgrades: recipe.packages.upgrade)
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
+        let overlays = try recipe.overlaySteps()
+        try checkBootFiles(of: overlays)
         return Inputs(
-            request: request, lock: lock, systemSteps: systemSteps, overlaySteps: try recipe.overlaySteps(),
+            request: request, lock: lock, systemSteps: systemSteps, overlaySteps: overlays,
             preload: try await preloadStep(), proofImages: try await proofImages(artefacts),
             secrets: secrets, sources: opened, base: base,
             pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
@@ -321,6 +323,15 @@ public struct ImageBuilder: Sendable {
     /// Says where the packages came from, and writes the lock that answers: beside the recipe when asked to, beside the
     /// image when the recipe's own could not be used.
     private func report(_ packages: ProvidedPackages, _ inputs: Inputs) async throws {
+        for source in inputs.sources.map(\.source)
+        where source.onBoard && !source.uris.isEmpty && source.boardURIs.isEmpty {
+            progress.report(
+                .note(
+                    step: "packages",
+                    text:
+                        "the archive \(source.name) is a folder of this machine: the board's own apt does not get it"
+                ))
+        }
         switch packages.origin {
         case .locked:
             guard packages.lock != inputs.lock else { break }

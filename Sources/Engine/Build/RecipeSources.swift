@@ -1,4 +1,5 @@
 import Debian
+import Foundation
 import Recipe
 import Steps
 
@@ -10,11 +11,22 @@ struct OpenedSource {
 }
 
 extension Recipe {
-    /// The recipe's sources, Docker's own among them where the recipe takes Docker from there.
-    ///
-    /// Docker's archive has a suite for each release of a distribution, by its code name.
+    /// The recipe's sources: those that it names, or Debian's where others are added; then the added ones, Docker's own among them where
+    /// the recipe takes Docker from there. Empty where Debian's are all.
     var allSources: [PackageSource] {
-        guard docker.origin == .docker else { return packages.sources }
+        let added = packages.extraSources + (docker.origin == .docker ? [dockerSource] : [])
+        guard packages.sources.isEmpty, !added.isEmpty else { return packages.sources + added }
+        // What suites and components say, as a source.
+        var debian = PackageSource()
+        debian.name = "debian"
+        debian.suites = packages.suites
+        debian.components = packages.components
+        debian.keyring = .file(packages.keyring)
+        return [debian] + added
+    }
+
+    /// Docker's archive has a suite for each release of a distribution, by its code name.
+    private var dockerSource: PackageSource {
         var source = PackageSource()
         source.name = "docker"
         switch base {
@@ -27,18 +39,9 @@ extension Recipe {
             source.suites = [packages.sources.first?.suites.first ?? ""]
         }
         source.components = ["stable"]
-        source.keyring = .url("\(source.uris[0])/gpg", keys: ["9DC858229FC7DD38854AE2D88D81803C0EBFCD88"])
-        var sources = packages.sources
-        if sources.isEmpty {
-            // What suites and components say, as sources.
-            var debian = PackageSource()
-            debian.name = "debian"
-            debian.suites = packages.suites
-            debian.components = packages.components
-            debian.keyring = .file(packages.keyring)
-            sources = [debian]
-        }
-        return sources + [source]
+        source.keyring = .url(
+            "\(source.uris[0])/gpg", keys: ["9DC858229FC7DD38854AE2D88D81803C0EBFCD88"])
+        return source
     }
 
     /// The packages of Docker that `docker.from` stands for.
@@ -59,14 +62,30 @@ extension Recipe {
     /// apt_preferences(5) of the recipe's pins, and of what is taken from each source.
     var preferencesText: String {
         var stanzas = packages.preferences.map { ($0.package, $0.pin, $0.priority) }
-        for source in allSources where !source.only.isEmpty {
-            for suite in source.suites {
-                // A bare name is a release's suite or its code name. Debian's bookworm-updates is a code name, and Ubuntu's
-                // bionic-updates a suite.
-                stanzas.append((source.only.joined(separator: " "), "release \(suite)", 990))
-                stanzas.append(("*", "release \(suite)", -10))
+        let sources = allSources
+        for source in sources where !source.only.isEmpty {
+            let others = Set(sources.filter { $0.name != source.name }.flatMap(\.suites))
+            for pin in source.pins(besides: others) {
+                stanzas.append((source.only.joined(separator: " "), pin, 990))
+                stanzas.append(("*", pin, -10))
             }
         }
         return stanzas.map { "Package: \($0)\nPin: \($1)\nPin-Priority: \($2)\n" }.joined(separator: "\n")
+    }
+}
+
+extension Recipe.PackageSource {
+    /// What apt's pins know the source's packages by (apt_preferences(5), "DETERMINATION OF PACKAGE VERSION AND DISTRIBUTION PROPERTIES").
+    ///
+    /// A bare name is a release's suite or its code name: Debian's bookworm-updates is a code name, and Ubuntu's bionic-updates a suite.
+    /// Where that is no name (a path) or another source's, too, the archive's host tells them apart; a folder of this machine has the
+    /// empty one.
+    ///
+    /// - Parameter others: the suites of the other sources.
+    fileprivate func pins(besides others: Set<String>) -> [String] {
+        let isNamed = suites.allSatisfy { !$0.contains("/") && !others.contains($0) }
+        guard !isNamed, let uri = uris.first else { return suites.map { "release \($0)" } }
+        guard !Self.isLocal(uri), let host = URL(string: uri)?.host() else { return ["origin \"\""] }
+        return ["origin \"\(host)\""]
     }
 }
