@@ -23,6 +23,17 @@ extension Recipe {
             device: device, home: home, share: share)
     }
 
+    /// Where the value of a key such as `overlays[1]` stands in a recipe's file: `recipes/x.yaml:14`, or the nearest key above it.
+    ///
+    /// - Returns: nil when the file is no longer there, or no longer a recipe.
+    public static func place(of key: String, in path: FilePath) -> String? {
+        guard let text = try? readText(path, limit: 1 << 20),
+            let root = try? YAMLReader.read(text, file: path.string),
+            let steps = [PathStep](parsing: key)
+        else { return nil }
+        return root.place(of: steps).text(in: path.string)
+    }
+
     /// As ``load(path:overrides:device:home:share:)``, from text.
     ///
     /// - Parameters:

@@ -55,6 +55,18 @@ public struct OverlayStep: Step {
         self.entries = entries
     }
 
+    /// What the overlay brings below a folder of the image, as far as its own names say: a link of the tree may lead there, too.
+    public func entries(below folder: EntryPath) -> [Entry] {
+        entries.filter { $0.path.isInside(folder) }
+    }
+
+    /// The overlay's own file that comes to a path of the image; nil where it brings none.
+    public func file(at path: EntryPath) -> FilePath? {
+        guard entries.contains(where: { $0.path == path }), let inside = path.relative(to: target)
+        else { return nil }
+        return inside.components.reduce(folder) { $0.appending(name: Array($1)) }
+    }
+
     public var summary: String { "\(entries.count) entries to \(target)" }
 
     public var inputs: [StepInput] {

@@ -39,7 +39,10 @@ public enum FAT {
         _ tree: Tree, to path: FilePath, size: UInt64, label: String, volumeID: UInt32, epoch: Int64,
         hiddenSectors: UInt32 = PartitionTable.alignment, sizeKey: String = "disk.boot.size", tools: ToolRunner
     ) async throws {
-        let listing = try FATListing(tree, place: path.string)
+        let listing: FATListing
+        do { listing = try FATListing(tree) } catch let refusal as FATRefusal {
+            throw refusal.failure(at: "\(path): \(refusal.path)")
+        }
         guard size % (1 << 20) == 0, (smallestSize...1 << 41).contains(size) else {
             throw Failure(
                 at: path.string, "the size is not one FAT is written with", expected: "whole MiB, from 33 MiB to 2 TiB",
@@ -85,10 +88,15 @@ public enum FAT {
 
     /// The size a file system needs to hold the files of a tree and leave `freeBytes`: bytes, in whole MiB.
     ///
-    /// - Throws: `Failure` naming the path that FAT cannot hold.
+    /// - Throws: ``FATRefusal`` naming the path that FAT cannot hold.
     public static func minimumSize(of tree: Tree, freeBytes: UInt64) throws -> UInt64 {
-        minimumSize(of: try FATListing(tree, place: "FAT"), freeBytes: freeBytes)
+        minimumSize(of: try FATListing(tree), freeBytes: freeBytes)
     }
+
+    /// Looks whether FAT can hold a tree's names, kinds and sizes.
+    ///
+    /// - Throws: ``FATRefusal`` naming the first path that it cannot hold.
+    public static func check(_ tree: Tree) throws { _ = try FATListing(tree) }
 
     private static func minimumSize(of listing: FATListing, freeBytes: UInt64) -> UInt64 {
         var size = max(smallestSize, (listing.contentSize + freeBytes) & ~0xfffff)
@@ -129,6 +137,35 @@ public enum FAT {
     }
 }
 
+/// What FAT cannot hold of a tree. Who knows where it came from says so.
+public struct FATRefusal: Error, Sendable, Equatable {
+    /// In the tree.
+    public let path: EntryPath
+    /// The path that FAT takes for the same, where that is what is wrong.
+    public let other: EntryPath?
+    public let message: String
+    public let expected: String?
+    public let found: String?
+
+    public init(
+        path: EntryPath, other: EntryPath? = nil, message: String, expected: String? = nil,
+        found: String? = nil
+    ) {
+        self.path = path
+        self.other = other
+        self.message = message
+        self.expected = expected
+        self.found = found
+    }
+
+    /// - Parameter place: where, in words that tell a person more than ``path``.
+    public func failure(_ kind: Failure.Kind = .failed, at place: String, next: String? = nil)
+        -> Failure
+    {
+        Failure(kind, at: place, message, expected: expected, found: found, next: next)
+    }
+}
+
 /// The folders and files of a tree, checked to be what FAT can hold.
 struct FATListing {
     struct File {
@@ -144,17 +181,24 @@ struct FATListing {
     /// How many directory entries each folder has.
     private var entryCounts: [EntryPath: UInt64] = [.root: 1]
 
-    /// - Throws: `Failure` naming the path that FAT cannot hold.
-    init(_ tree: Tree, place: String) throws {
+    /// - Throws: ``FATRefusal`` naming the path that FAT cannot hold.
+    init(_ tree: Tree) throws {
         var seen: [[UInt8]: EntryPath] = [:]
         var ordered: [(node: Int, file: File)] = []
         for path in tree.paths {
             guard let parent = path.parent, let index = tree.names[path] else { continue }
-            let here = "\(place): \(path)"
-            let name = try FATName.text(of: path.name, place: here)
+            func refuse(
+                _ message: String, _ other: EntryPath? = nil, expected: String? = nil, found: String? = nil
+            ) -> FATRefusal {
+                FATRefusal(path: path, other: other, message: message, expected: expected, found: found)
+            }
+            let name: String
+            do { name = try FATName.text(of: path.name) } catch let fault as FATName.Fault {
+                throw refuse("FAT cannot hold the name: \(fault.reason)")
+            }
             let key = Array(String(decoding: path.bytes, as: UTF8.self).uppercased().utf8)
             if let other = seen.updateValue(path, forKey: key) {
-                throw Failure(at: here, "FAT cannot tell the name from \(other): case does not count")
+                throw refuse("FAT cannot tell the name from \(other): case does not count", other)
             }
             entryCounts[parent, default: 2] += FATName.entryCount(name)
             switch tree.nodes[index].kind {
@@ -163,14 +207,14 @@ struct FATListing {
                 entryCounts[path, default: 2] += 0
             case .regular(let content):
                 guard content.size <= UInt64(UInt32.max) else {
-                    throw Failure(
-                        at: here, "FAT cannot hold a file this long", expected: "at most \(UInt32.max) bytes",
+                    throw refuse(
+                        "FAT cannot hold a file this long", expected: "at most \(UInt32.max) bytes",
                         found: "\(content.size)")
                 }
                 contentSize += content.size
                 ordered.append((index, File(path: path, content: content)))
-            case .symlink: throw Failure(at: here, "FAT cannot hold a symbolic link")
-            default: throw Failure(at: here, "FAT holds folders and regular files only")
+            case .symlink: throw refuse("FAT cannot hold a symbolic link")
+            default: throw refuse("FAT holds folders and regular files only")
             }
         }
         files = ordered.sorted { ($0.node, $0.file.path) < ($1.node, $1.file.path) }.map(\.file)

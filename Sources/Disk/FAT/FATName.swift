@@ -1,4 +1,3 @@
-import Diagnostics
 import Layers
 
 /// What names FAT can hold, as VFAT stores them (Microsoft, FAT: General Overview of On-Disk Format 1.03, "Long
@@ -12,12 +11,19 @@ enum FATName {
         return Set(["CON", "PRN", "AUX", "NUL", "CLOCK$"] + numbered)
     }()
 
+    /// What FAT cannot hold in a name.
+    struct Fault: Error {
+        let reason: String
+    }
+
     /// The name as text.
     ///
-    /// - Throws: `Failure` at `place` saying what FAT cannot hold in it.
-    static func text(of name: ArraySlice<UInt8>, place: String) throws -> String {
-        func refuse(_ reason: String) -> Failure { Failure(at: place, "FAT cannot hold the name: \(reason)") }
-        guard let text = String(validating: name, as: UTF8.self) else { throw refuse("it is not UTF-8") }
+    /// - Throws: ``Fault``.
+    static func text(of name: ArraySlice<UInt8>) throws -> String {
+        func refuse(_ reason: String) -> Fault { Fault(reason: reason) }
+        guard let text = String(validating: name, as: UTF8.self) else {
+            throw refuse("it is not UTF-8")
+        }
         guard text.utf16.count <= 255 else {
             throw refuse("it has \(text.utf16.count) UTF-16 units, and 255 is the most")
         }

@@ -22,13 +22,14 @@ extension ImageBuilder {
     private static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check the boot file system")
 
     /// Writes both file systems from the tree, has them judged by the programs that know them best, and lays them out.
-    func disk(_ tree: Tree, work: FilePath) async throws -> AssembledDisk {
+    func disk(_ tree: Tree, _ overlays: [OverlayStep], work: FilePath) async throws -> AssembledDisk {
         let step = "file systems"
         progress.report(.started(step: step, detail: "root"))
         let rootTree = tree.emptying(BootStep.mountPoint)
         guard let bootTree = tree.subtree(BootStep.mountPoint) else {
             throw Failure(at: step, "the tree has no \(BootStep.mountPoint)")
         }
+        try checkBootFiles(bootTree, overlays)
         let needed = Ext4.minimumSize(of: rootTree, freeBytes: recipe.disk.freeSpace.bytes)
         let size = recipe.disk.rootSize?.bytes ?? needed
         guard size >= needed else {
@@ -50,6 +51,7 @@ extension ImageBuilder {
         progress.report(.started(step: step, detail: "e2fsck, fsck.fat"))
         try await tools.run(Self.e2fsck, ["-fn", rootPath.string], place: "root file system")
         try await tools.run(Self.fsckFAT, ["-n", bootPath.string], place: "boot file system")
+        try await firmwareContract(bootPath)
         let table = try PartitionTable.laidOut(
             signature: identity32("disk"), [(.fat32, recipe.disk.bootSize.bytes), (.linux, size)])
         let image = try DiskImage(table, contents: [FileSource(bootPath), FileSource(rootPath)])
