@@ -57,10 +57,23 @@ extension Recipe.System {
     /// A label of a host name (RFC 1123, section 2.1).
     private static let label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
-    /// The areas of the time zone database (tzdata, package tzdata of Debian 13; older names are in tzdata-legacy).
+    /// The areas of the time zone database (tzdata 2026f, package tzdata of Debian 13).
     private static let areas = [
         "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
         "Etc",
+    ]
+
+    /// Areas and zones of old names: in Debian 13's package tzdata-legacy, in tzdata before. Whether an image has one shows when its
+    /// packages are unpacked.
+    private static let oldAreas = [
+        "Brazil", "Canada", "CET", "Chile", "CST6CDT", "Cuba", "EET", "Egypt", "Eire", "EST", "EST5EDT",
+        "GB", "GB-Eire",
+        "GMT", "GMT+0", "GMT-0", "GMT0", "Greenwich", "Hongkong", "HST", "Iceland", "Iran", "Israel",
+        "Jamaica", "Japan",
+        "Kwajalein", "Libya", "MET", "Mexico", "MST", "MST7MDT", "Navajo", "NZ", "NZ-CHAT", "Poland",
+        "Portugal", "PRC",
+        "PST8PDT", "ROC", "ROK", "Singapore", "Turkey", "UCT", "Universal", "US", "UTC", "W-SU", "WET",
+        "Zulu",
     ]
 
     static let shape = Shape<Recipe.System>.object(
@@ -84,13 +97,19 @@ extension Recipe.System {
             Key(
                 "timezone", \.timezone,
                 .text(
-                    "a time zone", pattern: "(UTC|[A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+){1,2})", expected: "UTC, or Area/City"
+                    "a time zone", pattern: "[A-Z][A-Za-z0-9+-]+(/[A-Za-z0-9_+-]+){0,2}",
+                    expected: "UTC, or Area/City"
                 ).refusing {
                     let area = String($0.prefix { $0 != "/" })
-                    return area == "UTC" || areas.contains(area)
+                    if $0 == area, areas.contains(area) {
+                        return Refusal("'\(area)' is an area, not a time zone", expected: "\(area)/City")
+                    }
+                    return areas.contains(area) || oldAreas.contains(area)
                         ? nil
                         : Refusal("unknown area '\(area)'\(didYouMean(area, areas))", expected: "UTC, or Area/City")
-                }, example: .string("Europe/Berlin"), "The time zone, from the time zone database."),
+                }, example: .string("Europe/Berlin"),
+                "The time zone, from the time zone database. In Debian 13 old names such as `US/Eastern` need the package tzdata-legacy."
+            ),
             Key(
                 "locale", \.locale,
                 .text(

@@ -43,9 +43,7 @@ public struct SystemStep: Step {
         if tree.content(zone) != nil {
             layer.addSymlink("etc/localtime", to: zone.description, .root(0o777, epoch: epoch))
         } else if timezone != "UTC" {
-            throw Failure(
-                .usage, at: "system.timezone", "the image has no time zone '\(timezone)'",
-                next: "choose one of /usr/share/zoneinfo, or add tzdata-legacy to packages.install for an old name")
+            throw try unknownZone(tree)
         }
         try checkLocale(tree)
         layer.addText("etc/hostname", hostname + "\n", epoch: epoch)

@@ -58,6 +58,9 @@ import Testing
         #expect(result.subtree("boot/firmware")?.paths.contains { "\($0)".contains("initrd") } == false)
         #expect(try result.text("boot/firmware/config.txt")?.contains("initramfs") == false)
         #expect(try result.text("boot/firmware/cmdline.txt")?.contains(" root=PARTUUID=1234abcd-02 rw ") == true)
+        // Mounted read-only first, so that it is checked; the last of `ro` and `rw` counts.
+        #expect(try result.text("boot/firmware/cmdline.txt")?.contains(" rootwait ro ") == true)
+        #expect(try result.text("etc/default/raspi-extra-cmdline")?.hasPrefix("ro ") == true)
         let defaults = try result.text("etc/default/raspi-firmware")
         #expect(defaults?.contains("\nROOTPART=\"PARTUUID=1234abcd-02\"\n") == true)
         #expect(defaults?.hasSuffix("\nKERNEL=\"vmlinuz-6.12.1-arm64\"\nINITRAMFS=\"no\"\n") == true)
@@ -117,7 +120,84 @@ import Testing
     @Test func unknownTimeZoneIsRefused() throws {
         let step = SystemStep(hostname: "x", timezone: "Europe/Atlantis", locale: "C.UTF-8")
         let error = #expect(throws: Failure.self) { try step.apply(to: sampleTree(), epoch: epoch) }
-        #expect(error?.message == "the image has no time zone 'Europe/Atlantis'")
+        #expect(
+            error?.description == """
+                system.timezone: the image has no time zone 'Europe/Atlantis'
+                  next:     choose one of /usr/share/zoneinfo, or add tzdata-legacy to packages.install for the old name
+                """)
+    }
+
+    private func file(_ path: EntryPath, _ text: String) -> Entry {
+        Entry(path, Attributes(mode: 0o644, mtime: Timestamp(seconds: 1)), .regular(Content(text)))
+    }
+
+    /// As in the package tzdata of Debian 13, which has the lines of all old names and the files of none.
+    private static let database = """
+        # version 2026f
+        R E 1977 1980 - Ap Su>=1 1u 1 S
+        Z Europe/Berlin 0:53:28 - LMT 1893 Ap
+        1 c CE%sT 1945 May 24 2
+        Z America/New_York -4:56:2 - LMT 1883 N 18 17u
+        L Europe/Berlin Old/Berlin
+        L Old/Berlin Older/Berlin
+        L Loop/A Loop/B
+        L Loop/B Loop/A
+        L America/New_York US/Eastern
+
+        """
+
+    @Test(arguments: [
+        (
+            "Older/Berlin",
+            """
+            system.timezone: the image has no time zone 'Older/Berlin', an old name of Europe/Berlin
+              next:     write timezone: Europe/Berlin, or add tzdata-legacy to packages.install for the old name
+            """
+        ),
+        (
+            "Europe/Berln",
+            """
+            system.timezone: the image has no time zone 'Europe/Berln'. Did you mean 'Europe/Berlin'?
+              next:     write timezone: Europe/Berlin
+            """
+        ),
+        // What is named must be there.
+        (
+            "US/Eastern",
+            """
+            system.timezone: the image has no time zone 'US/Eastern'
+              next:     choose one of /usr/share/zoneinfo, or add tzdata-legacy to packages.install for the old name
+            """
+        ),
+        (
+            "Loop/A",
+            """
+            system.timezone: the image has no time zone 'Loop/A'
+              next:     choose one of /usr/share/zoneinfo, or add tzdata-legacy to packages.install for the old name
+            """
+        ),
+    ])
+    func oldTimeZoneIsAnsweredWithThePresentName(zone: String, message: String) throws {
+        let tree = try sampleTree([file("usr/share/zoneinfo/tzdata.zi", Self.database)])
+        let step = SystemStep(hostname: "x", timezone: zone, locale: "C.UTF-8")
+        let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
+        #expect(error?.description == message)
+    }
+
+    /// This machine's database, where it has one: every old name in it leads to a zone of the database.
+    @Test(.enabled(if: exists("/usr/share/zoneinfo/tzdata.zi")))
+    func databaseOfThisMachineIsUnderstood() throws {
+        let text = String(
+            decoding: try readFile("/usr/share/zoneinfo/tzdata.zi", limit: 4 << 20), as: UTF8.self)
+        let tree = try sampleTree(
+            ["tzdata.zi", "Asia/Kolkata", "America/New_York"].map {
+                file(EntryPath("usr/share/zoneinfo").appending($0), text)
+            })
+        for (old, present) in [("Asia/Calcutta", "Asia/Kolkata"), ("US/Eastern", "America/New_York")] {
+            let step = SystemStep(hostname: "x", timezone: old, locale: "C.UTF-8")
+            let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
+            #expect(error?.message == "the image has no time zone '\(old)', an old name of \(present)")
+        }
     }
 }
 
