@@ -90,12 +90,14 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Guest", "Kernel", "Layers", "Pack", "Recipe",
-                "Steps", "Stock", "Storage", "Tools", system,
+                "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Guest", "Kernel", "Layers", "Pack",
+                "Recipe", "Steps", "Stock", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
         // What stands between an image and who judges it: a Pi's boot partition as its firmware reads it.
-        .target(name: "Firmware", dependencies: ["Diagnostics", "Storage", "Tools", system], swiftSettings: settings),
+        .target(
+            name: "Firmware", dependencies: ["Diagnostics", "Disk", "Storage", "Tools", system], swiftSettings: settings
+        ),
         .target(
             name: "Verify",
             dependencies: [

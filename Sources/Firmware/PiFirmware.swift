@@ -8,8 +8,6 @@ import Tools
 public enum PiFirmware {
     static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
 
-    /// The device tree that the firmware of a Pi 4 Model B looks for.
-    static let deviceTreeName = "bcm2711-rpi-4-b.dtb"
     /// Linux on arm64 keeps this many bytes of its command line, the closing zero among them
     /// (arch/arm64/include/uapi/asm/setup.h, COMMAND_LINE_SIZE).
     static let longestCommandLine = 2047
@@ -26,26 +24,30 @@ public enum PiFirmware {
                 found: "arm_64bit=0")
         }
         var notes = config.notes
-        let prefix = try osPrefix(config, files, &notes)
+        let board = FirmwareBoard.pi4ModelB
+        let prefix = try osPrefix(config, board, files)
+        if let wanted = config.settings["os_prefix"], wanted != prefix {
+            notes.append("os_prefix=\(wanted) is ignored: no kernel and device tree are there")
+        }
 
-        let kernelName = prefix + (config.settings["kernel"] ?? "kernel8.img")
+        let kernelName = name(kernelSetting(config), prefix)
         let kernel = try need(kernelName, "kernel", files)
         try await check(kernel, kernelName, tools)
 
         var initramfsName: String?
         if let line = config.initramfs {
-            initramfsName = prefix + line.file
+            initramfsName = name(line.file, prefix)
             if line.address != "followkernel" {
                 notes.append("initramfs is put right after the kernel, not at \(line.address)")
             }
         } else if let file = config.settings["ramfsfile"], !file.isEmpty {
-            initramfsName = prefix + file
+            initramfsName = name(file, prefix)
         } else if try config.flag("auto_initramfs", default: false) {
             initramfsName = prefix + "initramfs8"
         }
         let initramfs = try initramfsName.map { try need($0, "initramfs", files) }
 
-        let deviceTreeName = prefix + (config.settings["device_tree"] ?? Self.deviceTreeName)
+        let deviceTreeName = try deviceTree(config, board, prefix, files)
         let deviceTree = try need(deviceTreeName, "device tree", files)
         guard deviceTree.starts(with: [0xd0, 0x0d, 0xfe, 0xed]) else {
             throw Failure(
@@ -53,7 +55,7 @@ public enum PiFirmware {
         }
         notes += config.deviceTreeLines.map { "\($0) is not applied: QEMU's board has no such hardware" }
 
-        let commandLineName = prefix + (config.settings["cmdline"] ?? "cmdline.txt")
+        let commandLineName = name(config.settings["cmdline"] ?? "cmdline.txt", prefix)
         return FirmwareBoot(
             config: config, kernelName: kernelName, kernel: kernel, initramfsName: initramfsName, initramfs: initramfs,
             deviceTreeName: deviceTreeName, deviceTree: deviceTree,
@@ -61,13 +63,19 @@ public enum PiFirmware {
     }
 
     /// The second stage's own two files (Pi 4: start4.elf and fixup4.dat, or those that config.txt names).
-    private static func requireStartFiles(_ config: FirmwareConfig, _ files: any BootFiles) throws {
+    static func startFiles(_ config: FirmwareConfig) throws -> (start: String, fixup: String) {
         let variant =
             if try config.flag("start_x", default: false) { "x" } else if try config.flag("start_debug", default: false)
             { "db" } else if config.settings["gpu_mem"] == "16" { "cd" } else { "" }
-        let start = config.settings["start_file"] ?? "start4\(variant).elf"
-        let fixup = config.settings["fixup_file"] ?? "fixup4\(variant).dat"
-        for name in [start, fixup] {
+        return (
+            config.settings["start_file"] ?? "start4\(variant).elf",
+            config.settings["fixup_file"] ?? "fixup4\(variant).dat"
+        )
+    }
+
+    private static func requireStartFiles(_ config: FirmwareConfig, _ files: any BootFiles) throws {
+        let names = try startFiles(config)
+        for name in [names.start, names.fixup] {
             guard let size = try files.size(name) else {
                 throw Failure(at: name, "the boot partition has no such file; the board would not start")
             }
@@ -75,16 +83,33 @@ public enum PiFirmware {
         }
     }
 
-    /// The firmware ignores a prefix under which there is no kernel, or no device tree.
-    private static func osPrefix(
-        _ config: FirmwareConfig, _ files: any BootFiles, _ notes: inout [String]
+    /// What stands in front of the names of the system's own files. The firmware ignores a prefix under which there is no kernel, or
+    /// no device tree; `upstream_kernel=1` makes one where nothing else does.
+    static func osPrefix(
+        _ config: FirmwareConfig, _ board: FirmwareBoard, _ files: any BootFiles
     ) throws -> String {
-        guard let prefix = config.settings["os_prefix"], !prefix.isEmpty else { return "" }
-        let kernel = config.settings["kernel"] ?? "kernel8.img"
-        let deviceTree = config.settings["device_tree"] ?? deviceTreeName
-        if try files.size(prefix + kernel) != nil, try files.size(prefix + deviceTree) != nil { return prefix }
-        notes.append("os_prefix=\(prefix) is ignored: no kernel and device tree are there")
-        return ""
+        let standard = try config.flag("upstream_kernel", default: false) ? "upstream/" : ""
+        let prefix = config.settings["os_prefix"] ?? standard
+        guard !prefix.isEmpty, try files.size(name(kernelSetting(config), prefix)) != nil,
+            try files.size(deviceTree(config, board, prefix, files)) != nil
+        else { return "" }
+        return prefix
+    }
+
+    /// The name of the device tree: the one that config.txt has, or the first of the board's own that is there.
+    static func deviceTree(
+        _ config: FirmwareConfig, _ board: FirmwareBoard, _ prefix: String, _ files: any BootFiles
+    ) throws -> String {
+        if let wanted = config.settings["device_tree"] { return name(wanted, prefix) }
+        let names = board.deviceTrees.map { prefix + $0 }
+        return try names.first { try files.size($0) != nil } ?? names[0]
+    }
+
+    private static func kernelSetting(_ config: FirmwareConfig) -> String { config.settings["kernel"] ?? "kernel8.img" }
+
+    /// A name that begins with a slash goes past the prefix (Raspberry Pi documentation, `os_prefix`).
+    private static func name(_ file: String, _ prefix: String) -> String {
+        file.hasPrefix("/") ? String(file.dropFirst()) : prefix + file
     }
 
     private static func need(_ name: String, _ kind: String, _ files: any BootFiles) throws -> [UInt8] {
@@ -170,5 +195,14 @@ public protocol BootFiles: Sendable {
 
 extension BootFiles {
     /// A file's text; nil when there is none.
-    func text(_ name: String) throws -> String? { try contents(name).map { String(decoding: $0, as: UTF8.self) } }
+    ///
+    /// - Throws: `Failure` for one that is too large for what people write.
+    func text(_ name: String) throws -> String? {
+        guard let size = try size(name) else { return nil }
+        guard size <= 1 << 20 else {
+            throw Failure(
+                at: name, "the file is too large for settings", expected: "at most 1 MiB", found: "\(size) bytes")
+        }
+        return try contents(name).map { String(decoding: $0, as: UTF8.self) }
+    }
 }

@@ -28,6 +28,8 @@ public struct ProofOptions: Sendable {
     public var logs: FilePath
     /// Where the unpacked image is kept for the next proof.
     public var cache: FilePath
+    /// The cache's folder as the command line wrote it, for commands that messages name; nil for the default.
+    public var givenCache: String?
     /// Finds the archive of a runtime's proof image by its digest; nil where it is not to be had.
     public var runtimeImage: @Sendable (SHA256Digest) throws -> FilePath? = { _ in nil }
     /// Whether the booted system makes its own initramfs on virt, and is booted again with it, as a USB disk: minutes more.
@@ -39,6 +41,11 @@ public struct ProofOptions: Sendable {
         self.image = image
         self.logs = logs
         self.cache = cache
+    }
+
+    /// The proof of the same image with the same cache, as a message names it.
+    var command: String {
+        "piforge prove \(image.string.shellWord)\(givenCache.map { " --cache \($0.shellWord)" } ?? "")"
     }
 }
 
@@ -110,6 +117,11 @@ public enum Prover {
             return Observation(parts.joined(separator: ", "), passed: true)
         }
         for note in boot?.notes ?? [] { recorder.note("firmware: \(note)") }
+        if boot != nil {
+            for setting in try PiFirmware.ineffectiveSettings(files) {
+                recorder.note("firmware: \(setting.summary)\(setting.isCertain ? "" : " (not certain)")")
+            }
+        }
         if let boot, let limit = image.manifest?.expectations.memoryLimit {
             try await recorder.row("firmware", "total_mem", expected: "\(limit >> 20)") {
                 let seen = boot.totalMemory.map(String.init) ?? "not set"
@@ -125,7 +137,7 @@ public enum Prover {
         guard exists(path) else {
             throw Failure(
                 .usage, at: path.string, "there are no credentials to log in with",
-                next: "piforge prove \(image.path) --credentials FILE, one user:password a line")
+                next: "\(options.command) --credentials FILE, one user:password a line")
         }
         let logins = try Credentials.read(path).logins
         // Somebody who may become root is who the checks need; root itself is as good.

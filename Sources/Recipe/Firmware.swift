@@ -20,8 +20,9 @@ extension Recipe.Firmware {
             Key(
                 "config", \.config,
                 .list(of: configLine, called: "list of lines", limit: 200),
-                example: .array([.string("dtparam=audio=on"), .string("gpu_mem=16")]),
-                "Lines added to config.txt, behind piforge's own."),
+                example: .array([.string("gpu_mem=16"), .string("hdmi_force_hotplug=1")]),
+                "Lines added to config.txt, behind piforge's own. A line without effect is an error "
+                    + "(docs/firmware.md)."),
             Key(
                 "cmdline", \.cmdline, commandLine,
                 example: .array([.string("quiet"), .string("usbcore.autosuspend=-1")]),
@@ -31,7 +32,7 @@ extension Recipe.Firmware {
     /// The firmware cuts lines off behind 98 characters (Raspberry Pi documentation, config.txt, "File format").
     private static let configLine = Shape<String>.text(
         "a line of config.txt",
-        pattern: "(\\[[A-Za-z0-9=:.-]+\\]|#[^\\n]*|[A-Za-z0-9_:-]+(=[^\\n]*)?|(include|initramfs) [^\\n]+)",
+        pattern: "(\\[[A-Za-z0-9=:.,_+&<>-]+\\]|#[^\\n]*|[A-Za-z0-9_:-]+=[^\\n]*|(include|initramfs) [^\\n]+)",
         expected: "key=value, or a section such as [pi4]", limit: 98
     ).refusing { line in
         let key = String(line.prefix { $0 != "=" && $0 != " " })

@@ -12,53 +12,36 @@ import Tools
     import Glibc
 #endif
 
-/// The files of a boot partition inside a disk. Names are found whatever their letters' case is.
-struct PartitionBootFiles: BootFiles {
-    private let reader: FATReader
-    private let entries: [String: FATReader.Entry]
-
-    /// - Throws: `Failure` when the file system cannot be read.
-    init(_ disk: FilePath, offset: UInt64, place: String) throws {
-        reader = try FATReader(try FileSource(disk), offset: offset, place: place)
-        var entries: [String: FATReader.Entry] = [:]
-        for entry in try reader.entries() where !entry.isFolder { entries[Self.key("\(entry.path)")] = entry }
-        self.entries = entries
-    }
-
-    private static func key(_ name: String) -> String {
-        name.split(separator: "/").joined(separator: "/").lowercased()
-    }
-
-    func size(_ name: String) -> UInt64? { entries[Self.key(name)]?.size }
-    func contents(_ name: String) throws -> [UInt8]? {
-        try entries[Self.key(name)].map { try reader.bytes(of: $0, limit: 256 << 20) }
-    }
-}
-
 extension Verification {
     private static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
     private static let noManifest = "there is no manifest: only piforge's own images are held to what is in them"
 
-    /// Labels, boot files and kernel, against the manifest.
+    static let noBootPartition = "the disk has no FAT partition to boot from"
+
+    /// Labels, boot files, the firmware's settings and the kernel, against the manifest.
     func checkContents(_ image: ImageContent, _ parts: [DiskPart], _ manifest: Manifest?) async throws {
-        guard let manifest else {
-            for name in ["labels", "boot files", "kernel config"] {
-                recorder.add(name, expected: "as in the manifest", .notChecked(Self.noManifest))
-            }
-            return
-        }
+        guard let manifest else { return try await leaveContents(image, parts, nil, Self.noManifest) }
         guard let disk = image.disk, !parts.isEmpty else {
             let reason = image.absence(of: 0..<512) ?? "there are no partitions"
-            let wifi = manifest.expectations.wifi == nil ? [] : ["wifi firmware"]
-            for name in ["labels", "boot files", "kernel config"] + wifi {
-                recorder.add(name, expected: "as in the manifest", .notChecked(reason))
-            }
-            return
+            return try await leaveContents(image, parts, manifest, reason)
         }
         try await checkLabels(image, disk, parts, manifest)
         let boot = try await checkBootFiles(image, disk, parts, manifest)
+        try await checkFirmwareSettings(image, parts, manifest)
         try await checkKernelConfig(image, disk, parts, boot, manifest)
         try await checkRadioFirmware(image, disk, parts, manifest)
+    }
+
+    /// Says of each row why it is not made; the firmware's settings can be looked at without a manifest, too.
+    private func leaveContents(
+        _ image: ImageContent, _ parts: [DiskPart], _ manifest: Manifest?, _ reason: String
+    ) async throws {
+        func leave(_ name: String) { recorder.add(name, expected: "as in the manifest", .notChecked(reason)) }
+        leave("labels")
+        leave("boot files")
+        try await checkFirmwareSettings(image, parts, manifest)
+        leave("kernel config")
+        if manifest?.expectations.wifi != nil { leave("wifi firmware") }
     }
 
     private func checkLabels(
@@ -95,9 +78,7 @@ extension Verification {
         let limit = manifest.expectations.memoryLimit.map { $0 >> 20 }
         let expected = "what a Pi 4 can boot" + (limit.map { ", total_mem=\($0)" } ?? "")
         try await recorder.row("boot files", expected: expected) {
-            guard let part = parts.first(where: { $0.kind == .fat }) else {
-                return .failed("the disk has no FAT partition to boot from")
-            }
+            guard let part = parts.first(where: { $0.kind == .fat }) else { return .failed(Self.noBootPartition) }
             if let absence = image.absence(of: part.range) { return .notChecked(absence) }
             let files = try PartitionBootFiles(disk, offset: part.range.lowerBound, place: subject.file)
             let found = try await PiFirmware.boot(from: files, tools: tools)

@@ -72,6 +72,19 @@ func bytes(_ count: Int, _ parts: [Int: [UInt8]]) -> [UInt8] {
             ])
     }
 
+    /// `upstream_kernel=1` looks into upstream/ first; a name that begins with a slash goes past every prefix.
+    @Test func upstreamFolderIsAPrefixWhereItIsWhole() async throws {
+        let tree: [UInt8] = [0xd0, 0x0d, 0xfe, 0xed]
+        let plain = try await PiFirmware.boot(from: Self.config("upstream_kernel=1"))
+        #expect(plain.kernelName == "kernel8.img" && plain.notes == [])
+        let boot = try await PiFirmware.boot(
+            from: Self.config(
+                "upstream_kernel=1\ncmdline=/cmdline.txt",
+                ["upstream/kernel8.img": Self.arm64, "upstream/bcm2711-rpi-4-b.dtb": tree]))
+        #expect(boot.kernelName == "upstream/kernel8.img" && boot.deviceTreeName == "upstream/bcm2711-rpi-4-b.dtb")
+        #expect(boot.commandLine == "root=x")
+    }
+
     @Test func gzippedKernelIsLookedInto() async throws {
         let gzip = Tool("gzip", package: "gzip", purpose: "make test input")
         let packed = try await ToolRunner().run(gzip, ["-c"], input: Self.arm64, place: "test").output

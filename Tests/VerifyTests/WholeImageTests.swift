@@ -37,6 +37,7 @@ func names(in folder: FilePath) throws -> [String] {
             report["labels"]
                 == "vfat system-boot AE22-5928\next4 writable 11111111-2222-8333-8444-555555555555")
         #expect(report["boot files"] == "vmlinuz, initrd, bcm2711-rpi-4-b.dtb, total_mem=1024")
+        #expect(report["firmware settings"] == "each has")
         #expect(report["kernel config"] == "6.12.1-test, all 3 followed")
         #expect(report["first bad byte"] == nil)
     }
@@ -53,10 +54,42 @@ func names(in folder: FilePath) throws -> [String] {
         #expect(report["sum line"] == "not checked: there is no list of sums beside it")
         #expect(report["e2fsck, partition 2"] == "clean")
         #expect(report["boot files"]?.hasPrefix("not checked: there is no manifest") == true)
+        #expect(
+            report["firmware settings"]
+                == "not checked: there is no manifest: the lines are its publisher's; each has an effect")
         try image.write("t.img", to: folder.path.appending("t.img"))
         let raw = try await folder.verify("t.img")
         #expect(raw["unpacked"] == "58720256 bytes, \(image.manifest.image.uncompressedSHA256)")
         #expect(raw.failed == ["sum line"])
+    }
+
+    /// A line without effect fails an image of packages, and is said of a publisher's.
+    @Test func lineOfConfigWithoutEffectIsFound() async throws {
+        let image = try await TestImage.shared
+        let folder = try image.copy()
+        let path = folder.path.appending("t.img")
+        try image.write("t.img", to: path)
+        let old = Array("initramfs initrd followkernel\n".utf8)
+        let new = Array("initramfs initrd\ngpu_memm=160\n".utf8)
+        let disk = try readFile(path)
+        let place = try #require(disk.firstRange(of: old)?.lowerBound)
+        try folder.change("t.img", at: UInt64(place), { _ in new }, count: old.count)
+        let line =
+            "config.txt:3: gpu_memm=160: 'gpu_memm' is no key of config.txt that piforge knows, "
+            + "and start4.elf does not hold it either"
+        let report = try await folder.verify("t.img")
+        #expect(report["firmware settings"] == "FAILED: \(line)")
+        var manifest = image.manifest
+        manifest.base = .init(packages: [], accountsLocked: true)
+        try manifest.write(to: folder.path.appending("t.manifest.json"))
+        #expect(try await folder.verify("t.img")["firmware settings"] == "noted: \(line)")
+        let foreign = try TemporaryFolder(in: "/tmp", name: "piforge-verify")
+        try writeAtomically(to: foreign.path.appending("u.img"), bytes: try readFile(path))
+        let other = try await foreign.verify("u.img")
+        #expect(
+            other["firmware settings"]
+                == "not checked: there is no manifest: the lines are its publisher's; without effect:\n\(line)")
+        #expect(other.failed == [])
     }
 
     /// As publishers pack: one thread, one block.
