@@ -76,6 +76,10 @@ extension Recipe.Output.Imager {
         "a URL", pattern: "((https?|file)://|data:image/)[^\\x00-\\x20\\x7f\"<>\\\\]+",
         expected: "https://…, http://…, file://… or data:image/…", limit: 65536)
 
+    /// What Imager 2 knows; it leaves an entry with any other word out of its list, and Imager 1 takes one for `systemd`
+    /// (rpi-imager, src/oslistparser.cpp, VALID_INIT_FORMATS; doc/os_customisation_formats.md).
+    private static let initFormats = ["none", "systemd", "cloudinit", "cloudinit-rpi", "rpi-preseed"]
+
     static let shape = Shape<Recipe.Output.Imager>.object(
         Self(),
         [
@@ -90,7 +94,7 @@ extension Recipe.Output.Imager {
             Key(optional: "website", \.website, url, "Where people read about the image."),
             Key(
                 "init_format", \.initFormat,
-                .word("init_format", of: ["none", "systemd", "cloudinit", "cloudinit-rpi"]),
+                .word("init_format", of: initFormats),
                 "How Imager may customise the image before the first boot. An image of piforge's takes its settings from the "
                     + "recipe; others than `none` need what they name in the image."),
             Key(

@@ -78,9 +78,11 @@ import Testing
         let names = files(below: root.appending("out"))
         #expect(
             names == [
-                "\(Self.name).SHA256SUMS", "\(Self.name).bmap", "\(Self.name).cdx.json",
-                "\(Self.name).configure.kernel.log", "\(Self.name).configure.log", "\(Self.name).credentials",
-                "\(Self.name).img.xz", "\(Self.name).manifest.json", "\(Self.name).os_list.json",
+                "\(Self.name).SHA256SUMS", "\(Self.name).cdx.json",
+                "\(Self.name).configure.kernel.log", "\(Self.name).configure.log",
+                "\(Self.name).credentials",
+                "\(Self.name).img.bmap", "\(Self.name).img.xz", "\(Self.name).manifest.json",
+                "\(Self.name).os_list.json",
                 "\(Self.name).provenance.json", "\(Self.name).spdx.json",
             ])
         #expect(files(below: root.appending("cache").appending("work")) == [])
@@ -139,7 +141,7 @@ import Testing
         let out = root.appending("out")
         func inode() throws -> String { try Program.run(["stat", "-c", "%i", image.string]).output }
         let before = try inode()
-        let names = ["bmap", "spdx.json", "SHA256SUMS"].map { "\(Self.name).\($0)" }
+        let names = ["img.bmap", "spdx.json", "SHA256SUMS"].map { "\(Self.name).\($0)" }
         let old = try names.map { try readFile(out.appending($0)) }
         removeTree(out.appending(names[0]))
         removeTree(out.appending(names[2]))
@@ -218,9 +220,12 @@ import Testing
             let sums = try Program.run(["sha256sum", "--check", "--strict", "\(name).SHA256SUMS"], directory: devices)
             #expect(sums.status == 0 && sums.output.split(separator: "\n").count == 7, "\(sums.output)")
             let named = try Program.run(
-                ["jq", "-r", ".os_list[0] | .name, .url, .bmap_url", "\(name).os_list.json"], directory: devices)
-            #expect(named.output == "\(name)\n\(name).img.xz\n\(name).bmap\n", "\(named.errors)")
-            let host = try Program.piforge(["cat", devices.appending("\(name).img.xz").string, "/etc/hostname"])
+                ["jq", "-r", ".os_list[0] | .name, .url, .bmap_url", "\(name).os_list.json"],
+                directory: devices)
+            #expect(named.output == "\(name)\n\(name).img.xz\n\(name).img.bmap\n", "\(named.errors)")
+            let host = try Program.piforge([
+                "cat", devices.appending("\(name).img.xz").string, "/etc/hostname",
+            ])
             #expect(host.output == "\(device)\n")
         }
         removeTree(devices)

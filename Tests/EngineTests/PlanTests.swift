@@ -15,6 +15,21 @@ private func plan(docker: String = "26.1.5", hostname: String = "pi") -> Plan {
 }
 
 @Suite struct PlanTests {
+    @Test func outputsUnderNamesThatAreNoLongerUsedAreKnown() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-abandoned")
+        for name in ["pi.bmap", "pi.other", "pi.img.bmap"] {
+            try writeAtomically(to: folder.path.appending(name), bytes: Array(name.utf8))
+        }
+        var record = PlanRecord.read(folder.path.appending("none"))
+        #expect(record.abandoned(in: folder.path, besides: []) == [])
+        record.outputs = [
+            "pi.bmap": .of("pi.bmap"), "pi.other": .of("somebody has put another there"), "pi.gone": .of("pi.gone"),
+            "pi.img.bmap": .of("pi.img.bmap"), "../pi.bmap": .of("pi.bmap"),
+        ]
+        #expect(
+            record.abandoned(in: folder.path, besides: ["pi.img.bmap"]) == [folder.path.appending("pi.bmap")])
+    }
+
     @Test func keysFollowInputsAndTheStepsBelow() {
         let first = plan()
         #expect(first == plan())

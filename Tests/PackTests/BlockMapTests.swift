@@ -60,8 +60,9 @@ import Tools
         #expect(map.mappedCount > 200 && map.mappedCount < made.disk.size / 4096 / 2)
         let settings = try XZSettings(preset: 0, blockSize: 1 << 20)
         _ = try await XZWriter(settings: settings, workers: 1).write(made.disk, to: packed)
-        // Beside the image, where bmaptool looks for it.
-        let path = folder.path.appending("t.bmap")
+        // Beside the image, where bmaptool looks for it, under a name that Imager's script looks for, too.
+        #expect(["t.img.xz.bmap", "t.img.bmap"].contains(Companion.bmap.file("t")))
+        let path = folder.path.appending(Companion.bmap.file("t"))
         try writeAtomically(to: path, bytes: map.bytes)
         let copy = folder.path.appending("copy")
         let tools = ToolRunner()

@@ -176,7 +176,7 @@ func expectGolden(_ name: String, _ bytes: [UInt8]) throws -> Bool {
                          image_download_size=int, release_date=str, devices=list)
             for key, kind in types.items():
                 assert type(entry[key]) is kind and entry[key], key
-            assert entry["init_format"] in ("none", "systemd", "cloudinit", "cloudinit-rpi")
+            assert entry["init_format"] in ("none", "systemd", "cloudinit", "cloudinit-rpi", "rpi-preseed")
             tags = document["imager"]["devices"][0]["tags"]
             assert set(entry["devices"]) <= set(tags)
             print(entry["name"], entry["url"], entry.get("bmap_url"), entry["release_date"], entry["extract_size"],
@@ -188,7 +188,7 @@ func expectGolden(_ name: String, _ bytes: [UInt8]) throws -> Bool {
         }
         #expect(
             try await said(Self.publication)
-                == "pi pi.img.xz pi.bmap 2026-11-01 8388608 1000 armv8 data:image/svg+xml;base64\n")
+                == "pi pi.img.xz pi.img.bmap 2026-11-01 8388608 1000 armv8 data:image/svg+xml;base64\n")
         var publication = Self.publication
         publication.companions = [.imager]
         publication.imager.name = "My Pi"

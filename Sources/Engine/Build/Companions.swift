@@ -62,7 +62,8 @@ extension ImageBuilder {
         if inputs.sources.isEmpty, let bytes = try? readFile(recipe.packages.keyring.path) {
             records.append(Manifest.Input(name: recipe.packages.keyring.written, kind: "keyring", sha256: .of(bytes)))
         }
-        for step in inputs.systemSteps + inputs.overlaySteps where step is OverlayStep || step is FirstBootStep {
+        for step in inputs.systemSteps + inputs.overlaySteps as [any Step]
+        where step is OverlayStep || step is FirstBootStep {
             for input in step.inputs {
                 guard let digest = SHA256Digest(hex: input.value) else { continue }
                 records.append(Manifest.Input(name: input.name, kind: "overlay", sha256: digest))

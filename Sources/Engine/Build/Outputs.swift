@@ -61,9 +61,13 @@ extension ImageBuilder {
             removeTree(path(companion.file(outputName)))
         }
         var entries = [ChecksumList.Entry(name: manifest.image.file, digest: manifest.image.sha256)]
-        entries += outputs.sorted { $0.key < $1.key }.map { ChecksumList.Entry(name: $0.key, digest: $0.value) }
-        record.signatures = PlanRecord.read(recordPath).signatures
+        entries += outputs.sorted { $0.key < $1.key }.map {
+            ChecksumList.Entry(name: $0.key, digest: $0.value)
+        }
+        let before = PlanRecord.read(recordPath)
+        record.signatures = before.signatures
         try writeList(try ChecksumList(entries), record.signatures ?? [:], &outputs)
+        for path in before.abandoned(in: options.output, besides: Set(outputs.keys)) { removeTree(path) }
         record.outputs = outputs
         try await sign(&record)
         try record.write(to: recordPath)

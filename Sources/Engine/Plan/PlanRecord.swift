@@ -1,5 +1,6 @@
 import Diagnostics
 import Digests
+import Fetch
 import Foundation
 import Steps
 import Storage
@@ -52,6 +53,18 @@ public struct PlanRecord: Codable, Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         try writeAtomically(to: path, bytes: Array(try encoder.encode(self)))
+    }
+
+    /// The files that the build wrote beside the image under names that are no longer used, such as the block map's of earlier versions:
+    /// as they were written, and nothing that somebody has put in their place since.
+    ///
+    /// - Parameter names: those that are used now.
+    public func abandoned(in folder: FilePath, besides names: Set<String>) -> [FilePath] {
+        (outputs ?? [:]).filter { !names.contains($0.key) && isPlainFileName($0.key) }.sorted { $0.key < $1.key }
+            .compactMap { name, digest in
+                let path = folder.appending(name)
+                return exists(path) && (try? DownloadStore.digest(of: path)) == digest ? path : nil
+            }
     }
 
     /// Why a step runs again: which of its inputs changed, or which step below it; nil when nothing did.

@@ -16,9 +16,13 @@ public enum Companion: String, CaseIterable, Sendable {
     case provenance
 
     /// The file of an image's name.
+    ///
+    /// The block map's is one that both who look for it know: bmaptool looks for `X.img.xz.bmap`, `X.img.bmap` and `X.bmap`
+    /// (bmap-tools, CLI.py, find_and_open_bmap), Imager's script for lists of local images for the first two (rpi-imager,
+    /// doc/local_json). It describes the disk, not the .xz, and so has the disk's name.
     public func file(_ name: String) -> String {
         switch self {
-        case .bmap: "\(name).bmap"
+        case .bmap: "\(name).img.bmap"
         case .spdx: "\(name).spdx.json"
         case .cyclonedx: "\(name).cdx.json"
         case .imager: "\(name).os_list.json"

@@ -57,7 +57,7 @@ public struct ImagerListing: Sendable, Equatable {
 
     private var board: JSONValue {
         .members([
-            "name": "Raspberry Pi 4", "description": "Raspberry Pi 4 Model B, 400, and Compute Module 4",
+            "name": "Raspberry Pi 4", "description": "Raspberry Pi 4 Model B and 400",
             "tags": .array(devices.map { .string($0) }), "icon": .string(Self.plainIcon), "matching_type": "exclusive",
         ])
     }
