@@ -13,7 +13,7 @@ import SystemPackage
 import Testing
 
 /// Files on a free loopback port.
-private final class FileServer: Sendable {
+final class FileServer: Sendable {
     private let files: Files
     private let task: Task<Void, any Error>
     let base: String
@@ -43,7 +43,7 @@ private final class FileServer: Sendable {
 }
 
 /// A recipe of a runtime in a folder of its own. No package is ever fetched.
-private final class RuntimeBench {
+final class RuntimeBench {
     let folder: TemporaryFolder
     /// A program that the board could run, as far as its head tells.
     let program: [UInt8] =
@@ -60,7 +60,9 @@ private final class RuntimeBench {
     var lockPath: FilePath { path("pi.lock") }
 
     func builder(
-        docker: String = "{from: distribution}", more: String = "", offline: Bool = false, updateLock: Bool = false
+        docker: String = "{from: distribution}", more: String = "", offline: Bool = false,
+        updateLock: Bool = false,
+        overrides: [String] = [], givenCache: String? = nil
     ) throws -> ImageBuilder {
         let text = """
             name: pi
@@ -74,8 +76,9 @@ private final class RuntimeBench {
         try write("pi.yaml", Array(text.utf8))
         let options = BuildOptions(
             recipePath: path("pi.yaml"), output: path("out"), offline: offline, locked: !updateLock,
-            updateLock: updateLock, mirror: "http://127.0.0.1:1/debian", securityMirror: "http://127.0.0.1:1/security",
-            jobs: 1, environment: [:])
+            updateLock: updateLock, mirror: "http://127.0.0.1:1/debian",
+            securityMirror: "http://127.0.0.1:1/security",
+            jobs: 1, environment: [:], overrides: overrides, givenCache: givenCache)
         return ImageBuilder(
             recipe: try Recipe.load(path: path("pi.yaml")), options: options, cache: try Cache(root: path("cache")),
             progress: SilentProgress())
@@ -173,7 +176,7 @@ private func failure(_ body: () async throws -> Void) async -> Failure? {
         server.serve("/mine", bench.program)
         try bench.write("runtimes/more", bench.program + [1])
         try bench.write("runtimes/known", Array("known".utf8))
-        try bench.write("runtimes/proof.tar", Array("image".utf8))
+        try bench.write("runtimes/proof.tar", [UInt8](repeating: 0, count: 257) + Array("ustar".utf8))
         let asked = await failure { _ = try await bench.builder().plan() }
         #expect(asked?.message == "nothing vouches for 3 files but you")
         let files = try await bench.builder().filesToAccept()

@@ -60,9 +60,11 @@ import Testing
 
     @Test func `a recipe chooses a version, a folder of release files, and an image for the proof`() throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-choice")
-        for name in ["mine", "more.tar.zst", "hello.tar"] {
+        for name in ["mine", "more.tar.zst"] {
             try writeAtomically(to: folder.path.appending(name), bytes: [])
         }
+        let head = [UInt8](repeating: 0, count: 257) + Array("ustar".utf8)
+        try writeAtomically(to: folder.path.appending("hello.tar"), bytes: head)
         let recipe = try recipe([
             "runtimes=[{mine: {version: 0.9, from: \(folder.path), proof: {image: \(folder.path)/hello.tar, expect: Hi}}}]"
         ])
@@ -100,7 +102,25 @@ import Testing
         BadChoice(choice: "{mine: {from: /no/where}}", said: "there is no folder '/no/where'"),
         BadChoice(choice: "{mine: {colour: red}}", said: "unknown key 'colour'"),
         BadChoice(choice: "{mine: {proof: {expect: x}}}", said: "it describes an image and names none"),
-        BadChoice(choice: "{mine: {proof: {image: a.tar}}}", said: "it names an image, and not what it prints"),
+        BadChoice(
+            choice: "{mine: {proof: {image: a.tar, expect: x}}}",
+            said: "there is no file 'a.tar'\n  expected: a.tar, seen from the file that names it"),
+        BadChoice(
+            choice: "{mine: {proof: {image: release, expect: x}}}",
+            said: "'release' cannot be read: is a directory"),
+        BadChoice(
+            choice: "{mine: {proof: {image: /dev/null, expect: x}}}",
+            said: "'/dev/null' is not an archive of an image"),
+        BadChoice(
+            choice: "{mine: {proof: {image: ./release/mine, expect: x}}}",
+            said: """
+                './release/mine' is not an archive of an image
+                  expected: a tar, as docker save writes it
+                  next:     docker save IMAGE -o ./release/mine
+                """),
+        BadChoice(
+            choice: "{mine: {proof: {image: 'https://x.test/a.tar'}}}",
+            said: "it names an image, and not what it prints"),
         BadChoice(
             choice: "{mine: {proof: {image: 'x@sha256:1', expect: x}}}",
             said: "'x@sha256:1' is not a reference of an image"),
@@ -110,6 +130,68 @@ import Testing
     ]) func `a wrong choice is refused`(_ bad: BadChoice) {
         let seen = message { _ = try recipe(["runtimes=[\(bad.choice.replacing("PROJECT", with: project.string))]"]) }
         #expect(seen?.contains(bad.said) == true, "\(seen ?? "")")
+    }
+
+    /// nabla and hvt, as they come with piforge.
+    private func shared() throws -> [ContainerRuntime] {
+        try Recipe.parse(
+            least, file: "x.yaml", folder: project,
+            overrides: ["docker.from=distribution", "runtimes=[nabla, hvt]"]
+        ).containerRuntimes
+    }
+
+    /// nabla and hvt share their release files: what is said of one must be said of the other.
+    @Test func `runtimes that share files take them from one place, in one version`() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-shared")
+        for artefact in try shared().flatMap(\.artefacts) {
+            try writeAtomically(to: folder.path.appending(artefact.fileName), bytes: [])
+        }
+        func mistakes(_ nabla: String, _ hvt: String) -> String? {
+            message {
+                _ = try Recipe.parse(
+                    least, file: "x.yaml", folder: project,
+                    overrides: ["docker.from=distribution", "runtimes=[\(nabla), \(hvt)]"])
+            }
+        }
+        let from = "{hvt: {from: \(folder.path)}}"
+        let seen = try #require(mistakes("nabla", from))
+        #expect(
+            seen.hasPrefix(
+                """
+                --set runtimes=[nabla, \(from)]: runtimes[1]: two runtimes have different files of the name 'urunc-0.8.0'
+                  expected: the same URLs and sha256 in both, since the lock knows the file by its name
+                  found:    nabla.yaml and hvt.yaml
+                  next:     give nabla and hvt the same from and version
+                """), "\(seen)")
+        #expect(
+            mistakes("nabla", "{hvt: {version: 0.7.0}}") == """
+                --set runtimes=[nabla, {hvt: {version: 0.7.0}}]: runtimes[1]: \
+                two runtimes bring different files to /opt/urunc/bin/urunc
+                  expected: one version of both
+                  found:    urunc-0.8.0 of nabla.yaml and urunc-0.7.0 of hvt.yaml
+                  next:     give nabla and hvt the same version
+                """)
+        #expect(mistakes("{nabla: {version: 0.7.0}}", "{hvt: {version: 0.7.0}}") == nil)
+        #expect(mistakes("{nabla: {from: \(folder.path)}}", from) == nil)
+    }
+
+    /// A board limited to 1 GB has some 900 MiB for itself and its guests.
+    @Test func `a unikernel without a limit leaves room for others on a board limited to 1 GB`()
+        throws
+    {
+        let texts = try ["nabla", "hvt"].map { name in
+            let files = try shared().first { $0.name == name }?.files
+            return try #require(files?.first { $0.to == "/etc/urunc/config.toml" }?.content)
+        }
+        #expect(texts[0] == texts[1])
+        let sections = texts[0].split(separator: "[monitors.").dropFirst().map { section in
+            (
+                section.prefix { $0 != "]" },
+                section.firstMatch(of: /\ndefault_memory_mb = (\d+)\n/).flatMap { Int($0.1) }
+            )
+        }
+        #expect(sections.map(\.0) == ["hvt", "spt"])
+        for (_, size) in sections { #expect((1...900 / 6).contains(try #require(size))) }
     }
 
     @Test(arguments: [">= 23", ">=24", ">= 24.0.2"])
@@ -152,7 +234,8 @@ import Testing
     @Test func `what comes with piforge is found from a recipe anywhere, and nothing of its folder is kept`() throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-elsewhere")
         let names = [
-            "docker.from=distribution", "runtimes=[nabla, {hvt: {version: 0.7.0}}]", "kernel.fragments=[kvm]",
+            "docker.from=distribution", "runtimes=[{nabla: {version: 0.7.0}}, {hvt: {version: 0.7.0}}]",
+            "kernel.fragments=[kvm]",
             "overlays=[{path: kvm-guest}]",
         ]
         func recipe(_ share: FilePath?) throws -> Recipe {
@@ -169,7 +252,8 @@ import Testing
         // What lies beside the recipe comes first.
         try createFolder(folder.path.appending("runtimes"))
         try writeAtomically(
-            to: folder.path.pushing("runtimes/nabla.yaml"), bytes: Array("summary: mine\npackages: [runsc]\n".utf8))
+            to: folder.path.pushing("runtimes/nabla.yaml"),
+            bytes: Array("summary: mine\nversion: 0.7.0\npackages: [runsc]\n".utf8))
         #expect(try recipe(project).containerRuntimes[0].summary == "mine")
         // Where it is not found the message says where it was looked for.
         let seen = message {

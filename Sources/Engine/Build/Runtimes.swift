@@ -70,7 +70,7 @@ extension InputFetcher {
             // All that must be accepted is asked for before (`requireAcceptance`).
             throw Failure(
                 at: artefact.name, "the file is not accepted",
-                next: "piforge lock accept \(options.recipePath) --all")
+                next: options.command("lock accept", "--all"))
         }
         guard !options.offline else {
             throw Failure(

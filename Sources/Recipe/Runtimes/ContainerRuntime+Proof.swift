@@ -126,6 +126,37 @@ extension ContainerRuntime.Proof {
             called: summary, limit: 64)
     }
 
+    /// How archives begin: tar's mark behind its first name (POSIX.1-2024, pax, "ustar Header Block"), and the packings of tar that are
+    /// read (RFC 1952; The .xz File Format; RFC 8878).
+    private static let archiveMarks: [(offset: Int, bytes: [UInt8])] = [
+        (257, Array("ustar".utf8)), (0, [0x1f, 0x8b]), (0, [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]),
+        (0, [0x28, 0xb5, 0x2f, 0xfd]),
+    ]
+
+    /// Refuses a file of this machine that is surely no archive of an image. What is in it shows when it is read.
+    private static func checkArchive(_ path: FilePath, written: String) throws {
+        let head: [UInt8]
+        do {
+            // To open a fifo would be to wait for its writer.
+            let file = try FileDescriptor.open(path, .readOnly, options: [.nonBlocking, .closeOnExec])
+            head = try file.closeAfter {
+                try [UInt8](unsafeUninitializedCapacity: 512) { bytes, count in
+                    count = try file.read(fromAbsoluteOffset: 0, into: UnsafeMutableRawBufferPointer(bytes))
+                }
+            }
+        } catch let error as Errno where error == .noSuchFileOrDirectory || error == .notDirectory {
+            throw Refusal(
+                "there is no file '\(written)'", expected: "\(written), seen from the file that names it")
+        } catch let error as Errno {
+            throw Refusal("'\(written)' cannot be read: \(error.description.lowercased())")
+        }
+        guard archiveMarks.contains(where: { head.dropFirst($0.offset).starts(with: $0.bytes) }) else {
+            throw Refusal(
+                "'\(written)' is not an archive of an image", expected: "a tar, as docker save writes it",
+                next: "docker save IMAGE -o \(written.shellWord)")
+        }
+    }
+
     private static let imageShape = ContainerRuntime.place.mapped(
         { text, decoding in
             if text.contains("@sha256:") {
@@ -138,6 +169,7 @@ extension ContainerRuntime.Proof {
             guard let path = decoding.resolve(text) else {
                 throw Refusal("'\(text)' starts at a home folder, and none is known", next: "write the whole path")
             }
+            try checkArchive(path, written: text)
             return Image.archive(place: path.string, written: text)
         },
         back: { image in

@@ -11,6 +11,8 @@ public struct ContainerRuntime: Sendable, Equatable {
     public var summary = ""
     /// What `{version}` stands for in the names and URLs of ``artefacts``; nil where they have no such place.
     public var version: String?
+    /// The folder of this machine that a recipe takes the release files from; nil where it says nothing of one.
+    var folder: FilePath?
     /// Debian packages.
     public var packages: [String] = []
     public var artefacts: [Artefact] = []

@@ -118,6 +118,7 @@ extension ContainerRuntime {
             }
             version = wanted
         }
+        folder = options.folder?.path
         if let proof = options.proof { self.proof = (self.proof ?? Proof()).taking(proof) }
         for index in artefacts.indices {
             var artefact = artefacts[index]
@@ -156,7 +157,8 @@ extension Recipe {
     func checkRuntimes(_ root: Node, _ decoding: Decoding) {
         guard decoding.isClean("runtimes"), decoding.isClean("docker") else { return }
         var names: [String: String] = [:]
-        var files: [String: (artefact: ContainerRuntime.Artefact, runtime: String)] = [:]
+        var files: [String: (artefact: ContainerRuntime.Artefact, runtime: ContainerRuntime)] = [:]
+        var places: [String: (artefact: ContainerRuntime.Artefact, runtime: ContainerRuntime)] = [:]
         for (index, runtime) in containerRuntimes.enumerated() {
             for entry in runtime.docker {
                 guard let other = names.updateValue(runtime.file, forKey: entry.name) else { continue }
@@ -165,13 +167,31 @@ extension Recipe {
                     expected: "a name of its own for each", found: "it is in \(other) and in \(runtime.file)")
             }
             for artefact in runtime.artefacts {
-                guard let other = files.updateValue((artefact, runtime.file), forKey: artefact.name),
+                guard let other = files.updateValue((artefact, runtime), forKey: artefact.name),
                     (other.artefact.urls, other.artefact.sha256) != (artefact.urls, artefact.sha256)
                 else { continue }
                 decoding.refuse(
                     "runtimes[\(index)]", in: root, "two runtimes have different files of the name '\(artefact.name)'",
                     expected: "the same URLs and sha256 in both, since the lock knows the file by its name",
-                    found: "\(other.runtime) and \(runtime.file)", next: "give one of the two another name")
+                    found: "\(other.runtime.file) and \(runtime.file)",
+                    next: sameSource(other.runtime, runtime) ?? "give one of the two another name")
+            }
+            for (path, artefact) in runtime.broughtFiles {
+                guard let other = places[path] else {
+                    places[path] = (artefact, runtime)
+                    continue
+                }
+                // What differs by its version is another file; what has another name alone may be the same bytes.
+                guard other.artefact.name != artefact.name, other.runtime.version != runtime.version else {
+                    continue
+                }
+                decoding.refuse(
+                    "runtimes[\(index)]", in: root, "two runtimes bring different files to \(path)",
+                    expected: "one version of both",
+                    found:
+                        "\(other.artefact.name) of \(other.runtime.file) and \(artefact.name) of \(runtime.file)",
+                    next: "give \(other.runtime.name) and \(runtime.name) the same version")
+                break
             }
         }
         // What a stock image brings is known when it is read.
@@ -186,6 +206,21 @@ extension Recipe {
         if let (key, what) = needs {
             decoding.refuse(
                 key, in: root, "\(what), which the recipe does not install", next: "add docker: {from: distribution}")
+        }
+    }
+}
+
+/// What to do about two runtimes that share release files and take them from different places; nil where `from` is not why.
+private func sameSource(_ one: ContainerRuntime, _ other: ContainerRuntime) -> String? {
+    guard one.folder != other.folder else { return nil }
+    return "give \(one.name) and \(other.name) the same from and version"
+}
+
+extension ContainerRuntime {
+    /// Where its release files go in the image, each path with the file that it is taken from. Globs of members name no path.
+    fileprivate var broughtFiles: [(path: String, artefact: Artefact)] {
+        artefacts.flatMap { artefact in
+            ([artefact.to].compactMap(\.self) + artefact.members.map(\.to)).map { ($0, artefact) }
         }
     }
 }
