@@ -53,7 +53,9 @@ public struct BootConfiguration: Sendable, Equatable {
 
     /// Words that Debian's hook does not write by itself.
     var customCommandLine: [String] {
-        (memoryLimit.map { ["mem=\($0)M"] } ?? []) + extraCommandLine
+        // Debian's hook writes `rw`, and the last word counts (Linux, init/do_mounts.c). A root that the kernel mounts writable is never
+        // checked (systemd-fsck-root.service, ConditionPathIsReadWrite=!/); the initramfs mounts it read-only and has it checked.
+        (initramfs == nil ? ["ro"] : []) + (memoryLimit.map { ["mem=\($0)M"] } ?? []) + extraCommandLine
     }
 
     /// config.txt, with the same settings in the same order as Debian's hook writes them.

@@ -10,6 +10,10 @@ extension Check {
         return Observation(seen, passed: state.firstLine == "running" && failed.status == 0 && names.isEmpty)
     }
 
+    static let rootChecked = Check("root file system check", expected: "before anything writes on it") { system in
+        try await RootCheckProof.observe(on: system.shell)
+    }
+
     static let packageDatabase = Check("dpkg --audit", expected: "finds nothing") { system in
         let result = try await system.shell.run("dpkg --audit", within: .longCommand)
         let clean = result.status == 0 && result.output.isEmpty
@@ -35,5 +39,26 @@ extension Check {
                 result.status == 0 ? answer.map(String.init) ?? "an answer" : result.lastLines(2),
                 passed: result.status == 0)
         }
+    }
+}
+
+/// Whether the root file system was checked in this boot before anything wrote on it: by the initramfs, which leaves a mark
+/// (initramfs-tools, scripts/functions, `_checkfs_once`), or by systemd, which does so where the kernel mounts it read-only
+/// (systemd-fsck-root.service).
+public enum RootCheckProof {
+    public static func observe(on shell: any RootShell) async throws -> Observation {
+        let marked = try await shell.run("test -e /run/initramfs/fsck-root", within: .command)
+        if marked.status == 0 { return Observation("by the initramfs", passed: true) }
+        let unit = try await shell.run(
+            "systemctl show --property=ActiveState,Result,ConditionResult systemd-fsck-root.service", within: .command)
+        let properties = Set(unit.output.splitLines().map { String($0).trimmed })
+        if properties.isSuperset(of: ["ActiveState=active", "Result=success", "ConditionResult=yes"]) {
+            return Observation("by systemd", passed: true)
+        }
+        let isWritable = properties.isSuperset(of: ["Result=success", "ConditionResult=no"])
+        return Observation(
+            isWritable
+                ? "not checked: the kernel has mounted it writable"
+                : "systemd-fsck-root.service: \(properties.sorted().joined(separator: ", "))", passed: false)
     }
 }

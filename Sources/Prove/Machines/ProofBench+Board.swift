@@ -42,7 +42,7 @@ extension ProofBench {
             machine: "raspi4b", shell: shell, image: image, diskSize: cardSize, probe: probe, user: login.user)
         var checks: [Check] = [.model, .interruptController, .kvmDevice, .kvmGuest]
         checks.append(.memory(limit: system.memoryLimit(boot), machine: Self.boardMemory))
-        checks.append(.rootDevice("/dev/mmcblk"))
+        checks += [.rootDevice("/dev/mmcblk"), .rootChecked]
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }
         let made = image.manifest?.secrets?.filter(\.isMadeAtFirstBoot) ?? []
         if !made.isEmpty { checks.append(.secrets(made)) }

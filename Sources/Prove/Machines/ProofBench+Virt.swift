@@ -83,7 +83,7 @@ extension ProofBench {
             checks.append(.ping(user))
         }
         checks.append(.memory(limit: system.memoryLimit(boot), machine: UInt64(memory)))
-        checks.append(.rootDevice("/dev/vda"))
+        checks += [.rootDevice("/dev/vda"), .rootChecked]
         if system.expectations?.growsRoot ?? true { checks.append(.rootGrown(diskSize: cardSize)) }
         let made = image.manifest?.secrets?.filter(\.isMadeAtFirstBoot) ?? []
         if !made.isEmpty { checks.append(.secrets(made)) }
