@@ -77,8 +77,10 @@ struct BuildArguments: ParsableArguments {
                 locked: locked, updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
                 signingKeys: keys,
                 jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
-                environment: ProcessInfo.processInfo.environment, overrides: overrides),
-            cache: try shared.openCache(shared: offline ? nil : remote.open(progress)), progress: progress)
+                environment: ProcessInfo.processInfo.environment, overrides: overrides,
+                givenCache: shared.cache),
+            cache: try shared.openCache(shared: offline ? nil : remote.open(progress)), progress: progress
+        )
     }
 }
 
@@ -99,7 +101,7 @@ struct BuildCommand: AsyncParsableCommand {
               - name: node-1
                 set: {system.hostname: node-1, "accounts.users[0].ssh_keys": [{file: keys/node-1.pub}]}
 
-            Writes NAME.img.xz, NAME.SHA256SUMS, NAME.manifest.json and what output.companions of the recipe names to
+            Writes NAME.img.xz, NAME.SHA256SUMS, NAME.manifest.json and what output.companions of the recipe names to \
             the output folder, and NAME.credentials when a password was generated.
             """)
 
@@ -141,7 +143,7 @@ struct BuildCommand: AsyncParsableCommand {
         try await interruptible {
             for builder in builders {
                 let result = try await builder.build()
-                print(json ? jsonLine(result) : result.text, terminator: "")
+                print(json ? jsonLine(result) : result.text(cache: arguments.shared.cache), terminator: "")
             }
         }
     }

@@ -12,7 +12,7 @@ struct CatCommand: AsyncParsableCommand {
             piforge cat out/debian-13.img.xz 1:/config.txt
             piforge cat out/debian-13.img.xz /boot/initrd.img > initrd.img
 
-            Bytes as they are, one file after the other. Links are followed, inside of the image. Of an .xz file only the blocks are
+            Bytes as they are, one file after the other. Links are followed, inside of the image. Of an .xz file only the blocks are \
             unpacked that are read.
             """)
 

@@ -11,7 +11,7 @@ struct InspectCommand: AsyncParsableCommand {
             piforge inspect out/debian-13.img.xz
             piforge inspect 2024-11-19-raspios-bookworm-arm64-lite.img.xz --json
 
-            Any image of an MBR with FAT and ext4 partitions, raw or in an .xz file. Of an .xz file only the blocks are unpacked that
+            Any image of an MBR with FAT and ext4 partitions, raw or in an .xz file. Of an .xz file only the blocks are unpacked that \
             are read; one of a single block is unpacked from its start, a few times. What cannot be read is told.
             """)
 

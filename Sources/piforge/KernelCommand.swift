@@ -17,7 +17,7 @@ struct KernelConfigCommand: AsyncParsableCommand {
             piforge kernel config recipes/debian-13-custom-kernel.yaml --check
             piforge kernel config recipes/debian-13-custom-kernel.yaml --check --why VHOST_VSOCK --why KVM
 
-            Writes kernel-configs/generated/NAME.config, and prints what changed in it. A line of a fragment that did not
+            Writes kernel-configs/generated/NAME.config, and prints what changed in it. A line of a fragment that did not \
             take is an error with its reason, and nothing is written then.
             """)
 
@@ -48,8 +48,8 @@ struct KernelBuildCommand: AsyncParsableCommand {
             piforge kernel build recipes/debian-13-custom-kernel.yaml
             piforge kernel build recipes/debian-13-custom-kernel.yaml -o /tmp/kernel --jobs 8
 
-            Configures as `kernel config` does, compiles, and writes NAME.kernel to the output folder: the .deb, Image, config,
-            System.map, the Pi's device trees and SHA256SUMS. What is interrupted goes on with the next run; what was compiled
+            Configures as `kernel config` does, compiles, and writes NAME.kernel to the output folder: the .deb, Image, config, \
+            System.map, the Pi's device trees and SHA256SUMS. What is interrupted goes on with the next run; what was compiled \
             before comes from the cache.
             """)
 

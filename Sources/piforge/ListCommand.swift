@@ -12,7 +12,7 @@ struct ListCommand: AsyncParsableCommand {
             piforge ls out/debian-13.img.xz -lR /boot/firmware
             piforge ls out/debian-13.img.xz 1:/              the first partition alone
 
-            Paths are those of the running system: the boot partition stands where /etc/fstab mounts it. Times are UTC, owners numbers;
+            Paths are those of the running system: the boot partition stands where /etc/fstab mounts it. Times are UTC, owners numbers; \
             in names, what is no printable character shows as \\ooo. Of an .xz file only the blocks are unpacked that are read.
             """)
 

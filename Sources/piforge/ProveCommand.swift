@@ -26,9 +26,9 @@ struct ProveCommand: AsyncParsableCommand {
             piforge prove out/debian-13.img.xz --machine virt --json
             piforge prove out/debian-13.img.xz --machine virt --thorough
 
-            Boots exactly the bytes of the image, copy on write: as the SD card of a Raspberry Pi 4, and on QEMU's virt
-            machine with network. Logs in with the passwords in NAME.credentials beside the image. Prints one row per
-            check and ends with 1 when one fails. --thorough lets the booted system make its own initramfs, as the
+            Boots exactly the bytes of the image, copy on write: as the SD card of a Raspberry Pi 4, and on QEMU's virt \
+            machine with network. Logs in with the passwords in NAME.credentials beside the image. Prints one row per \
+            check and ends with 1 when one fails. --thorough lets the booted system make its own initramfs, as the \
             installation of a kernel does, and boots it again with that from a USB disk (docs/prove.md).
             """)
 
@@ -76,6 +76,7 @@ struct ProveCommand: AsyncParsableCommand {
             image: path, logs: log.map { absolute($0) } ?? path.removingLastComponent(), cache: cache.proofs)
         options.machines = machine.machines
         options.thorough = thorough
+        options.givenCache = shared.cache
         options.credentials = credentials.map { absolute($0) }
         options.sshKey = sshKey.map { absolute($0) }
         let given = try runtimeImage.map { absolute($0) }.map { (try DownloadStore.digest(of: $0), $0) }

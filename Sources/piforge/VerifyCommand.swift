@@ -15,8 +15,8 @@ struct VerifyCommand: AsyncParsableCommand {
             piforge verify out/debian-13.SHA256SUMS --keyring me.gpg --key 0123456789ABCDEF0123456789ABCDEF01234567
             piforge verify ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz --recipe recipes/ubuntu-18.04.3.yaml
 
-            Takes what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature (.gpg, .sig, .asc), and
-            NAME.manifest.json. An SSH key's fingerprint (SHA256:…) asks for an SSH signature. Prints one row per check,
+            Takes what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature (.gpg, .sig, .asc), and \
+            NAME.manifest.json. An SSH key's fingerprint (SHA256:…) asks for an SSH signature. Prints one row per check, \
             names the first bad byte and what it lies in, and ends with 1 when a check fails. Changes nothing.
             """)
 
@@ -89,7 +89,9 @@ extension SharedOptions {
             recipe: try Recipe.load(path: FilePath(recipe), home: homeFolder, share: shareFolder),
             options: BuildOptions(
                 recipePath: absolute(recipe), output: absolute("out"),
-                jobs: ProcessInfo.processInfo.activeProcessorCount, environment: ProcessInfo.processInfo.environment),
+                jobs: ProcessInfo.processInfo.activeProcessorCount,
+                environment: ProcessInfo.processInfo.environment,
+                givenCache: cache),
             cache: try openCache(), progress: progress)
     }
 }

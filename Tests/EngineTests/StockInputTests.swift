@@ -167,7 +167,12 @@ private let provenButNotLocked = "the recipe has no lock file"
 
     @Test func offlineNothingIsFetchedAndThatIsSaid() async throws {
         let bench = try StockBench()
-        let refused = await failure { _ = try await bench.builder(offline: true).plan() }
+        // A file of this machine needs no network, and is asked about as ever.
+        let asked = await failure { _ = try await bench.builder(offline: true).plan() }
+        #expect(asked?.message == "nothing vouches for a file but you")
+        let refused = await failure {
+            _ = try await bench.builder(mirrors: "[\"http://127.0.0.1:1/images\"]", offline: true).plan()
+        }
         #expect(
             refused?.description == """
                 stock.img.xz: the file is not pinned in the lock file, and may not be fetched

@@ -377,8 +377,12 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
         let step = AptStep(
             sources: [
                 .init(
-                    uri: "http://mirror.example.org/ports", suites: ["bionic", "bionic-updates"], components: ["main"],
-                    keyring: "/usr/share/keyrings/piforge-ports.gpg", keys: keys)
+                    uri: "http://mirror.example.org/ports", suites: ["bionic", "bionic-updates"],
+                    components: ["main"],
+                    keyring: "/usr/share/keyrings/piforge-ports.gpg", keys: keys),
+                .init(
+                    uri: "http://mirror.example.org/flat", suites: ["./"], components: [],
+                    keyring: "/usr/share/keyrings/piforge-ports.gpg"),
             ], preferences: "Package: *\nPin: release bionic\nPin-Priority: -10\n",
             automatic: [("libnew", "arm64"), ("libold", "arm64")], fileName: "piforge.sources", known: ["libold"])
         let result = try tree.with(step.apply(to: tree, epoch: epoch))
@@ -392,6 +396,11 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
                 URIs: http://mirror.example.org/ports
                 Suites: bionic bionic-updates
                 Components: main
+                Signed-By: /usr/share/keyrings/piforge-ports.gpg
+
+                Types: deb
+                URIs: http://mirror.example.org/flat
+                Suites: ./
                 Signed-By: /usr/share/keyrings/piforge-ports.gpg
 
                 """)

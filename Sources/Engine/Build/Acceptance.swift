@@ -65,7 +65,10 @@ extension InputFetcher {
         var urls: [String]
 
         /// Whether no file of this machine may be meant.
-        var isRemote: Bool { urls.allSatisfy { $0.contains("://") } }
+        var isRemote: Bool { localURLs.isEmpty }
+
+        /// Paths and `file:` URLs.
+        var localURLs: [String] { urls.filter { !$0.contains("://") || $0.hasPrefix("file:") } }
     }
 
     /// What the recipe has of such files, accepted or not. A new kind of file that nothing vouches for is one more line here.
@@ -89,16 +92,20 @@ extension InputFetcher {
         guard !wanted.isEmpty else { return [] }
         var files = try wanted.map { anew && !options.offline ? nil : try remembered($0) }
         let missing = wanted.indices.filter { files[$0] == nil }
-        guard missing.isEmpty || !options.offline else {
+        // A file of this machine is there without a network.
+        let barred = options.offline ? missing.filter { wanted[$0].localURLs.isEmpty } : []
+        guard barred.isEmpty else {
             throw Failure(
-                at: missing.map { wanted[$0].name }.joined(separator: ", "),
-                missing.count == 1
+                at: barred.map { wanted[$0].name }.joined(separator: ", "),
+                barred.count == 1
                     ? "the file is not pinned in the lock file, and may not be fetched"
                     : "the files are not pinned in the lock file, and may not be fetched",
                 next: "run once without --offline")
         }
         let requests = missing.map {
-            DownloadRequest(urls: wanted[$0].urls, sha256: nil, size: nil, name: wanted[$0].name)
+            DownloadRequest(
+                urls: options.offline ? wanted[$0].localURLs : wanted[$0].urls, sha256: nil, size: nil,
+                name: wanted[$0].name)
         }
         for (index, file) in zip(missing, try await downloader.fetch(requests, step: "files", check: .digest)) {
             files[index] = file
@@ -147,15 +154,8 @@ extension ImageBuilder {
                 ? "nothing vouches for a file but you" : "nothing vouches for \(files.count) files but you",
             expected: "a pin in \(options.lockPath) for each, given by somebody who has compared the sums",
             found: files.map(\.text).joined(separator: "\n").replacing("\n", with: "\n            "),
-            next:
-                "piforge lock accept \(quoted(options.recipePath.string)) --all\(options.overrides.map { " --set \(quoted($0))" }.joined())"
+            next: options.command("lock accept", "--all")
         )
-    }
-
-    /// A word for a shell.
-    private func quoted(_ text: String) -> String {
-        let plain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_./=:@%+-".contains($0)) }
-        return plain ? text : text.shellQuoted
     }
 
     /// The files that must be accepted before an image can be made: as the last build that stopped fetched them, else fetched now.

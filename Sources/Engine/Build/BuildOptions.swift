@@ -1,3 +1,4 @@
+import Diagnostics
 import SystemPackage
 
 /// What a build is told besides its recipe.
@@ -13,6 +14,8 @@ public struct BuildOptions: Sendable {
     public var locked: Bool
     /// What the command line has put in place of the recipe's values, for commands that messages name.
     public var overrides: [String]
+    /// The cache's folder as the command line wrote it, for commands that messages name; nil for the default.
+    public var givenCache: String?
     /// Solve anew and write the lock.
     public var updateLock: Bool
     /// Base URIs in place of the host's mirrors.
@@ -30,9 +33,11 @@ public struct BuildOptions: Sendable {
     public var formatVersion = Plan.formatVersion
 
     public init(
-        recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false, locked: Bool = false,
-        updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil, signingKeys: [SigningKey] = [],
-        jobs: Int, environment: [String: String], overrides: [String] = []
+        recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false,
+        locked: Bool = false,
+        updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil,
+        signingKeys: [SigningKey] = [],
+        jobs: Int, environment: [String: String], overrides: [String] = [], givenCache: String? = nil
     ) {
         self.recipePath = recipePath
         self.device = device
@@ -46,6 +51,29 @@ public struct BuildOptions: Sendable {
         self.jobs = jobs
         self.environment = environment
         self.overrides = overrides
+        self.givenCache = givenCache
+    }
+
+    /// A command for the same recipe, with what the command line has set: what a message names has to find the same files.
+    ///
+    /// - Parameter arguments: what follows the recipe.
+    func command(_ name: String, _ arguments: String...) -> String {
+        let set = overrides.map { "--set \($0.shellWord)" }
+        return
+            (["piforge \(name)", recipePath.string.shellWord] + arguments
+            + [cacheArgument].compactMap(\.self) + set)
+            .joined(separator: " ")
+    }
+
+    private var cacheArgument: String? { givenCache.map { "--cache \($0.shellWord)" } }
+
+    /// A failure whose next step is about the cache, for the one that is used.
+    func naming(_ failure: Failure) -> Failure {
+        guard let cacheArgument else { return failure }
+        var failure = failure
+        failure.next = failure.next?.replacing(
+            "piforge cache prune", with: "piforge cache prune \(cacheArgument)")
+        return failure
     }
 
     /// `recipes/debian-13.lock` beside `recipes/debian-13.yaml`.
@@ -83,15 +111,19 @@ public struct BuildResult: Sendable, Codable {
     }
 
     /// For a person, with the next command.
-    public var text: String {
-        var lines = ["\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"]
+    ///
+    /// - Parameter cache: the cache's folder as the command line wrote it; nil for the default.
+    public func text(cache: String?) -> String {
+        var lines = [
+            "\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"
+        ]
         lines.append("  sha256 \(sha256)\(upToDate ? "  (nothing has changed)" : "")")
         for password in generatedPasswords {
             lines.append("  password  \(password)")
         }
         for signature in signatures { lines.append("  signed: \(signature)") }
         if let credentials { lines.append("  passwords are kept in \(credentials)") }
-        lines.append("next: piforge prove \(image)")
+        lines.append("next: piforge prove \(image)\(cache.map { " --cache \($0.shellWord)" } ?? "")")
         return lines.map { $0 + "\n" }.joined()
     }
 }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Fetch
 import Pack
 import Storage
@@ -14,7 +15,7 @@ extension ImageBuilder {
             return result
         } catch {
             shared?.close(waits: false)
-            throw error
+            throw (error as? Failure).map(options.naming) ?? error
         }
     }
 

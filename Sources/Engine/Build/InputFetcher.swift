@@ -79,7 +79,7 @@ struct InputFetcher {
             // All that must be accepted is asked for before (`requireAcceptance`).
             throw Failure(
                 at: stock.file, "the image is not accepted",
-                next: "piforge lock accept \(options.recipePath) --all")
+                next: options.command("lock accept", "--all"))
         }
     }
 
@@ -133,8 +133,9 @@ struct InputFetcher {
         }
         guard let file = try downloader.store.file(digest, size: nil, check: .digest) else {
             throw Failure(
-                at: name, "no file with this sum was fetched", expected: "sha256:\(digest.hex) in \(cache.store)",
-                next: "piforge build \(options.recipePath) fetches it, and shows its sum")
+                at: name, "no file with this sum was fetched",
+                expected: "sha256:\(digest.hex) in \(cache.store)",
+                next: "\(options.command("build")) fetches it, and shows its sum")
         }
         return try PinnedInput(name: name, use: wanted.use, size: file.size, sha256: digest, trust: .accepted)
     }

@@ -60,7 +60,7 @@ extension Recipe {
     /// The recipe's overlays, which have the last word.
     ///
     /// - Throws: `Failure` for one that cannot be read.
-    func overlaySteps() throws -> [any Step] {
+    func overlaySteps() throws -> [OverlayStep] {
         try overlays.enumerated().map { index, overlay in
             var modes: [EntryPath: UInt16] = [:]
             for mode in overlay.modes { modes[try EntryPath(validating: mode.path)] = mode.mode }

@@ -212,7 +212,7 @@ extension ImageBuilder {
 
     /// Compares with the committed configuration.
     private func judge(_ made: inout MadeConfiguration, check: Bool) {
-        let next = "piforge kernel config \(options.recipePath)"
+        let next = options.command("kernel config")
         guard let committed = made.committed, let old = made.old else {
             if check {
                 made.report.failures.append(
