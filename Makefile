@@ -15,7 +15,7 @@ SWIFT_TEST := swift test -c release --disable-testable-imports --no-parallel
 LONG_SUITES := FieldTests|KernelImageTests|RuntimeTests|StockImageTests
 LONG ?= $(LONG_SUITES)
 
-.PHONY: help setup setup-test image prove verify kernel kernel-config kernel-config-check test test-long test-kernel reproduce bench lint clean
+.PHONY: help setup setup-test image prove verify kernel kernel-config kernel-config-check test test-long test-kernel reproduce bench check clean
 
 help: ## Show this list.
 	@echo "make TARGET [RECIPE=$(RECIPE)] [KERNEL=$(KERNEL)] [OUT=$(OUT)]"
@@ -74,8 +74,8 @@ ifneq ($(BENCH),quick)
 endif
 	benchmarks/report.py
 
-lint: ## Check the code's format.
-	swift format lint --strict -r Sources Tests Package.swift
+check: setup-test ## Check format, shell scripts, what modules import, the pages' links and commands, and the schemas.
+	@scripts/check.sh $(PIFORGE)
 
 clean: ## Remove what was built here; caches outside of this folder stay.
 	rm -rf .build $(OUT)

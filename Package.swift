@@ -18,12 +18,12 @@ let package = Package(
         .executable(name: "piforge", targets: ["piforge"])
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2"),
         // The server that the tests talk to; nothing that is shipped depends on it.
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
     ],
     targets: [
         // What every room may use.
@@ -67,19 +67,23 @@ let package = Package(
         .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
         .target(
             name: "Pack",
-            dependencies: ["CLZMA", "Diagnostics", "Digests", "Disk", "Storage", system],
+            dependencies: ["CLZMA", "Diagnostics", "Digests", "Storage", system],
             swiftSettings: settings),
         .target(
             name: "Stock",
             dependencies: ["Diagnostics", "Digests", "Disk", "Layers", "Pack", "Storage", "Tools", system],
             swiftSettings: settings),
+        // What stands between an image and who judges it: a Pi's boot partition as its firmware reads it.
+        .target(
+            name: "Firmware", dependencies: ["Diagnostics", "Disk", "Storage", "Tools", system], swiftSettings: settings
+        ),
         .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .target(
             name: "Steps",
             dependencies: [
                 "CCrypt", "Debian", "Diagnostics", "Digests", "Firmware", "Guest", "Kernel", "Layers", "Recipe",
                 "Storage",
-                "Tools", system,
+                system,
             ],
             resources: [
                 // The files of overlays/firstboot, by links: they belong to every image.
@@ -94,10 +98,6 @@ let package = Package(
                 "Recipe", "Steps", "Stock", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
-        // What stands between an image and who judges it: a Pi's boot partition as its firmware reads it.
-        .target(
-            name: "Firmware", dependencies: ["Diagnostics", "Disk", "Storage", "Tools", system], swiftSettings: settings
-        ),
         .target(
             name: "Verify",
             dependencies: [
@@ -107,7 +107,7 @@ let package = Package(
         .target(
             name: "Prove",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Kernel", "Layers", "Pack", "Storage", "Tools",
+                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Kernel", "Pack", "Storage", "Tools",
                 system,
             ],
             resources: [.embedInCode("Resources/kvm-probe.c")], swiftSettings: settings),
@@ -120,8 +120,8 @@ let package = Package(
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Guest", "Inspect", "Layers", "Pack", "Prove",
-                "Recipe", "Steps", "Stock", "Storage", "Tools", "Verify",
+                "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Inspect", "Layers", "Pack", "Prove",
+                "Recipe", "Stock", "Storage", "Tools", "Verify",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
@@ -130,14 +130,14 @@ let package = Package(
             name: "LayersTests", dependencies: ["Layers", "Storage", "Digests", "Diagnostics", "Tools", system],
             swiftSettings: settings),
         .testTarget(
-            name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "Tools", system],
+            name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", system],
             exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(
             name: "FetchTests",
             dependencies: ["Fetch", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
-            name: "DiskTests", dependencies: ["Disk", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            name: "DiskTests", dependencies: ["Disk", "Layers", "Diagnostics", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DebianTests",
@@ -151,7 +151,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "GuestTests",
-            dependencies: ["Guest", "Disk", "Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: ["Guest", "Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "PackTests",
@@ -159,7 +159,7 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "StockTests",
-            dependencies: ["Stock", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: ["Stock", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
             resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
         .testTarget(
             name: "StepsTests",
@@ -170,6 +170,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
+                "Guest", "Pack",
                 "Engine", "Steps", "Recipe", "Layers", "Debian", "Diagnostics", "Digests", "Fetch", "FlyingFox",
                 "Storage", "Tools", system,
             ],
@@ -187,13 +188,13 @@ let package = Package(
         .testTarget(
             name: "ProveTests",
             dependencies: [
-                "Prove", "Firmware", "Guest", "Disk", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools",
+                "Prove", "Firmware", "Pack", "Diagnostics", "Digests", "Storage", "Tools",
                 system,
             ],
             swiftSettings: settings),
         .testTarget(
             name: "InspectTests",
-            dependencies: ["Inspect", "Disk", "Pack", "Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
+            dependencies: ["Inspect", "Disk", "Pack", "Diagnostics", "Layers", "Storage", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "VerifyTests",
@@ -204,7 +205,7 @@ let package = Package(
         // Drives the program itself, as a person would.
         .testTarget(
             name: "AcceptanceTests",
-            dependencies: ["piforge", "Diagnostics", "Digests", "FlyingFox", "Pack", "Storage", "Tools", system],
+            dependencies: ["piforge", "Digests", "FlyingFox", "Pack", "Storage", system],
             exclude: ["Runtimes", "Stock"],
             swiftSettings: settings),
     ]

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 export TZ=UTC LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin MTOOLSRC=/dev/null MTOOLS_SKIP_CHECK=1
 
 xz -dc "$made" >"$work/made.img"
-read -r boot_start boot_size root_start root_size < <(sfdisk -J "$work/made.img" | python3 -c '
+read -r boot_start _ root_start root_size < <(sfdisk -J "$work/made.img" | python3 -c '
 import json, sys
 parts = json.load(sys.stdin)["partitiontable"]["partitions"]
 print(*[value for part in parts for value in (part["start"], part["size"])])')

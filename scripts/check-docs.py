@@ -1,0 +1,131 @@
+#!/usr/bin/python3
+"""Holds the pages to what is there: links and their headings, targets of make, commands of piforge and their options.
+
+    scripts/check-docs.py PIFORGE
+
+PIFORGE is the built program, which is asked for its own commands.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+root = pathlib.Path(__file__).resolve().parent.parent
+LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~)")
+COMMAND = re.compile(r"(?:^|[\s`(/])piforge((?:[ \t][^\s`|;&<>()]+)*)")
+# Targets of the kernel's own Makefile, which pages name, too.
+KERNEL_TARGETS = {"allnoconfig", "defconfig", "install", "olddefconfig"}
+
+
+def pages():
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=root, capture_output=True, text=True, check=True).stdout
+    untracked = subprocess.run(
+        ["git", "ls-files", "-o", "--exclude-standard", "*.md"], cwd=root, capture_output=True, text=True,
+        check=True).stdout
+    return sorted({root / name for name in (listed + untracked).split("\n") if name})
+
+
+def anchors(text):
+    """The names that a heading can be linked by, as GitHub makes them."""
+    found, seen, fenced = set(), {}, False
+    for line in text.split("\n"):
+        if FENCE.match(line):
+            fenced = not fenced
+        heading = None if fenced else re.match(r"#{1,6}\s+(.*?)\s*#*$", line)
+        if not heading:
+            continue
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[1]).replace("`", "").lower()
+        name = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        found.add(name if count == 0 else f"{name}-{count}")
+    return found
+
+
+def check_links(page, text, faults):
+    for number, line in enumerate(text.split("\n"), 1):
+        for match in LINK.finditer(re.sub(r"`[^`]*`", "``", line)):
+            target = match[1] or match[2]
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            place = f"{page.relative_to(root)}:{number}"
+            if not file.exists():
+                faults.append(f"{place}: the link leads nowhere: {target}")
+            elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8")):
+                faults.append(f"{place}: the page has no such heading: {target}")
+
+
+def command_tree(program):
+    said = subprocess.run([program, "--experimental-dump-help"], capture_output=True, text=True)
+    if said.returncode != 0:
+        sys.exit(f"check-docs: {program} --experimental-dump-help: {said.stderr.strip()}")
+    return json.loads(said.stdout)["command"]
+
+
+def options(command):
+    names = {"--help", "-h", "--version"}
+    for argument in command.get("arguments", []):
+        for name in argument.get("names", []):
+            names.add(("--" if name["kind"] == "long" else "-") + name["name"])
+    return names
+
+
+def check_commands(page, text, command, faults):
+    for number, line in enumerate(text.split("\n"), 1):
+        for match in COMMAND.finditer(line):
+            words = match[1].split()
+            if not words or not re.fullmatch(r"[a-z][a-z-]*|--[a-z-]+", words[0]):
+                continue
+            place = f"{page.relative_to(root)}:{number}"
+            current = command
+            while words and current.get("subcommands"):
+                next_one = {sub["commandName"]: sub for sub in current["subcommands"]}.get(words[0])
+                if next_one is None:
+                    break
+                current = next_one
+                words = words[1:]
+            if current is command:
+                # `piforge` in a sentence: only a word that stands in code is a command.
+                before = line[: match.start()] + line[match.start(): match.start() + 1]
+                if (before.count("`") % 2 == 1 or line.startswith("    ")) and not words[0].startswith("-"):
+                    faults.append(f"{place}: piforge has no command '{words[0]}'")
+                continue
+            for word in words:
+                option = word.split("=")[0].rstrip(".,:]")
+                if re.fullmatch(r"--[a-z][a-z-]*", option) and option not in options(current):
+                    faults.append(f"{place}: piforge {current['commandName']} has no option {option}")
+
+
+def check_make(page, text, targets, faults):
+    for number, line in enumerate(text.split("\n"), 1):
+        code = re.findall(r"`(make [^`]*)`", line) + ([line.strip()] if re.match(r" {4}make ", line) else [])
+        for said in code:
+            for word in re.split("[#·]", said)[0].split()[1:]:
+                if re.fullmatch(r"[a-z][a-z-]*", word) and word not in targets | KERNEL_TARGETS:
+                    faults.append(f"{page.relative_to(root)}:{number}: the Makefile has no target {word}")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    command = command_tree(sys.argv[1])
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    faults = []
+    all_pages = pages()
+    for page in all_pages:
+        text = page.read_text(encoding="utf-8")
+        check_links(page, text, faults)
+        check_commands(page, text, command, faults)
+        check_make(page, text, targets, faults)
+    for fault in faults:
+        print(f"check-docs: {fault}")
+    print(f"check-docs: {len(all_pages)} pages, {len(faults)} faults")
+    sys.exit(1 if faults else 0)
+
+
+main()
