@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Holds the pages to what is there: links and their headings, targets of make, commands of piforge and their options.
+"""Holds the pages to what is there: links and their headings, targets of make, commands of piforge and their options. Holds the
+program's help to 80 columns.
 
     scripts/check-docs.py PIFORGE
 
@@ -67,6 +68,15 @@ def command_tree(program):
     return json.loads(said.stdout)["command"]
 
 
+def check_help(command, path, faults):
+    """Lines of help that a terminal of 80 columns would break: examples, not sentences, which are filled."""
+    for line in (command.get("discussion") or "").split("\n"):
+        if len(line) > 80 and re.match(r" |piforge ", line):
+            faults.append(f"{' '.join(path)} --help: a line of {len(line)} columns, more than 80: {line}")
+    for sub in command.get("subcommands", []):
+        check_help(sub, path + [sub["commandName"]], faults)
+
+
 def options(command):
     names = {"--help", "-h", "--version"}
     for argument in command.get("arguments", []):
@@ -116,6 +126,7 @@ def main():
     command = command_tree(sys.argv[1])
     targets = set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     faults = []
+    check_help(command, ["piforge"], faults)
     all_pages = pages()
     for page in all_pages:
         text = page.read_text(encoding="utf-8")

@@ -22,6 +22,8 @@ public struct Failure: Error, Sendable, Equatable {
     public var found: String?
     /// The next command to try, or what to change.
     public var next: String?
+    /// Why, where code goes another way for it.
+    public var cause: Cause?
 
     public init(
         _ kind: Kind = .failed, at place: String, _ message: String, expected: String? = nil, found: String? = nil,

@@ -4,9 +4,6 @@ import Tools
 
 /// Has file systems judged by the programs that know them, which change nothing.
 public struct FileSystemCheck: Sendable {
-    public static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check the image's root file system")
-    public static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check the image's boot file system")
-
     private let tools: ToolRunner
 
     public init(tools: ToolRunner) {
@@ -17,7 +14,7 @@ public struct FileSystemCheck: Sendable {
 
     /// - Throws: `Failure` with e2fsck's words when it finds anything wrong.
     public func checkExt4(_ file: FilePath, place: String) async throws {
-        let result = try await tools.result(Self.e2fsck, ["-f", "-n", file.string])
+        let result = try await tools.result(.e2fsck, ["-f", "-n", file.string])
         guard result.status != 0 else { return }
         // The questions that -n answers, the passes, and what ends every run say nothing of the file system.
         let words = Self.lines(result, file).filter { line in
@@ -33,7 +30,7 @@ public struct FileSystemCheck: Sendable {
     /// - Throws: `Failure` with the words of fsck.fat when it finds anything else wrong.
     @discardableResult
     public func checkFAT(_ file: FilePath, place: String) async throws -> [String] {
-        let result = try await tools.result(Self.fsckFAT, ["-n", file.string])
+        let result = try await tools.result(.fsckFAT, ["-n", file.string])
         guard result.status != 0 else { return [] }
         let words = Self.lines(result, file).filter { line in
             !["fsck.fat ", "Leaving filesystem unchanged", "the file system: "].contains { line.hasPrefix($0) }

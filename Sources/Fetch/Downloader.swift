@@ -107,11 +107,8 @@ public struct Downloader: Sendable {
             let (sum, overflow) = needed.addingReportingOverflow(size)
             needed = overflow ? .max : sum
         }
-        guard let free = freeSpace(at: store.root), free < needed else { return }
-        throw Failure(
-            at: store.root.string, "the disk has not enough free space for \(requests.count) downloads",
-            expected: "\(needed) bytes free", found: "\(free) bytes free",
-            next: "free space on that file system, or choose another folder with --cache")
+        let purpose = requests.count == 1 ? "for the download" : "for \(requests.count) downloads"
+        try requireRoom(needed, at: store.root, purpose)
     }
 
     /// Runs a batch on a thread of its own; cancelling the task ends it at once.

@@ -6,8 +6,6 @@ import Tools
 ///
 /// Source: Raspberry Pi documentation, "The config.txt file", section "Boot options", and "Boot folder contents".
 public enum PiFirmware {
-    static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
-
     /// Linux on arm64 keeps this many bytes of its command line, the closing zero among them
     /// (arch/arm64/include/uapi/asm/setup.h, COMMAND_LINE_SIZE).
     static let longestCommandLine = 2047
@@ -127,7 +125,7 @@ public enum PiFirmware {
         var image = KernelImage(kernel)
         var wrapping = ""
         if image == .gzip {
-            let result = try await tools.result(gzip, ["-dc"], input: kernel)
+            let result = try await tools.result(.gzip, ["-dc"], input: kernel)
             guard result.status == 0 else {
                 throw Failure(at: name, "the kernel is a damaged gzip file", found: result.errors.trimmed)
             }

@@ -11,8 +11,6 @@ import Tools
 ///     XXXXXXXX.N           link to NAME.pem, by the hash of the certificate's subject (openssl-rehash(1))
 ///     ca-certificates.crt  all of them, in the order of /etc/ca-certificates.conf
 enum CertificateStore {
-    static let openssl = Tool("openssl", package: "openssl", purpose: "hash the certificates' subjects")
-
     private static let list: EntryPath = "etc/ca-certificates.conf"
     private static let folder: EntryPath = "etc/ssl/certs"
     private static let source: EntryPath = "usr/share/ca-certificates"
@@ -87,7 +85,7 @@ enum CertificateStore {
             layer.addSymlink(folder.appending(name), to: "\(file)", attributes)
         }
         guard !names.isEmpty else { return [] }
-        try await ToolRunner().run(openssl, ["rehash", scratch.path.string], place: "\(folder)")
+        try await ToolRunner().run(.openssl, ["rehash", scratch.path.string], place: "\(folder)")
         let made = try FileManager.default.contentsOfDirectory(atPath: scratch.path.string).sorted()
         for name in made where !names.contains(name) {
             let target = try FileManager.default.destinationOfSymbolicLink(atPath: scratch.path.appending(name).string)

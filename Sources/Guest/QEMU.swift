@@ -4,9 +4,6 @@ import Tools
 
 /// The installed QEMU for arm64 machines.
 public struct QEMU: Sendable, Hashable {
-    public static let tool = Tool(
-        "qemu-system-aarch64", package: "qemu-system-arm", purpose: "run maintainer scripts and to boot the image")
-
     /// The first version with the machine `raspi4b` (QEMU 9.0's change log).
     public static let minimumVersion = 9
 
@@ -25,7 +22,7 @@ public struct QEMU: Sendable, Hashable {
     ///
     /// - Parameter tool: another program than the usual one, for tests.
     /// - Throws: `Failure` with the command that installs it, when it is missing or older than ``minimumVersion``.
-    public static func locate(_ tool: Tool = tool) async throws -> QEMU {
+    public static func locate(_ tool: Tool = .qemu) async throws -> QEMU {
         let result = try await ToolRunner().run(tool, ["--version"], place: tool.name)
         guard let path = ToolRunner.locate(tool)?.lexicallyNormalized() else {
             throw Failure(at: tool.name, "the program went away while it was looked at")

@@ -14,8 +14,6 @@ import Tools
 /// depmod reads ELF files of any architecture, and the binary indexes have one format, version 2.1
 /// (kmod, libkmod/libkmod-index.c, INDEX_VERSION), so what the host's depmod writes the target's kmod reads.
 public enum Depmod {
-    public static let tool = Tool("depmod", package: "kmod", purpose: "make the kernel's module indexes")
-
     /// The most bytes of module files that are looked at.
     private static let sizeLimit: UInt64 = 4 << 30
 
@@ -47,7 +45,7 @@ public enum Depmod {
         let rules = scratch.path.appending("depmod.conf")
         try writeAtomically(to: rules, bytes: [])
         let result = try await runner.run(
-            tool, ["-C", rules.string, "-b", scratch.path.string, release.name], place: place)
+            .depmod, ["-C", rules.string, "-b", scratch.path.string, release.name], place: place)
         // depmod ends with 0 after an unreadable module.
         if let line = result.errors.splitLines().first(where: { !$0.isEmpty }) {
             throw Failure(at: place, "depmod complained", expected: "no message", found: String(line))

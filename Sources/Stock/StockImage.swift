@@ -78,18 +78,13 @@ public struct StockImage: Sendable {
         }
         let disk = try StockDisk(image, limit: limit)
         if let free = freeSpace(work), free < disk.size {
-            throw Failure(
-                at: image.string, "there is no room to unpack the image", expected: "\(disk.size >> 20) MiB free",
-                found: "\(free >> 20) MiB in \(work.string)", next: "free space there, or choose another folder")
+            throw Failure.noRoom(at: work.string, "to unpack \(image)", needed: disk.size, free: free)
         }
         let folder = try TemporaryFolder(in: work, name: "stock")
         let partitions = try await disk.split(into: folder.path, workers: workers, progress: progress)
         let used = allocatedSize(of: partitions)
         if let free = freeSpace(store.folder), free < used {
-            throw Failure(
-                at: image.string, "there is no room for the image's files", expected: "\(used >> 20) MiB free",
-                found: "\(free >> 20) MiB in \(store.folder.string)", next: "free space there, or choose another folder"
-            )
+            throw Failure.noRoom(at: store.folder.string, "for the files of \(image)", needed: used, free: free)
         }
         let reading = try await StockReading(
             image: image.string, digest: digest, disk: disk, files: partitions, tools: tools, progress: progress)

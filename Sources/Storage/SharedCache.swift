@@ -16,6 +16,11 @@ public protocol SharedCache: Sendable {
 
     /// Says that what was fetched is not what its key stands for; it has not been used.
     func reject(_ key: SHA256Digest, because reason: String)
+
+    /// Ends the use of it at the end of a build.
+    ///
+    /// - Parameter waits: whether uploads that are under way get a little time; without it, all are dropped.
+    func close(waits: Bool)
 }
 
 /// Takes a line about something that was found wrong in a cache and set right.

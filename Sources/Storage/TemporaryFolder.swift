@@ -94,3 +94,15 @@ public func freeSpace(at path: FilePath) -> UInt64? {
     var status = statvfs()
     return statvfs(".", &status) == 0 ? UInt64(status.f_bavail) * UInt64(status.f_frsize) : nil
 }
+
+/// Refuses to begin what the file system of a folder cannot hold.
+///
+/// - Parameters:
+///   - needed: bytes.
+///   - folder: a folder that need not exist yet.
+///   - purpose: as in ``Diagnostics/Failure/noRoom(at:_:needed:free:)``.
+/// - Throws: `Failure` with the cause ``Diagnostics/Failure/Cause/noRoom``. Where free space cannot be asked for, nothing.
+public func requireRoom(_ needed: UInt64, at folder: FilePath, _ purpose: String) throws {
+    guard let free = freeSpace(at: folder), free < needed else { return }
+    throw Failure.noRoom(at: folder.string, purpose, needed: needed, free: free)
+}

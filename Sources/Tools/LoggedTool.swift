@@ -13,7 +13,7 @@ extension ToolRunner {
     public func logged(
         _ tool: Tool, _ arguments: [String], directory: FilePath, log: Int32
     ) async throws -> Int32 {
-        let guardian = Tool("setpriv", package: "util-linux", purpose: "end programs together with piforge")
+        let guardian = Tool.setpriv
         for needed in [guardian, tool] where Self.locate(needed) == nil {
             throw Failure(
                 at: needed.name, "the program is not installed; it is needed to \(needed.purpose)",

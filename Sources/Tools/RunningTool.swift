@@ -32,7 +32,7 @@ extension ToolRunner {
         _ path: FilePath, _ arguments: [String], directory: FilePath,
         _ body: @Sendable (RunningTool) async throws -> Value
     ) async throws -> (Result<Value, any Error>, ToolResult) {
-        let guardian = Tool("setpriv", package: "util-linux", purpose: "end programs together with piforge")
+        let guardian = Tool.setpriv
         guard let setpriv = Self.locate(guardian) else {
             throw Failure(
                 at: guardian.name, "the program is not installed; it is needed to \(guardian.purpose)",

@@ -13,7 +13,6 @@ import Tools
 #endif
 
 extension Verification {
-    private static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
     private static let noManifest = "there is no manifest: only piforge's own images are held to what is in them"
 
     static let noBootPartition = "the disk has no FAT partition to boot from"
@@ -150,7 +149,7 @@ extension Verification {
     private func release(of kernel: [UInt8]) async throws -> String? {
         var image = kernel
         if KernelImage(kernel) == .gzip {
-            image = try await tools.run(Self.gzip, ["-dc"], input: kernel, place: "kernel").output
+            image = try await tools.run(.gzip, ["-dc"], input: kernel, place: "kernel").output
         }
         return image.withUnsafeBytes(Self.release(in:))
     }

@@ -21,8 +21,6 @@ struct DiskPart: Sendable, Equatable {
 }
 
 extension Verification {
-    static let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "check the partition table")
-
     /// Judges the partition table, here and by sfdisk, and gives the partitions; none when it cannot be read.
     func checkPartitionTable(_ image: ImageContent, _ manifest: Manifest?) async throws -> [DiskPart] {
         var parts: [DiskPart] = []
@@ -46,7 +44,7 @@ extension Verification {
         }
         try await recorder.row("sfdisk --verify", expected: "no errors") {
             guard absence == nil, let disk = image.disk else { return .notChecked(absence ?? "") }
-            let result = try await tools.result(Self.sfdisk, ["--verify", disk.string])
+            let result = try await tools.result(.sfdisk, ["--verify", disk.string])
             let lines = (result.text + result.errors).split(whereSeparator: \.isNewline).map {
                 String($0).replacing("\(disk): ", with: "")
             }

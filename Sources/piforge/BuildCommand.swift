@@ -94,15 +94,18 @@ struct BuildCommand: AsyncParsableCommand {
             piforge build recipes/debian-13.yaml recipes/debian-13-small.yaml
             piforge build recipes/debian-13.yaml --matrix devices.yaml
             piforge build recipes/debian-13.yaml --remote-cache http://cache.lan:8080
-            piforge build recipes/debian-13.yaml --sign me@example.org --sign ~/.ssh/id_ed25519
+            piforge build recipes/debian-13.yaml --sign me@example.org
 
-            Several recipes share what they have in common. --matrix makes an image for each device of a list, NAME-DEVICE.img.xz:
+            Writes NAME.img.xz, NAME.SHA256SUMS, NAME.manifest.json and the companions that \
+            output.companions names to the output folder. Writes NAME.credentials when it \
+            generates a password.
+
+            --matrix makes an image for each device of a list, NAME-DEVICE.img.xz:
 
               - name: node-1
-                set: {system.hostname: node-1, "accounts.users[0].ssh_keys": [{file: keys/node-1.pub}]}
-
-            Writes NAME.img.xz, NAME.SHA256SUMS, NAME.manifest.json and what output.companions of the recipe names to \
-            the output folder, and NAME.credentials when a password was generated.
+                set:
+                  system.hostname: node-1
+                  "accounts.users[0].ssh_keys": [{file: keys/node-1.pub}]
             """)
 
     @OptionGroup var arguments: BuildArguments

@@ -50,11 +50,12 @@ struct CachePruneCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prune", abstract: "Remove from the cache what was not used for long, or is too much.",
         discussion: """
-            piforge cache prune                                     what was not used for 30 days
-            piforge cache prune --older-than 14d --max-size 20G     and then the least recently used, down to 20 GiB
-            piforge cache prune --all --dry-run                     only say what would go
+            piforge cache prune                      remove what was not used for 30 days
+            piforge cache prune --older-than 14d --max-size 20G
+            piforge cache prune --all --dry-run      only say what would be removed
 
-            Builds may run beside it: what they use stays.
+            --max-size removes the entries that were not used for the longest time. Builds \
+            may run at the same time: what they use stays.
             """)
 
     @OptionGroup var shared: SharedOptions

@@ -12,8 +12,8 @@ struct CatCommand: AsyncParsableCommand {
             piforge cat out/debian-13.img.xz 1:/config.txt
             piforge cat out/debian-13.img.xz /boot/initrd.img > initrd.img
 
-            Bytes as they are, one file after the other. Links are followed, inside of the image. Of an .xz file only the blocks are \
-            unpacked that are read.
+            Prints the bytes of each file, one file after the other. Follows links inside \
+            the image. Unpacks only those blocks of an .xz file that it reads.
             """)
 
     @Argument(help: "NAME.img.xz or NAME.img.")

@@ -12,9 +12,10 @@ struct DiffCommand: AsyncParsableCommand {
             piforge diff old.img.xz new.img.xz --only packages --only kernel
             piforge diff a.img b.img.xz --json
 
-            Compares disks, file systems, boot files, packages, kernel options and files; where all of these are the same and bytes \
-            differ, it names what they lie in. Nothing is unpacked to the disk. Ends with 0 when the images are the same, 1 when they \
-            differ, 2 when they cannot be compared.
+            Compares disks, file systems, boot files, packages, kernel options and files. \
+            If all of these are the same and bytes still differ, it names what the bytes \
+            belong to. Writes nothing to the disk. Ends with 0 when the images are the \
+            same, 1 when they differ, 2 when they cannot be compared.
             """)
 
     @Argument(help: "NAME.img.xz or NAME.img.")

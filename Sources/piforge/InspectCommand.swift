@@ -11,8 +11,10 @@ struct InspectCommand: AsyncParsableCommand {
             piforge inspect out/debian-13.img.xz
             piforge inspect 2024-11-19-raspios-bookworm-arm64-lite.img.xz --json
 
-            Any image of an MBR with FAT and ext4 partitions, raw or in an .xz file. Of an .xz file only the blocks are unpacked that \
-            are read; one of a single block is unpacked from its start, a few times. What cannot be read is told.
+            Reads any image that has an MBR with FAT and ext4 partitions, raw or in an .xz \
+            file. Unpacks only those blocks of an .xz file that it reads; if the file has a \
+            single block, it unpacks it from the start, a few times. Says what it cannot \
+            read.
             """)
 
     @Argument(help: "NAME.img.xz or NAME.img.")

@@ -15,10 +15,10 @@ struct KernelConfigCommand: AsyncParsableCommand {
         discussion: """
             piforge kernel config recipes/debian-13-custom-kernel.yaml
             piforge kernel config recipes/debian-13-custom-kernel.yaml --check
-            piforge kernel config recipes/debian-13-custom-kernel.yaml --check --why VHOST_VSOCK --why KVM
+            piforge kernel config my-kernel.yaml --check --why VHOST_VSOCK --why KVM
 
-            Writes kernel-configs/generated/NAME.config, and prints what changed in it. A line of a fragment that did not \
-            take is an error with its reason, and nothing is written then.
+            Writes kernel-configs/generated/NAME.config and prints what changed in it. If a \
+            line of a fragment did not take effect, it says why and writes nothing.
             """)
 
     @OptionGroup var arguments: BuildArguments
@@ -46,11 +46,12 @@ struct KernelBuildCommand: AsyncParsableCommand {
         abstract: "Compile a recipe's kernel from source to a Debian package.",
         discussion: """
             piforge kernel build recipes/debian-13-custom-kernel.yaml
-            piforge kernel build recipes/debian-13-custom-kernel.yaml -o /tmp/kernel --jobs 8
+            piforge kernel build my-kernel.yaml -o /tmp/kernel --jobs 8
 
-            Configures as `kernel config` does, compiles, and writes NAME.kernel to the output folder: the .deb, Image, config, \
-            System.map, the Pi's device trees and SHA256SUMS. What is interrupted goes on with the next run; what was compiled \
-            before comes from the cache.
+            Configures the kernel, compiles it, and writes NAME.kernel to the output \
+            folder: the .deb, Image, config, System.map, the Pi's device trees and \
+            SHA256SUMS. The next run continues an interrupted one. What was compiled before \
+            comes from the cache.
             """)
 
     @OptionGroup var arguments: BuildArguments

@@ -10,10 +10,11 @@ struct ListCommand: AsyncParsableCommand {
         discussion: """
             piforge ls out/debian-13.img.xz /etc
             piforge ls out/debian-13.img.xz -lR /boot/firmware
-            piforge ls out/debian-13.img.xz 1:/              the first partition alone
+            piforge ls out/debian-13.img.xz 1:/      the first partition alone
 
-            Paths are those of the running system: the boot partition stands where /etc/fstab mounts it. Times are UTC, owners numbers; \
-            in names, what is no printable character shows as \\ooo. Of an .xz file only the blocks are unpacked that are read.
+            Paths are those of the running system: the boot partition is where /etc/fstab \
+            mounts it. Times are UTC, owners are numbers. Characters of names that cannot \
+            be printed show as \\ooo. Unpacks only those blocks of an .xz file that it reads.
             """)
 
     @Argument(help: "NAME.img.xz or NAME.img.")

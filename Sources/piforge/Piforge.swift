@@ -12,10 +12,10 @@ struct Piforge: AsyncParsableCommand {
         commandName: "piforge",
         abstract: "Make verified, boot-proven Raspberry Pi 4 images from a recipe, without root.",
         discussion: """
-            piforge build recipes/debian-13.yaml        make the image in out/
-            piforge prove out/debian-13.img.xz          boot it in an emulated Pi 4 and check it
-            piforge verify out/debian-13.img.xz         check it without booting it
-            piforge doctor                              what this machine lacks, and how to get it
+            piforge build recipes/debian-13.yaml     make the image in out/
+            piforge prove out/debian-13.img.xz       boot it in an emulated Pi 4, check it
+            piforge verify out/debian-13.img.xz      check it without booting it
+            piforge doctor                           what this machine lacks
             """,
         version: piforgeVersion,
         subcommands: [

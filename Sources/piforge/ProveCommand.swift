@@ -26,10 +26,11 @@ struct ProveCommand: AsyncParsableCommand {
             piforge prove out/debian-13.img.xz --machine virt --json
             piforge prove out/debian-13.img.xz --machine virt --thorough
 
-            Boots exactly the bytes of the image, copy on write: as the SD card of a Raspberry Pi 4, and on QEMU's virt \
-            machine with network. Logs in with the passwords in NAME.credentials beside the image. Prints one row per \
-            check and ends with 1 when one fails. --thorough lets the booted system make its own initramfs, as the \
-            installation of a kernel does, and boots it again with that from a USB disk (docs/prove.md).
+            Boots exactly the bytes of the image, copy on write: as the SD card of a \
+            Raspberry Pi 4, and on QEMU's virt machine with a network. Logs in with the \
+            passwords in NAME.credentials beside the image. Prints one row for each check, \
+            and ends with 1 when one fails. --thorough lets the booted system make its own \
+            initramfs, and boots it again with that from a USB disk (docs/prove.md).
             """)
 
     @Argument(help: "The image: NAME.img.xz or NAME.img.")

@@ -12,12 +12,14 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify", abstract: "Check images: sums, signature, xz, partitions, file systems, contents.",
         discussion: """
             piforge verify out/debian-13.img.xz
-            piforge verify out/debian-13.SHA256SUMS --keyring me.gpg --key 0123456789ABCDEF0123456789ABCDEF01234567
-            piforge verify ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz --recipe recipes/ubuntu-18.04.3.yaml
+            piforge verify out/debian-13.SHA256SUMS --keyring me.gpg --key FINGERPRINT
+            piforge verify stock.img.xz --recipe recipes/ubuntu-18.04.3.yaml
 
-            Takes what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature (.gpg, .sig, .asc), and \
-            NAME.manifest.json. An SSH key's fingerprint (SHA256:…) asks for an SSH signature. Prints one row per check, \
-            names the first bad byte and what it lies in, and ends with 1 when a check fails. Changes nothing.
+            Reads what lies beside the image: NAME.SHA256SUMS or SHA256SUMS, its signature \
+            (.gpg, .sig, .asc), and NAME.manifest.json. The fingerprint of an SSH key \
+            (SHA256:...) asks for an SSH signature. Prints one row for each check, names \
+            the first wrong byte and what it belongs to, and ends with 1 when a check \
+            fails. Changes nothing.
             """)
 
     @Argument(help: "NAME.img.xz, NAME.img, NAME.SHA256SUMS or NAME.manifest.json.")

@@ -59,7 +59,7 @@ import Tools
             try writeAtomically(to: source.appending("many").appending("a-name-of-some-length-\(number)"), bytes: [7])
         }
         let mke2fs = ["-q", "-b", "1024", "-O", "none,filetype,dir_index", "-d", source.string, image.string, "8m"]
-        try await ToolRunner().run(DiskTools.mke2fs, mke2fs, place: "mke2fs")
+        try await ToolRunner().run(Tool.mke2fs, mke2fs, place: "mke2fs")
         _ = try await Judge.print(Judge.e2fsck, ["-fyD", image.string])
         #expect(try await Judge.debugfs(image, "htree /many").contains("Root node dump"))
         let reader = try Ext4Reader(image)

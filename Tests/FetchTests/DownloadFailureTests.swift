@@ -149,9 +149,10 @@ import Testing
             urls: ["\(server.base)/a"], sha256: .of(hello), size: 1 << 60, name: "huge")
         let failure = await failure { _ = try await scratch.downloader().fetch([huge]) }
         #expect(failure?.place == scratch.store.root.string)
-        #expect(failure?.message == "the disk has not enough free space for 1 downloads")
-        #expect(failure?.expected == "1152921504606846976 bytes free")
-        #expect(failure?.next == "free space on that file system, or choose another folder with --cache")
+        #expect(failure?.cause == .noRoom)
+        #expect(failure?.message == "there is not enough room for the download")
+        #expect(failure?.expected == "1152921504606.8 MB free")
+        #expect(failure?.next == "free some, run piforge cache prune, or choose another folder with -o and --cache")
         #expect(server.requests.isEmpty)
     }
 

@@ -84,7 +84,7 @@ struct InspectSample: Sendable {
         async throws
     {
         try await Judge.runner.run(
-            DiskTools.mke2fs,
+            Tool.mke2fs,
             [
                 "-q", "-F", "-t", "ext4", "-O",
                 "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,metadata_csum", "-b",

@@ -102,7 +102,7 @@ import Tools
         if !arguments.contains("-b") { command += ["-b", "4096"] }
         if !arguments.contains("-I") { command += ["-I", "256"] }
         for argument in arguments { command.append(command.last == "-O" ? features + argument : argument) }
-        try await Judge.runner.run(DiskTools.mke2fs, command + [image.string, "24M"], place: "mke2fs")
+        try await Judge.runner.run(Tool.mke2fs, command + [image.string, "24M"], place: "mke2fs")
         try await populate(largeAttribute: arguments.contains("1024") ? 600 : 2500)
         if !arguments.contains("128") {
             // Nanoseconds, and seconds past 2038: the upper two bits are the lower of the field.
@@ -144,7 +144,7 @@ import Tools
         feature: String, path: String, flags: String, words: String
     ) async throws {
         try await Judge.runner.run(
-            DiskTools.mke2fs, ["-q", "-F", "-O", "extent,filetype,\(feature)", "-b", "4096", image.string, "8M"],
+            Tool.mke2fs, ["-q", "-F", "-O", "extent,filetype,\(feature)", "-b", "4096", image.string, "8M"],
             place: "mke2fs")
         try writeAtomically(to: folder.path.appending("text"), bytes: Array("text".utf8))
         try await Judge.edit(
@@ -166,7 +166,7 @@ import Tools
 
     @Test func anEntryIsFoundByItsPath() async throws {
         try await Judge.runner.run(
-            DiskTools.mke2fs,
+            Tool.mke2fs,
             ["-q", "-F", "-O", "extent,ext_attr,filetype", "-b", "4096", "-I", "256", image.string, "24M"],
             place: "mke2fs")
         try await populate(largeAttribute: 600)
@@ -181,7 +181,7 @@ import Tools
 
     @Test func theComparisonFindsEveryKindOfDifference() async throws {
         try await Judge.runner.run(
-            DiskTools.mke2fs,
+            Tool.mke2fs,
             ["-q", "-F", "-O", "extent,ext_attr,filetype", "-b", "4096", "-I", "256", image.string, "24M"],
             place: "mke2fs")
         try await populate(largeAttribute: 600)

@@ -332,14 +332,14 @@ struct HostileImage: Sendable {
 
     @Test func noRoomIsFoundOutBeforeAnythingIsWritten() async throws {
         try await sample.make()
-        for (free, message) in [
-            ("work", "there is no room to unpack the image"), ("layers", "there is no room for the image's files"),
-        ] {
+        for (free, purpose) in [("work", "to unpack"), ("layers", "for the files of")] {
             let error = await #expect(throws: Failure.self) {
                 try await sample.read(freeSpace: { $0.lastComponent?.string == free ? 100 << 10 : 1 << 40 })
             }
-            #expect(error?.message == message)
-            #expect(error?.found?.hasPrefix("0 MiB in ") == true)
+            #expect(error?.cause == .noRoom)
+            #expect(error?.message == "there is not enough room \(purpose) \(sample.packed)")
+            #expect(error?.place.hasSuffix(free) == true)
+            #expect(error?.found == "0.1 MB")
             try createFolder(sample.work)
             #expect(try await names(in: sample.work) == [])
             #expect(try await names(in: sample.layers) == [])

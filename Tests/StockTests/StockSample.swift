@@ -47,7 +47,7 @@ struct StockSample {
             to: tree.appending("boot").appending("firmware").appending("hidden"), bytes: Array("hidden\n".utf8))
         let target = target ?? root
         try await Judge.runner.run(
-            DiskTools.mke2fs,
+            Tool.mke2fs,
             [
                 "-q", "-F", "-O", "has_journal,ext_attr,extent,filetype,metadata_csum,64bit", "-b", "4096", "-I", "256",
                 "-J", "size=4", "-L", label, "-U", uuid, "-E", "root_owner=0:0,hash_seed=\(uuid)", "-d",

@@ -7,8 +7,6 @@ import Tools
 /// The folders and the configuration in which apt runs: nothing of the host's apt is read or written
 /// (apt.conf(5), sources.list(5)).
 struct AptEnvironment {
-    static let aptGet = Tool("apt-get", package: "apt", purpose: "resolve packages and verify the archive")
-
     private let work: TemporaryFolder
     private let tools: ToolRunner
 
@@ -64,6 +62,6 @@ struct AptEnvironment {
 
     /// Runs apt-get to its end, whatever its exit status.
     func aptGet(_ arguments: [String]) async throws -> ToolResult {
-        try await tools.result(Self.aptGet, arguments)
+        try await tools.result(.aptGet, arguments)
     }
 }

@@ -100,11 +100,11 @@ public struct AptSolver: Sendable {
             if !isDamaged, let found = state.age, found >= .zero, found <= age { return false }
         case .offline:
             guard state.age != nil, !isDamaged else {
-                throw Failure(
+                throw Failure.offline(
                     at: folder.string,
                     isDamaged
                         ? "the package indices of \(suiteNames) here are damaged"
-                        : "there are no package indices of \(suiteNames) here", next: "run once without --offline")
+                        : "there are no package indices of \(suiteNames) here")
             }
             return false
         }
@@ -240,9 +240,7 @@ public struct AptSolver: Sendable {
                 .map { (source.kind, $0.2) }
         }
         guard !files.isEmpty else {
-            throw Failure(
-                at: folder.string, "there are no package indices of \(suiteNames) here",
-                next: "run once without --offline")
+            throw Failure.offline(at: folder.string, "there are no package indices of \(suiteNames) here")
         }
         return try PackageIndex(files)
     }

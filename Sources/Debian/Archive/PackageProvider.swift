@@ -251,9 +251,7 @@ public struct PackageProvider: Sendable {
     // MARK: - Words
 
     private func notStored(_ packages: [LockedPackage]) -> Failure {
-        Failure(
-            at: "--offline", "\(count(packages)) are not in the store", found: list(packages),
-            next: "run once without --offline")
+        .offline("\(count(packages)) are not in the store", found: list(packages))
     }
 
     private func count(_ packages: [LockedPackage]) -> String {

@@ -70,7 +70,7 @@ public enum Ext4 {
             "root_owner=0:0", "resize=\(growthLimit / ext4BlockSize)",
         ]
         try await tools.run(
-            DiskTools.mke2fs,
+            Tool.mke2fs,
             [
                 "-F", "-q", "-o", "Linux", "-O", features, "-b", "\(ext4BlockSize)", "-I", "256", "-G", "16", "-g",
                 "32768", "-N", "\(inodes)", "-m", "\(options.reservedPercent)", "-J", "size=\(journal >> 20)", "-L",

@@ -75,7 +75,7 @@ public enum FAT {
                 throw Failure(at: work.path.string, "could not create a link: errno \(errno)")
             }
             try await tools.run(
-                DiskTools.mkfsFAT,
+                Tool.mkfsFAT,
                 [
                     "--invariant", "-F", "32", "-S", "\(sectorSize)", "-s", "\(sectorsPerCluster(size))", "-R",
                     "\(reservedSectors)",
@@ -238,7 +238,7 @@ struct FATPopulation {
     private static let batch = 200
 
     func run() async throws {
-        for part in parts(listing.folders.map(target)) { try await mtools(DiskTools.mmd, ["-i", "image"] + part) }
+        for part in parts(listing.folders.map(target)) { try await mtools(Tool.mmd, ["-i", "image"] + part) }
         let reader = ContentReader()
         let stage = work.appending("files")
         try createFolder(stage)
@@ -276,7 +276,7 @@ struct FATPopulation {
     }
 
     private func copy(_ staged: [String], to target: String) async throws {
-        try await mtools(DiskTools.mcopy, ["-i", "image", "-n"] + staged.map { "files/\($0)" } + [target])
+        try await mtools(Tool.mcopy, ["-i", "image", "-n"] + staged.map { "files/\($0)" } + [target])
         for name in staged { removeTree(work.appending("files").appending(name)) }
     }
 

@@ -95,12 +95,11 @@ extension InputFetcher {
         // A file of this machine is there without a network.
         let barred = options.offline ? missing.filter { wanted[$0].localURLs.isEmpty } : []
         guard barred.isEmpty else {
-            throw Failure(
+            throw Failure.offline(
                 at: barred.map { wanted[$0].name }.joined(separator: ", "),
                 barred.count == 1
                     ? "the file is not pinned in the lock file, and may not be fetched"
-                    : "the files are not pinned in the lock file, and may not be fetched",
-                next: "run once without --offline")
+                    : "the files are not pinned in the lock file, and may not be fetched")
         }
         let requests = missing.map {
             DownloadRequest(

@@ -26,11 +26,4 @@ extension ImageBuilder {
         let base = packages.lock.inputs.first { $0.use == InputFetcher.imageUse }?.size ?? 0
         return (packages.lock.packages.reduce(0) { $0 + $1.size } + base) * 9 + recipe.disk.bootSize.bytes / 2
     }
-
-    func checkSpace(needed: UInt64, at folder: FilePath) throws {
-        guard let free = freeSpace(at: folder), free < needed else { return }
-        throw Failure(
-            at: folder.string, "there is not enough room for the build", expected: "\(megabytes(needed)) free",
-            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
-    }
 }

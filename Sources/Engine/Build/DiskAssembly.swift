@@ -18,9 +18,6 @@ struct AssembledDisk {
 }
 
 extension ImageBuilder {
-    private static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check the root file system")
-    private static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check the boot file system")
-
     /// Writes both file systems from the tree, has them judged by the programs that know them best, and lays them out.
     func disk(_ tree: Tree, _ overlays: [OverlayStep], work: FilePath) async throws -> AssembledDisk {
         let step = "file systems"
@@ -49,8 +46,8 @@ extension ImageBuilder {
             bootTree, to: bootPath, size: recipe.disk.bootSize.bytes, label: FileSystemTableStep.bootLabel,
             volumeID: volumeID, epoch: recipe.epoch, sizeKey: "disk.boot_size", tools: tools)
         progress.report(.started(step: step, detail: "e2fsck, fsck.fat"))
-        try await tools.run(Self.e2fsck, ["-fn", rootPath.string], place: "root file system")
-        try await tools.run(Self.fsckFAT, ["-n", bootPath.string], place: "boot file system")
+        try await tools.run(.e2fsck, ["-fn", rootPath.string], place: "root file system")
+        try await tools.run(.fsckFAT, ["-n", bootPath.string], place: "boot file system")
         try await firmwareContract(bootPath)
         let table = try PartitionTable.laidOut(
             signature: identity32("disk"), [(.fat32, recipe.disk.bootSize.bytes), (.linux, size)])

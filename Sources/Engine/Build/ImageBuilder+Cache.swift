@@ -1,5 +1,4 @@
 import Diagnostics
-import Fetch
 import Pack
 import Storage
 
@@ -8,13 +7,12 @@ extension ImageBuilder {
     ///
     /// - Throws: `Failure` with what stopped it; `CancellationError`. Nothing is left then but what the cache may keep.
     public func build() async throws -> BuildResult {
-        let shared = cache.shared as? HTTPSharedCache
         do {
             let result = try await cache.mending { try await buildOnce() }
-            shared?.close(waits: !result.upToDate)
+            cache.shared?.close(waits: !result.upToDate)
             return result
         } catch {
-            shared?.close(waits: false)
+            cache.shared?.close(waits: false)
             throw (error as? Failure).map(options.naming) ?? error
         }
     }

@@ -109,7 +109,7 @@ public struct ImageBuilder: Sendable {
     /// - Throws: `DamagedContent` besides, for what is damaged in the cache.
     func buildOnce() async throws -> BuildResult {
         let inputs = try await inputs()
-        if inputs.lock == nil || !exists(imagePath) { try checkSpace(needed: 2 << 30, at: cache.root) }
+        if inputs.lock == nil || !exists(imagePath) { try requireRoom(2 << 30, at: cache.root, "for the build") }
         let packages = try await provide(inputs)
         try await report(packages, inputs)
         let plan = try plan(inputs, packages.lock)
@@ -117,8 +117,8 @@ public struct ImageBuilder: Sendable {
 
         try await checkTools()
         for signer in signers { try await signer.check() }
-        try checkSpace(needed: estimatedSpace(packages), at: cache.root)
-        try checkSpace(needed: estimatedSpace(packages) / 6, at: options.output)
+        try requireRoom(estimatedSpace(packages), at: cache.root, "for the build")
+        try requireRoom(estimatedSpace(packages) / 6, at: options.output, "for the build")
         let work = try TemporaryFolder(in: cache.work, name: recipe.name)
         let system = try await systemTree(inputs, packages, plan, work: work.path)
         let disk = try await disk(system.tree, inputs.overlaySteps, work: work.path)
@@ -185,7 +185,7 @@ public struct ImageBuilder: Sendable {
             pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
             mirrors: try boardMirrors(request.sources),
             programs: try await HostPrograms(versions: options.programVersions),
-            kernel: try await kernelSourceInputs())
+            kernel: try await kernelStepInputs())
     }
 
     /// The sources as apt takes them: the recipe's own, else Debian's suites.

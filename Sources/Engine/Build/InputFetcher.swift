@@ -53,9 +53,8 @@ struct InputFetcher {
             return pinned
         }
         guard !options.offline else {
-            throw Failure(
-                at: stock.file, "the image is not pinned in the lock file, and may not be fetched",
-                next: "run once without --offline")
+            throw Failure.offline(
+                at: stock.file, "the image is not pinned in the lock file, and may not be fetched")
         }
         switch stock.trust {
         case .signature(let sums):
@@ -95,8 +94,7 @@ struct InputFetcher {
     func image(_ stock: StockBase, _ pin: PinnedInput) async throws -> FilePath {
         if let stored = try downloader.store.file(pin.sha256, size: pin.size, check: .digest) { return stored.path }
         guard !options.offline else {
-            throw Failure(
-                at: "--offline", "the image \(stock.file) is not in the store", next: "run once without --offline")
+            throw Failure.offline("the image \(stock.file) is not in the store")
         }
         let request = DownloadRequest(urls: urls(stock), sha256: pin.sha256, size: pin.size, name: stock.file)
         return try await suspecting(pin) { try await get(request).path }
@@ -255,7 +253,7 @@ struct InputFetcher {
     private static let keyringSuite = "trixie"
 
     private func notOffline(_ name: String) -> Failure {
-        Failure(at: "--offline", "the keyring \(name) is not in the store", next: "run once without --offline")
+        .offline("the keyring \(name) is not in the store")
     }
 }
 

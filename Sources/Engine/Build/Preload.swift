@@ -64,8 +64,7 @@ extension ImageBuilder {
         _ digest: SHA256Digest, _ reference: ImageReference, _ body: () async throws -> Value
     ) async throws -> Value {
         if options.offline, try downloader().store.file(digest, size: nil, check: .size) == nil {
-            throw Failure(
-                at: "--offline", "the image \(reference.text) is not in the store", next: "run once without --offline")
+            throw Failure.offline("the image \(reference.text) is not in the store")
         }
         return try await body()
     }

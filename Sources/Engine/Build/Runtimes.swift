@@ -51,9 +51,7 @@ extension InputFetcher {
                 try downloader.store.file(pin.sha256, size: pin.size, check: .digest) == nil
             else { continue }
             guard !options.offline else {
-                throw Failure(
-                    at: "--offline", "the file \(artefact.name) is not in the store", next: "run once without --offline"
-                )
+                throw Failure.offline("the file \(artefact.name) is not in the store")
             }
             let request = DownloadRequest(
                 urls: artefact.urls, sha256: pin.sha256, size: pin.size, name: artefact.name)
@@ -73,9 +71,8 @@ extension InputFetcher {
                 next: options.command("lock accept", "--all"))
         }
         guard !options.offline else {
-            throw Failure(
-                at: artefact.name, "the file is not pinned in the lock file, and may not be fetched",
-                next: "run once without --offline")
+            throw Failure.offline(
+                at: artefact.name, "the file is not pinned in the lock file, and may not be fetched")
         }
         let request = DownloadRequest(urls: artefact.urls, sha256: wanted, size: nil, name: artefact.name)
         guard let file = try await downloader.fetch([request], step: "runtimes", check: .digest).first else {

@@ -57,9 +57,6 @@ public struct SumsSigner: Sendable {
     /// What an SSH signature says that it is over (OpenSSH, PROTOCOL.sshsig).
     public static let namespace = "file"
 
-    private static let gpg = Tool("gpg", package: "gnupg", purpose: "sign the list of sums")
-    private static let sshKeygen = Tool("ssh-keygen", package: "openssh-client", purpose: "sign the list of sums")
-
     public let key: SigningKey
     private let tools: ToolRunner
 
@@ -83,15 +80,15 @@ public struct SumsSigner: Sendable {
     public func check() async throws {
         switch key.kind {
         case .openPGP:
-            let result = try await tools.result(Self.gpg, ["--batch", "--list-secret-keys", "--", key.text])
+            let result = try await tools.result(.gpg, ["--batch", "--list-secret-keys", "--", key.text])
             guard result.status == 0 else {
                 throw Failure(
                     .usage, at: "--sign", "gpg has no secret key '\(key.text)'", found: Self.lastLine(result.errors),
                     next: "gpg --list-secret-keys")
             }
         case .ssh:
-            guard ToolRunner.locate(Self.sshKeygen) != nil else {
-                _ = try await tools.result(Self.sshKeygen, [])
+            guard ToolRunner.locate(.sshKeygen) != nil else {
+                _ = try await tools.result(.sshKeygen, [])
                 return
             }
         }
@@ -107,14 +104,14 @@ public struct SumsSigner: Sendable {
         switch key.kind {
         case .openPGP:
             result = try await tools.result(
-                Self.gpg,
+                .gpg,
                 [
                     "--batch", "--no-armor", "--digest-algo", "SHA256", "--local-user", key.text, "--output", "-",
                     "--detach-sign", "--", list.string,
                 ])
         case .ssh:
             result = try await tools.result(
-                Self.sshKeygen, ["-Y", "sign", "-q", "-f", key.text, "-n", Self.namespace], input: try readFile(list))
+                .sshKeygen, ["-Y", "sign", "-q", "-f", key.text, "-n", Self.namespace], input: try readFile(list))
         }
         guard result.status == 0, !result.output.isEmpty else {
             throw Failure(

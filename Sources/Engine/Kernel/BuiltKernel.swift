@@ -31,16 +31,16 @@ extension ImageBuilder {
     /// - Throws: `Failure` for all that keeps it from being compiled; `CancellationError`. What was compiled until then stays in the
     ///   cache for the next run.
     func builtKernel() async throws -> BuiltKernel {
-        _ = try sourceOfKernel()
+        let source = try sourceOfKernel()
         let shelf = KernelShelf(folder: cache.kernels, store: cache.store)
-        let inputs = try await kernelSourceInputs()
+        let inputs = try await kernelInputs(source)
         let hasher = KeyHasher(purpose: "kernel inputs")
-        for input in inputs {
+        for input in inputs.inputs {
             hasher.add(input.name)
             hasher.add(input.value)
         }
         let key = hasher.finalize()
         if let kernel = try shelf.kernel(key) { return kernel }
-        return try await compileKernel(inputs: inputs, key, shelf)
+        return try await compileKernel(planned: inputs.source, key, shelf)
     }
 }

@@ -16,10 +16,10 @@ extension ImageBuilder {
     /// Compiles the recipe's kernel in its work folder, or goes on where an earlier run was interrupted.
     ///
     /// - Parameters:
-    ///   - inputs: what ``kernelSourceInputs()`` says, and the key of it.
+    ///   - planned: what ``kernelInputs(_:)`` calls the source.
+    ///   - inputsKey: the key of all that it names.
     ///   - shelf: where the kernel goes.
-    func compileKernel(inputs: [StepInput], _ inputsKey: SHA256Digest, _ shelf: KernelShelf) async throws -> BuiltKernel
-    {
+    func compileKernel(planned: String, _ inputsKey: SHA256Digest, _ shelf: KernelShelf) async throws -> BuiltKernel {
         let source = try sourceOfKernel()
         try KernelToolchain.require(KernelCompiler.programs)
         try checkEpoch()
@@ -34,16 +34,16 @@ extension ImageBuilder {
         guard made.report.failures.isEmpty else { throw FailureList(made.report.failures) }
         if let remark = remark(on: made) { progress.report(.note(step: Self.step, text: remark)) }
         // A package that the lock pins and that can no longer be had is replaced: what is compiled is not what was planned.
-        let isPlanned = inputs.contains { $0.name.hasPrefix("kernel.source ") && $0.value == made.part.identity }
-        let identity = isTree(source) ? inputs.first { $0.name.hasPrefix("kernel.source ") }?.value : made.part.identity
-        let key = try await buildKey(source, identity ?? made.part.identity, made.config)
+        let isPlanned = planned == made.part.identity
+        let identity = isTree(source) ? planned : made.part.identity
+        let key = try await buildKey(source, identity, made.config)
         if let kernel = try shelf.kernel(key) {
             if isPlanned || isTree(source) { try shelf.put(kernel, as: inputsKey) }
             return kernel
         }
         try await KernelCompiler.endLeftovers(of: work)
         try await prepareTree(source, key, work, made.report)
-        let kernel = try await compile(made, identity ?? made.part.identity, key, work, shelf)
+        let kernel = try await compile(made, identity, key, work, shelf)
         try shelf.put(kernel, as: key)
         if isPlanned || isTree(source) { try shelf.put(kernel, as: inputsKey) }
         Cache.empty(kernelWork: work)
@@ -96,7 +96,9 @@ extension ImageBuilder {
         }
         // What another configuration left, or another source.
         Cache.empty(kernelWork: work)
-        try checkKernelRoom(Self.treeSize + UInt64(report.builtIn + report.modules) * Self.bytesForOption, work)
+        try requireRoom(
+            Self.treeSize + UInt64(report.builtIn + report.modules) * Self.bytesForOption, at: work,
+            "to compile the kernel")
         let unpacking = work.appending("unpacking")
         try createFolder(unpacking)
         try await kernelSourceReader(source, writesLock: false).whole(to: unpacking)
@@ -107,19 +109,12 @@ extension ImageBuilder {
         }
     }
 
-    private func checkKernelRoom(_ needed: UInt64, _ folder: FilePath) throws {
-        guard let free = freeSpace(at: folder), free < needed else { return }
-        throw Failure(
-            at: folder.string, "there is not enough room to compile the kernel", expected: "\(megabytes(needed)) free",
-            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
-    }
-
     // MARK: The compile
 
     private func compile(
         _ made: MadeConfiguration, _ identity: String, _ key: SHA256Digest, _ work: FilePath, _ shelf: KernelShelf
     ) async throws -> BuiltKernel {
-        let ccache = ToolRunner.locate(KernelCompiler.ccacheTool) == nil ? nil : ccacheFolder
+        let ccache = ToolRunner.locate(.ccache) == nil ? nil : ccacheFolder
         let day = Date(timeIntervalSince1970: TimeInterval(recipe.epoch)).ISO8601Format().prefix(10).filter {
             $0 != "-"
         }
@@ -201,9 +196,8 @@ private struct PackageFields {
     var architecture: String
 
     init(_ file: FilePath, tools: ToolRunner) async throws {
-        let tool = Tool("dpkg-deb", package: "dpkg", purpose: "read the kernel's package")
         let said = try await tools.run(
-            tool, ["--show", "--showformat=${Package}\\n${Version}\\n${Architecture}\\n", file.string],
+            .dpkgDeb, ["--show", "--showformat=${Package}\\n${Version}\\n${Architecture}\\n", file.string],
             place: file.string)
         let lines = said.text.splitLines().map(String.init)
         guard lines.count == 3, lines[2] == "arm64" else {

@@ -203,7 +203,7 @@ struct KernelSourceReader {
         let isURL = place.contains("://")
         let stored = try fetcher.downloader.store.file(digest, size: nil, check: .digest)
         guard stored != nil || !isURL || !options.offline else {
-            throw Failure(at: "--offline", "the source \(name) is not in the store", next: "run once without --offline")
+            throw Failure.offline("the source \(name) is not in the store")
         }
         try checkRoom(1 << 30)
         let request = DownloadRequest(
@@ -234,8 +234,6 @@ struct KernelSourceReader {
 
     // MARK: A commit
 
-    private static let gitTool = Tool("git", package: "git", purpose: "get a kernel's source at a commit")
-
     private static func name(_ url: String, _ commit: String) -> String {
         "\(url.split(separator: "/").last ?? "") \(commit.prefix(12))"
     }
@@ -265,7 +263,7 @@ struct KernelSourceReader {
         let name = Self.name(url, commit)
         let isURL = url.contains(":")
         guard !options.offline || !isURL else {
-            throw Failure(at: "--offline", "the commit \(name) is not in the cache", next: "run once without --offline")
+            throw Failure.offline("the commit \(name) is not in the cache")
         }
         try checkRoom(3 << 30)
         progress.report(.started(step: Self.step, detail: name))
@@ -276,23 +274,23 @@ struct KernelSourceReader {
         let tools = ToolRunner(environment: environment)
         // A git URL `ext::…` would run a program.
         let always = ["-c", "protocol.ext.allow=never", "-c", "safe.directory=*", "-C", work.string]
-        try await tools.run(Self.gitTool, ["init", "--quiet", "--bare", work.string], place: name)
+        try await tools.run(.git, ["init", "--quiet", "--bare", work.string], place: name)
         try await tools.run(
-            Self.gitTool,
+            .git,
             always + ["fetch", "--quiet", "--depth=1", "--no-tags", "--", isURL ? url : seenFromRecipe(url), commit],
             place: url)
         var paths: [String] = []
         if let isWanted {
             // git names objects by their digest, so what bears the commit's id is the commit.
             let listing = try await tools.run(
-                Self.gitTool, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
+                .git, always + ["ls-tree", "-r", "-z", "--name-only", commit], place: name)
             paths = listing.output.split(separator: 0).filter { bytes in
                 (try? EntryPath(validating: bytes)).map(isWanted) ?? false
             }.map { ":(literal)" + String(decoding: $0, as: UTF8.self) }
         }
         let archive = work.appending("part.tar")
         try await tools.run(
-            Self.gitTool,
+            .git,
             always + ["archive", "--format=tar", "--output=\(archive)", commit] + (paths.isEmpty ? [] : ["--"] + paths),
             place: name)
         let file = try OpenFile.reading(archive)
@@ -346,10 +344,6 @@ struct KernelSourceReader {
     }
 
     func checkRoom(_ needed: UInt64) throws {
-        guard let free = freeSpace(at: cache.root), free < needed else { return }
-        throw Failure(
-            at: cache.root.string, "there is not enough room for a kernel's source",
-            expected: "\(megabytes(needed)) free",
-            found: megabytes(free), next: "free some, run piforge cache prune, or choose another folder with --cache")
+        try requireRoom(needed, at: cache.root, "for a kernel's source")
     }
 }

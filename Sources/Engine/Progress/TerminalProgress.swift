@@ -137,6 +137,3 @@ func seconds(_ duration: Duration) -> String {
     let whole = Int(total.rounded())
     return "\(whole / 60):\(whole % 60 < 10 ? "0" : "")\(whole % 60)"
 }
-
-/// Decimal megabytes with one digit: `218.0 MB`.
-func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e5).rounded() / 10) MB" }

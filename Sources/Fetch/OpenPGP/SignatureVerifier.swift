@@ -21,8 +21,6 @@ public struct VerifiedSignature: Sendable, Equatable {
 /// when one of two signatures is by a key that nobody asked about. One good signature by a pinned key is enough; one
 /// that a pinned key did not make over this text refuses, whatever the others say.
 public struct SignatureVerifier: Sendable {
-    static let gpgv = Tool("gpgv", package: "gpgv", purpose: "verify OpenPGP signatures")
-
     /// The file with the public keys.
     public let keyring: FilePath
     /// The primary keys that are trusted.
@@ -83,7 +81,7 @@ public struct SignatureVerifier: Sendable {
         try writeAtomically(to: copy, bytes: signature)
         // A path without a slash would be looked for in GnuPG's own folder (gpgv(1), --keyring).
         let result = try await tools.result(
-            Self.gpgv,
+            .gpgv,
             [
                 "--homedir", folder.path.string, "--status-fd", "1", "--keyring", absolute(pinned), "--",
                 absolute(copy), absolute(file),

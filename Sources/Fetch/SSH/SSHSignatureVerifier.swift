@@ -29,7 +29,6 @@ public struct SSHKeyFingerprint: Hashable, Sendable, CustomStringConvertible {
 /// Verifies detached SSH signatures, as `ssh-keygen -Y sign -n file` makes them (OpenSSH, PROTOCOL.sshsig), against pinned
 /// keys and no other.
 public struct SSHSignatureVerifier: Sendable {
-    private static let sshKeygen = Tool("ssh-keygen", package: "openssh-client", purpose: "verify SSH signatures")
     private static let namespace = "file"
     private static let identity = "pinned"
 
@@ -78,7 +77,7 @@ public struct SSHSignatureVerifier: Sendable {
             let line = "\(Self.identity) namespaces=\"\(Self.namespace)\" \(key)\n"
             try writeAtomically(to: signers, bytes: Array(line.utf8))
             let result = try await tools.result(
-                Self.sshKeygen,
+                .sshKeygen,
                 [
                     "-Y", "verify", "-f", signers.string, "-I", Self.identity, "-n", Self.namespace, "-s", copy.string,
                 ], input: text, limit: 1 << 16)
@@ -93,7 +92,7 @@ public struct SSHSignatureVerifier: Sendable {
     /// Why no key vouches: the text is another, or the key is.
     private func reason(_ signature: FilePath, _ text: [UInt8]) async throws -> String {
         let result = try await tools.result(
-            Self.sshKeygen, ["-Y", "check-novalidate", "-n", Self.namespace, "-s", signature.string], input: text,
+            .sshKeygen, ["-Y", "check-novalidate", "-n", Self.namespace, "-s", signature.string], input: text,
             limit: 1 << 16)
         guard result.status == 0 else { return "a signature over another text, or none" }
         let signer = result.text.split(whereSeparator: \.isWhitespace).lazy.compactMap { SSHKeyFingerprint($0) }.first

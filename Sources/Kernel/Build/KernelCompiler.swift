@@ -31,21 +31,9 @@ public struct KernelCompiler: Sendable {
     }
 
     /// The programs that it needs besides those of Kconfig.
-    public static let programs = [
-        make, shell, Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package"),
-        Tool("dpkg-buildpackage", package: "dpkg-dev", purpose: "make the kernel's package"),
-        Tool("fakeroot", package: "fakeroot", purpose: "make packages of older kernels"),
-        Tool("rsync", package: "rsync", purpose: "collect the kernel's headers"),
-        Tool("bc", package: "bc", purpose: "compute the kernel's timer constants"),
-        Tool("cpio", package: "cpio", purpose: "make the kernel's empty initramfs"),
-        Tool("depmod", package: "kmod", purpose: "index the kernel's modules"),
-        Tool("perl", package: "perl", purpose: "run the kernel's scripts"),
-        Tool("xz", package: "xz-utils", purpose: "compress parts of the kernel"),
+    public static let programs: [Tool] = [
+        .make, .shell, .dhBuilddeb, .dpkgBuildpackage, .fakeroot, .rsync, .bc, .cpio, .depmod, .perl, .xz,
     ]
-    /// Used where it is installed.
-    public static let ccacheTool = Tool("ccache", package: "ccache", purpose: "compile no file of a kernel twice")
-    private static let make = Tool("make", package: "make", purpose: "compile the kernel")
-    private static let shell = Tool("sh", package: "dash", purpose: "run the kernel's scripts")
     /// A variable that every process of a compile has, with its folder.
     private static let mark = "PIFORGE_KERNEL_WORK"
 
@@ -93,7 +81,7 @@ public struct KernelCompiler: Sendable {
             reader.beginRun()
             let status = try await watch(reader, progress) {
                 try await ToolRunner(environment: environment).logged(
-                    Self.shell, [programs.appending("umask").string, "make"] + arguments + [goal], directory: tree,
+                    .shell, [programs.appending("umask").string, "make"] + arguments + [goal], directory: tree,
                     log: log.rawDescriptor)
             }
             said = reader.log
@@ -207,7 +195,7 @@ public struct KernelCompiler: Sendable {
                 """
             ),
             // The host's rules in /etc/depmod.d are not the board's.
-            ("depmod", "exec \(ToolRunner.locate(Self.depmod)?.string ?? "depmod") -C /dev/null \"$@\""),
+            ("depmod", "exec \(ToolRunner.locate(.depmod)?.string ?? "depmod") -C /dev/null \"$@\""),
             // No module but Python's own; for Kconfig, which asks with -c, it is not there.
             ("python3", "test \"$1\" = -c && exit 1\nexec /usr/bin/python3 -I -S -B \"$@\""),
             ("umask", "umask 022\nexec \"$@\""),
@@ -220,5 +208,4 @@ public struct KernelCompiler: Sendable {
         }
     }
 
-    private static let depmod = Tool("depmod", package: "kmod", purpose: "index the kernel's modules")
 }

@@ -19,29 +19,19 @@ public struct KernelToolchain: Sendable {
 
     /// What each is asked with. dpkg-deb compresses, depmod writes the modules' indices, debhelper fills the control archive.
     private static let asked: [(tool: Tool, arguments: [String])] = [
-        (
-            Tool("\(KernelConfigurator.prefix)gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the kernel"),
-            ["--version"]
-        ),
-        (
-            Tool("\(KernelConfigurator.prefix)ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel"),
-            ["--version"]
-        ),
-        (Tool("dpkg-deb", package: "dpkg", purpose: "make the kernel's package"), ["--version"]),
+        (.arm64GCC, ["--version"]),
+        (.arm64LD, ["--version"]),
+        (.dpkgDeb, ["--version"]),
         // debhelper's programs do not tell their version.
-        (
-            Tool("dpkg-query", package: "dpkg", purpose: "tell the version of debhelper"),
-            ["--show", "--showformat=debhelper ${Version}\\n", "debhelper"]
-        ),
-        (Tool("depmod", package: "kmod", purpose: "index the kernel's modules"), ["--version"]),
+        (.dpkgQuery, ["--show", "--showformat=debhelper ${Version}\\n", "debhelper"]),
+        (.depmod, ["--version"]),
     ]
 
     /// Asks the programs of this machine.
     ///
     /// - Throws: `FailureList` with every one that is missing.
     public static func ask(tools: ToolRunner) async throws -> KernelToolchain {
-        try require(
-            asked.map(\.tool) + [Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package")])
+        try require(asked.map(\.tool) + [.dhBuilddeb])
         var versions: [Version] = []
         for (tool, arguments) in asked {
             let said = try await tools.run(tool, arguments, place: tool.name).text
@@ -70,7 +60,6 @@ extension KernelToolchain {
     /// - Throws: `FailureList` with every program that is too old.
     public static func check(against tree: KconfigTree, tools: ToolRunner) async throws {
         guard exists(tree.root.appending("scripts/min-tool-version.sh")) else { return }
-        let shell = Tool("sh", package: "dash", purpose: "ask a kernel what it needs")
         var asking = tools
         asking.environment["ARCH"] = "arm64"
         asking.environment["SRCARCH"] = "arm64"
@@ -78,7 +67,7 @@ extension KernelToolchain {
         for (name, index, package) in [
             ("gcc", 0, "gcc-aarch64-linux-gnu"), ("binutils", 1, "binutils-aarch64-linux-gnu"),
         ] {
-            let answer = try await asking.result(shell, ["scripts/min-tool-version.sh", name], directory: tree.root)
+            let answer = try await asking.result(.shell, ["scripts/min-tool-version.sh", name], directory: tree.root)
             let text = answer.text.filter { !$0.isWhitespace }
             let (tool, arguments) = asked[index]
             let said = try await tools.run(tool, arguments, place: tool.name).text

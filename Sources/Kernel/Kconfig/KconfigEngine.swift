@@ -12,11 +12,7 @@ public struct KconfigEngine: Sendable {
     static let sha256 = "edcd35a20e7e138a9a9e96149027f805f785e818d2eae400b6fa8b0c8845114a"
 
     /// The programs that it needs.
-    public static let programs = [
-        Tool("python3", package: "python3-venv", purpose: "explain a kernel's configuration"), environment,
-    ]
-    private static let environment = Tool(
-        "env", package: "coreutils", purpose: "run Python in an environment of its own")
+    public static let programs: [Tool] = [.python3, .environment]
 
     private let folder: FilePath
     private let offline: Bool
@@ -62,7 +58,7 @@ public struct KconfigEngine: Sendable {
         let variables = Self.variables(tree.version).map { "\($0)=\($1)" }
         let program = String(decoding: PackageResources.kconfig_facts_py, as: UTF8.self)
         let result = try await tools.run(
-            Self.environment, variables + [python.string, "-I", "-c", program], input: input,
+            .environment, variables + [python.string, "-I", "-c", program], input: input,
             place: "Kconfig of Linux \(tree.version)")
         do { return try JSONDecoder().decode([KconfigFacts].self, from: Data(result.output)) } catch {
             throw Failure(at: Self.release, "its answer could not be read", found: String(result.text.prefix(200)))
@@ -86,11 +82,11 @@ public struct KconfigEngine: Sendable {
     private func python() async throws -> FilePath {
         let python = folder.appending("bin/python")
         if UseGate(folder.removingLastComponent()).use(folder), exists(python) {
-            let result = try await tools.result(Self.environment, [python.string, "-I", "-c", "import kconfiglib"])
+            let result = try await tools.result(.environment, [python.string, "-I", "-c", "import kconfiglib"])
             if result.status == 0 { return python }
         }
         guard !offline else {
-            throw Failure(at: "--offline", "\(Self.release) is not in the cache", next: "run once without --offline")
+            throw Failure.offline("\(Self.release) is not in the cache")
         }
         let root = folder.removingLastComponent()
         let made = try TemporaryFolder(in: root, name: "venv")
@@ -98,7 +94,7 @@ public struct KconfigEngine: Sendable {
         try await tools.run(Self.programs[0], ["-m", "venv", made.path.string], place: "Python environment")
         try writeAtomically(to: requirements, bytes: Array("\(Self.release) --hash=sha256:\(Self.sha256)\n".utf8))
         try await tools.run(
-            Self.environment,
+            .environment,
             [
                 made.path.appending("bin/python").string, "-m", "pip", "install", "--quiet", "--no-deps",
                 "--no-cache-dir", "--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes", "-r",

@@ -11,13 +11,7 @@ import Tools
 /// pahole, rustc, bindgen, Python's modules and the headers of gcc's plugins count as not there, whether they are or not.
 public struct KernelConfigurator: Sendable {
     /// The programs that Kconfig is built and run with.
-    public static let programs = [
-        make, Tool("gcc", package: "gcc", purpose: "build the kernel's Kconfig"),
-        Tool("flex", package: "flex", purpose: "build the kernel's Kconfig"),
-        Tool("bison", package: "bison", purpose: "build the kernel's Kconfig"),
-        Tool("\(prefix)gcc", package: "gcc-aarch64-linux-gnu", purpose: "ask it what the kernel's compiler can do"),
-    ]
-    private static let make = Tool("make", package: "make", purpose: "run the kernel's Kconfig")
+    public static let programs: [Tool] = [.make, .gcc, .flex, .bison, .arm64GCC]
     static let prefix = "aarch64-linux-gnu-"
 
     /// Variables of the kernel's Makefile, for every use of a tree.
@@ -84,7 +78,7 @@ public struct KernelConfigurator: Sendable {
             + Self.variables.map { "\($0.name)=\($0.value)" } + [isGoal ? defconfig : "olddefconfig"]
         var tools = tools
         if isGoal { tools.environment["KCONFIG_ALLCONFIG"] = fixed.string }
-        try await tools.run(Self.make, arguments, place: "Kconfig of Linux \(tree.version)")
+        try await tools.run(.make, arguments, place: "Kconfig of Linux \(tree.version)")
         return try readFile(config, limit: KernelConfig.largest)
     }
 

@@ -6,8 +6,6 @@ import Tools
 
 /// A patch of a kernel's source, as `diff -u` or git write it, with one leading path component.
 public struct KernelPatch: Sendable {
-    static let tool = Tool("patch", package: "patch", purpose: "apply patches to a kernel's source")
-
     /// What messages call it.
     public let name: String
     private let bytes: [UInt8]
@@ -51,7 +49,7 @@ public struct KernelPatch: Sendable {
     public func apply(to folder: FilePath, tools: ToolRunner = ToolRunner()) async throws {
         _ = try files()
         let result = try await tools.result(
-            Self.tool,
+            .patch,
             // Nothing is guessed: a hunk whose context is another was made for another source.
             ["-p1", "--batch", "--forward", "--fuzz=0", "--reject-file=-", "--no-backup-if-mismatch"], input: bytes,
             directory: folder)

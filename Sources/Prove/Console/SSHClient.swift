@@ -6,9 +6,6 @@ import Tools
 
 /// Logs in to a machine with OpenSSH's client, as one user, through a port of the host's loopback address.
 struct SSHClient: RootShell {
-    static let ssh = Tool("ssh", package: "openssh-client", purpose: "log in to the booted image")
-    static let keygen = Tool("ssh-keygen", package: "openssh-client", purpose: "make the proof's own key")
-
     let user: String
     let password: String
     let port: UInt16
@@ -25,7 +22,8 @@ struct SSHClient: RootShell {
     static func makeKey(in folder: FilePath, tools: ToolRunner) async throws -> (path: FilePath, publicKey: String) {
         let path = folder.appending("proof-key")
         try await tools.run(
-            keygen, ["-q", "-t", "ed25519", "-N", "", "-C", "piforge-proof", "-f", path.string], place: "ssh-keygen")
+            .sshKeygen, ["-q", "-t", "ed25519", "-N", "", "-C", "piforge-proof", "-f", path.string], place: "ssh-keygen"
+        )
         let line = try readFile(folder.appending("proof-key.pub"), limit: 4096)
         return (path, String(decoding: line, as: UTF8.self).trimmed)
     }
@@ -55,7 +53,7 @@ struct SSHClient: RootShell {
     /// Runs a command as the user, with the key.
     func plain(_ command: String, input: [UInt8] = [], within limit: Duration) async throws -> CommandResult {
         let result = try await bounded(limit, "ssh: \(command)") {
-            try await tools.result(Self.ssh, withKey + ["\(user)@127.0.0.1", command], input: input, limit: 16 << 20)
+            try await tools.result(.ssh, withKey + ["\(user)@127.0.0.1", command], input: input, limit: 16 << 20)
         }
         return CommandResult(status: result.status, output: (result.text + result.errors).trimmed)
     }
@@ -95,7 +93,7 @@ struct SSHClient: RootShell {
                 "-o", "NumberOfPasswordPrompts=1", "\(user)@127.0.0.1", "echo logged in",
             ]
         let result = try await bounded(limit, "ssh with a password") {
-            try await runner.result(Self.ssh, arguments, limit: 1 << 20)
+            try await runner.result(.ssh, arguments, limit: 1 << 20)
         }
         return CommandResult(status: result.status, output: (result.text + result.errors).trimmed)
     }

@@ -6,9 +6,6 @@ import Tools
 /// The board's device tree, changed for QEMU's raspi4b, which lacks some of the board's hardware. The image's own
 /// file is left as it is.
 enum BoardDeviceTree {
-    static let fdtput = Tool("fdtput", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
-    static let fdtget = Tool("fdtget", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
-
     /// Devices that QEMU's board has not, or that would not work there, and why.
     private static let disabled: [(node: String, reason: String)] = [
         ("/soc/interrupt-controller@7ef00100", "no HDMI block"),
@@ -33,7 +30,7 @@ enum BoardDeviceTree {
     static func fit(_ path: FilePath, tools: ToolRunner) async throws -> [String] {
         var reasons: [String: [String]] = [:]
         for (node, reason) in disabled where try await has(node, nil, path, tools) {
-            try await tools.run(fdtput, ["-t", "s", path.string, node, "status", "disabled"], place: path.string)
+            try await tools.run(.fdtput, ["-t", "s", path.string, node, "status", "disabled"], place: path.string)
             reasons[reason, default: []].append(node)
         }
         var notes = reasons.sorted { $0.key < $1.key }.map {
@@ -42,7 +39,7 @@ enum BoardDeviceTree {
         var cut: [String] = []
         for (node, properties) in removed {
             for property in properties where try await has(node, property, path, tools) {
-                try await tools.run(fdtput, ["-d", path.string, node, property], place: path.string)
+                try await tools.run(.fdtput, ["-d", path.string, node, property], place: path.string)
                 cut.append("\(node)/\(property)")
             }
         }
@@ -56,7 +53,7 @@ enum BoardDeviceTree {
     /// drivers/tty/serial/amba-pl011.c), 0 where it has none.
     static func console(_ path: FilePath, tools: ToolRunner) async throws -> String {
         for number in 0..<8 {
-            let alias = try await tools.result(fdtget, [path.string, "/aliases", "serial\(number)"])
+            let alias = try await tools.result(.fdtget, [path.string, "/aliases", "serial\(number)"])
             if alias.status == 0, alias.text.trimmed == "/soc/serial@7e201000" { return "ttyAMA\(number)" }
         }
         return "ttyAMA0"
@@ -66,6 +63,6 @@ enum BoardDeviceTree {
         _ node: String, _ property: String?, _ path: FilePath, _ tools: ToolRunner
     ) async throws -> Bool {
         let arguments = property.map { ["-t", "x", path.string, node, $0] } ?? ["-p", path.string, node]
-        return try await tools.result(fdtget, arguments).status == 0
+        return try await tools.result(.fdtget, arguments).status == 0
     }
 }

@@ -6,8 +6,6 @@ import Tools
 
 /// The program of Resources/kvm-probe.c, compiled for arm64.
 enum ProbeProgram {
-    static let compiler = Tool(
-        "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile the guest program of the proof")
     static let flags = [
         // Without PIE there is no global offset table, and nothing to relocate.
         "-static", "-nostdlib", "-ffreestanding", "-fno-pie", "-no-pie", "-Os", "-fno-stack-protector", "-Wall",
@@ -33,7 +31,7 @@ enum ProbeProgram {
         let source = work.path.appending("kvm-probe.c")
         let output = work.path.appending("kvm-probe")
         try writeAtomically(to: source, bytes: PackageResources.kvm_probe_c)
-        try await tools.run(compiler, flags + ["-o", output.string, source.string], place: "kvm-probe.c")
+        try await tools.run(.arm64GCC, flags + ["-o", output.string, source.string], place: "kvm-probe.c")
         let program = try readFile(output, limit: 1 << 20)
         try writeAtomically(to: path, bytes: program + SHA256Digest.of(program).bytes)
         return program

@@ -1,0 +1,41 @@
+extension Failure {
+    /// Why a run ended, for code that asks; the words are for people.
+    public enum Cause: Sendable, Equatable {
+        /// A network was needed, and the run may not use one (`--offline`).
+        case offline
+        /// A file system has too little room.
+        case noRoom
+    }
+
+    /// A run with `--offline` lacks what only a network gives.
+    ///
+    /// - Parameters:
+    ///   - place: what needs the file; the option itself where the file is named in the message.
+    ///   - message: what is missing, and where it was looked for.
+    public static func offline(
+        at place: String = "--offline", _ message: String, expected: String? = nil, found: String? = nil
+    ) -> Failure {
+        var failure = Failure(at: place, message, expected: expected, found: found, next: "run once without --offline")
+        failure.cause = .offline
+        return failure
+    }
+
+    /// A file system has too little room for what is about to be written.
+    ///
+    /// - Parameters:
+    ///   - place: a folder on the file system.
+    ///   - purpose: what the room is for: `for the build`, `to unpack the image`.
+    ///   - needed: bytes.
+    ///   - free: bytes, less than `needed`.
+    public static func noRoom(at place: String, _ purpose: String, needed: UInt64, free: UInt64) -> Failure {
+        var failure = Failure(
+            at: place, "there is not enough room \(purpose)", expected: "\(megabytes(needed)) free",
+            found: megabytes(free),
+            next: "free some, run piforge cache prune, or choose another folder with -o and --cache")
+        failure.cause = .noRoom
+        return failure
+    }
+}
+
+/// Decimal megabytes with one digit: `218.0 MB`.
+public func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e5).rounded() / 10) MB" }

@@ -1,0 +1,122 @@
+// The programs that piforge runs, each once: what doctor lists, what errors name, and what `make setup` installs
+// (scripts/packages.txt, which a test compares).
+
+extension Tool {
+    // Packages and signatures.
+    public static let aptGet = Tool("apt-get", package: "apt", purpose: "resolve packages and verify the archive")
+    public static let gpgv = Tool("gpgv", package: "gpgv", purpose: "verify OpenPGP signatures")
+    public static let dpkgDeb = Tool("dpkg-deb", package: "dpkg", purpose: "make and read a kernel's package")
+    public static let dpkgQuery = Tool("dpkg-query", package: "dpkg", purpose: "tell the versions of programs")
+    public static let openssl = Tool("openssl", package: "openssl", purpose: "hash the certificates' subjects")
+
+    // Disks.
+    public static let mke2fs = Tool("mke2fs", package: "e2fsprogs", purpose: "create ext4 file systems")
+    public static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check ext4 file systems")
+    public static let mkfsFAT = Tool("mkfs.fat", package: "dosfstools", purpose: "create FAT file systems")
+    public static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check FAT file systems")
+    public static let mmd = Tool("mmd", package: "mtools", purpose: "create folders on FAT file systems")
+    public static let mcopy = Tool("mcopy", package: "mtools", purpose: "copy files to FAT file systems")
+    public static let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "check the partition table")
+    public static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
+
+    // Machines.
+    public static let setpriv = Tool("setpriv", package: "util-linux", purpose: "end programs together with piforge")
+    /// ``Guest/QEMU`` knows the least version.
+    public static let qemu = Tool(
+        "qemu-system-aarch64", package: "qemu-system-arm", purpose: "run maintainer scripts and to boot the image")
+    public static let fdtget = Tool(
+        "fdtget", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
+    public static let fdtput = Tool(
+        "fdtput", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
+    public static let ssh = Tool("ssh", package: "openssh-client", purpose: "log in to the booted image")
+    public static let sshKeygen = Tool(
+        "ssh-keygen", package: "openssh-client", purpose: "make and check SSH signatures")
+
+    // Kernels.
+    public static let arm64GCC = Tool(
+        "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile kernels and the proof's guest")
+    public static let arm64LD = Tool(
+        "aarch64-linux-gnu-ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel")
+    public static let depmod = Tool("depmod", package: "kmod", purpose: "index the kernel's modules")
+    public static let gcc = Tool("gcc", package: "gcc", purpose: "build the kernel's Kconfig")
+    public static let flex = Tool("flex", package: "flex", purpose: "build the kernel's Kconfig")
+    public static let bison = Tool("bison", package: "bison", purpose: "build the kernel's Kconfig")
+    public static let make = Tool("make", package: "make", purpose: "configure and compile the kernel")
+    public static let patch = Tool("patch", package: "patch", purpose: "apply patches to a kernel's source")
+    public static let git = Tool("git", package: "git", purpose: "get a kernel's source at a commit")
+    public static let dpkgBuildpackage = Tool(
+        "dpkg-buildpackage", package: "dpkg-dev", purpose: "make the kernel's package")
+    public static let dhBuilddeb = Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package")
+    public static let fakeroot = Tool("fakeroot", package: "fakeroot", purpose: "make packages of older kernels")
+    public static let rsync = Tool("rsync", package: "rsync", purpose: "collect the kernel's headers")
+    public static let bc = Tool("bc", package: "bc", purpose: "compute the kernel's timer constants")
+    public static let cpio = Tool("cpio", package: "cpio", purpose: "make the kernel's empty initramfs")
+    public static let perl = Tool("perl", package: "perl", purpose: "run the kernel's scripts")
+    public static let xz = Tool("xz", package: "xz-utils", purpose: "compress parts of the kernel")
+    public static let shell = Tool("sh", package: "dash", purpose: "run the kernel's scripts")
+    public static let ccache = Tool("ccache", package: "ccache", purpose: "compile no file of a kernel twice")
+    public static let python3 = Tool("python3", package: "python3-venv", purpose: "explain a kernel's configuration")
+    public static let environment = Tool(
+        "env", package: "coreutils", purpose: "run Python in an environment of its own")
+
+    // Signatures of one's own.
+    public static let gpg = Tool("gpg", package: "gnupg", purpose: "sign the list of sums")
+}
+
+/// What needs a program.
+public enum ToolNeed: Sendable, CaseIterable {
+    case build, verify, proof, kernel, signing
+}
+
+/// Every program that piforge runs, and what needs it.
+public enum ToolCatalogue {
+    public struct Entry: Sendable {
+        public let tool: Tool
+        public let needs: Set<ToolNeed>
+    }
+
+    /// In the order in which a build runs them.
+    public static let entries: [Entry] = [
+        Entry(tool: .aptGet, needs: [.build]),
+        Entry(tool: .gpgv, needs: [.build, .verify]),
+        Entry(tool: .mke2fs, needs: [.build]),
+        Entry(tool: .e2fsck, needs: [.build, .verify]),
+        Entry(tool: .mkfsFAT, needs: [.build]),
+        Entry(tool: .fsckFAT, needs: [.build, .verify]),
+        Entry(tool: .mmd, needs: [.build]),
+        Entry(tool: .mcopy, needs: [.build]),
+        Entry(tool: .depmod, needs: [.build, .kernel]),
+        Entry(tool: .openssl, needs: [.build]),
+        Entry(tool: .setpriv, needs: [.build, .proof]),
+        Entry(tool: .qemu, needs: [.build, .proof]),
+        Entry(tool: .sfdisk, needs: [.verify]),
+        Entry(tool: .gzip, needs: [.verify, .proof]),
+        Entry(tool: .fdtget, needs: [.proof]),
+        Entry(tool: .fdtput, needs: [.proof]),
+        Entry(tool: .ssh, needs: [.proof]),
+        Entry(tool: .sshKeygen, needs: [.proof, .verify, .signing]),
+        Entry(tool: .gpg, needs: [.signing]),
+        Entry(tool: .arm64GCC, needs: [.proof, .kernel]),
+        Entry(tool: .arm64LD, needs: [.kernel]),
+        Entry(tool: .gcc, needs: [.kernel]),
+        Entry(tool: .make, needs: [.kernel]),
+        Entry(tool: .flex, needs: [.kernel]),
+        Entry(tool: .bison, needs: [.kernel]),
+        Entry(tool: .patch, needs: [.kernel]),
+        Entry(tool: .git, needs: [.kernel]),
+        Entry(tool: .dpkgBuildpackage, needs: [.kernel]),
+        Entry(tool: .dhBuilddeb, needs: [.kernel]),
+        Entry(tool: .dpkgDeb, needs: [.kernel]),
+        Entry(tool: .dpkgQuery, needs: [.kernel]),
+        Entry(tool: .fakeroot, needs: [.kernel]),
+        Entry(tool: .rsync, needs: [.kernel]),
+        Entry(tool: .bc, needs: [.kernel]),
+        Entry(tool: .cpio, needs: [.kernel]),
+        Entry(tool: .perl, needs: [.kernel]),
+        Entry(tool: .xz, needs: [.kernel]),
+        Entry(tool: .shell, needs: [.kernel]),
+        Entry(tool: .ccache, needs: [.kernel]),
+        Entry(tool: .python3, needs: [.kernel]),
+        Entry(tool: .environment, needs: [.kernel]),
+    ]
+}
