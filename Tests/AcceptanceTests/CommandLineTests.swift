@@ -111,7 +111,8 @@ import Testing
         #expect(stopped.errors.contains("one, 10 bytes\n              sha256:\(sums[0])"), "\(stopped.errors)")
         #expect(stopped.errors.contains("two, 17 bytes\n              sha256:\(sums[1])"), "\(stopped.errors)")
         #expect(
-            stopped.errors.contains("next:     piforge lock accept \(folder.path)/pi.yaml --all\n"), "\(stopped.errors)"
+            stopped.errors.contains("next:     piforge lock accept \(folder.path)/pi.yaml --all --cache cache\n"),
+            "\(stopped.errors)"
         )
 
         // Nobody can be asked, so nothing is accepted.
