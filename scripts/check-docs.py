@@ -101,7 +101,7 @@ def check_commands(page, text, command, faults):
                 words = words[1:]
             if current is command:
                 # `piforge` in a sentence: only a word that stands in code is a command.
-                before = line[: match.start()] + line[match.start(): match.start() + 1]
+                before = line[: match.start() + 1]
                 if (before.count("`") % 2 == 1 or line.startswith("    ")) and not words[0].startswith("-"):
                     faults.append(f"{place}: piforge has no command '{words[0]}'")
                 continue

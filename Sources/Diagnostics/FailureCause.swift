@@ -12,10 +12,8 @@ extension Failure {
     /// - Parameters:
     ///   - place: what needs the file; the option itself where the file is named in the message.
     ///   - message: what is missing, and where it was looked for.
-    public static func offline(
-        at place: String = "--offline", _ message: String, expected: String? = nil, found: String? = nil
-    ) -> Failure {
-        var failure = Failure(at: place, message, expected: expected, found: found, next: "run once without --offline")
+    public static func offline(at place: String = "--offline", _ message: String, found: String? = nil) -> Failure {
+        var failure = Failure(at: place, message, found: found, next: "run once without --offline")
         failure.cause = .offline
         return failure
     }

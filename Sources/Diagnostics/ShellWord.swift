@@ -10,3 +10,8 @@ extension String {
         return isPlain ? self : shellQuoted
     }
 }
+
+/// The option of a command that is shown to a person, so that it finds the same cache: empty where none was given.
+///
+/// - Parameter folder: as the command line wrote it; nil for the default.
+public func cacheArguments(_ folder: String?) -> [String] { folder.map { ["--cache", $0.shellWord] } ?? [] }

@@ -18,11 +18,10 @@ public enum Doctor {
         public internal(set) var next: String?
     }
 
-    /// Looks for the programs that a need has; for all of them when none is given.
+    /// Looks for programs of this machine.
     public static func examine(
-        for need: ToolNeed? = nil, runner: ToolRunner = ToolRunner()
+        _ wanted: [Tool] = ToolCatalogue.all, runner: ToolRunner = ToolRunner()
     ) async throws -> [Finding] {
-        let wanted = ToolCatalogue.entries.filter { entry in need.map(entry.needs.contains) ?? true }.map(\.tool)
         let versions = try await packageVersions(Set(wanted.map(\.package)), runner)
         var findings: [Finding] = []
         for tool in wanted { findings.append(try await examine(tool, versions[tool.package])) }

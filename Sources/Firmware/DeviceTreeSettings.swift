@@ -16,6 +16,8 @@ struct DeviceTreeSettings {
     /// The overlay that parameters go to before they go to the board's tree: its name and parameters, which are nil where they
     /// cannot be told. Several where it hangs on a filter which.
     private var overlays: [(name: String, parameters: Set<String>?)] = []
+    /// What ``parametersOfOverlay(_:)`` has read, by the files' names.
+    private var read: [String: Set<String>?] = [:]
     /// Whether the partition has a device tree for the board: else it would not start from it.
     let hasDeviceTree: Bool
     /// Whether the overlay of an attached HAT may take parameters: until another one is named.
@@ -46,6 +48,14 @@ struct DeviceTreeSettings {
         Set((tree.nodes["__overrides__"] ?? [:]).keys)
     }
 
+    /// - Returns: nil for a file that is no device tree.
+    private mutating func parametersOfOverlay(_ file: String) throws -> Set<String>? {
+        if let known = read[file] { return known }
+        let parameters = try files.contents(file).flatMap { FlattenedDeviceTree($0) }.map(Self.parameters)
+        read.updateValue(parameters, forKey: file)
+        return parameters
+    }
+
     /// Takes the next line.
     ///
     /// - Returns: why it has no effect; nil when it has, or when that cannot be told.
@@ -66,14 +76,13 @@ struct DeviceTreeSettings {
             overlays.append((name, nil))
             return IneffectiveSetting(place: line.place, line: line.text, reason: reason, isCertain: true, next: next)
         case .found(let file):
-            let tree = try files.contents(file).flatMap { FlattenedDeviceTree($0) }
-            guard let tree else {
+            guard let parameters = try parametersOfOverlay(file) else {
                 overlays.append((name, nil))
                 return IneffectiveSetting(
                     place: line.place, line: line.text, reason: "\(file) is no flattened device tree", isCertain: true,
                     next: "put an overlay there that dtc has made")
             }
-            overlays.append((name, Self.parameters(tree)))
+            overlays.append((name, parameters))
         }
         return parts.count == 2 ? reason(against: Self.names(parts[1]), line) : nil
     }

@@ -55,7 +55,7 @@ public struct FirmwareContract: Sendable {
         return lines.suffix(ownLines.count).map(String.init) == ownLines ? lines.count - ownLines.count + 1 : nil
     }
 
-    /// The recipe's key for a line, as `--set` has it; nil for a line that is none of its own.
+    /// The recipe's key for a line, as `--set` has it; nil for a line from elsewhere.
     private func key(of place: FirmwarePlace, firstOwnLine: Int?) -> String? {
         guard let firstOwnLine, place.file == "config.txt", place.line >= firstOwnLine else { return nil }
         return "firmware.config[\(place.line - firstOwnLine)]"

@@ -45,7 +45,7 @@ public struct ProofOptions: Sendable {
 
     /// The proof of the same image with the same cache, as a message names it.
     var command: String {
-        "piforge prove \(image.string.shellWord)\(givenCache.map { " --cache \($0.shellWord)" } ?? "")"
+        (["piforge prove", image.string.shellWord] + cacheArguments(givenCache)).joined(separator: " ")
     }
 }
 

@@ -53,8 +53,8 @@ struct TimeZoneNames {
     /// All names, old ones too.
     var names: [String] { zones + links.keys.sorted() }
 
-    /// The zone that an old name leads to, over other old names where it has to; nil for a name that is none, and for one that leads
-    /// back to itself.
+    /// The zone that an old name leads to, over other old names where it has to; nil for an unknown name, and for one that leads back to
+    /// itself.
     func present(of old: String) -> String? {
         guard var name = links[old] else { return nil }
         var seen: Set = [old]

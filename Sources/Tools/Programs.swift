@@ -63,60 +63,20 @@ extension Tool {
     public static let gpg = Tool("gpg", package: "gnupg", purpose: "sign the list of sums")
 }
 
-/// What needs a program.
-public enum ToolNeed: Sendable, CaseIterable {
-    case build, verify, proof, kernel, signing
-}
-
-/// Every program that piforge runs, and what needs it.
+/// Every program that piforge runs.
 public enum ToolCatalogue {
-    public struct Entry: Sendable {
-        public let tool: Tool
-        public let needs: Set<ToolNeed>
-    }
-
-    /// In the order in which a build runs them.
-    public static let entries: [Entry] = [
-        Entry(tool: .aptGet, needs: [.build]),
-        Entry(tool: .gpgv, needs: [.build, .verify]),
-        Entry(tool: .mke2fs, needs: [.build]),
-        Entry(tool: .e2fsck, needs: [.build, .verify]),
-        Entry(tool: .mkfsFAT, needs: [.build]),
-        Entry(tool: .fsckFAT, needs: [.build, .verify]),
-        Entry(tool: .mmd, needs: [.build]),
-        Entry(tool: .mcopy, needs: [.build]),
-        Entry(tool: .depmod, needs: [.build, .kernel]),
-        Entry(tool: .openssl, needs: [.build]),
-        Entry(tool: .setpriv, needs: [.build, .proof]),
-        Entry(tool: .qemu, needs: [.build, .proof]),
-        Entry(tool: .sfdisk, needs: [.verify]),
-        Entry(tool: .gzip, needs: [.verify, .proof]),
-        Entry(tool: .fdtget, needs: [.proof]),
-        Entry(tool: .fdtput, needs: [.proof]),
-        Entry(tool: .ssh, needs: [.proof]),
-        Entry(tool: .sshKeygen, needs: [.proof, .verify, .signing]),
-        Entry(tool: .gpg, needs: [.signing]),
-        Entry(tool: .arm64GCC, needs: [.proof, .kernel]),
-        Entry(tool: .arm64LD, needs: [.kernel]),
-        Entry(tool: .gcc, needs: [.kernel]),
-        Entry(tool: .make, needs: [.kernel]),
-        Entry(tool: .flex, needs: [.kernel]),
-        Entry(tool: .bison, needs: [.kernel]),
-        Entry(tool: .patch, needs: [.kernel]),
-        Entry(tool: .git, needs: [.kernel]),
-        Entry(tool: .dpkgBuildpackage, needs: [.kernel]),
-        Entry(tool: .dhBuilddeb, needs: [.kernel]),
-        Entry(tool: .dpkgDeb, needs: [.kernel]),
-        Entry(tool: .dpkgQuery, needs: [.kernel]),
-        Entry(tool: .fakeroot, needs: [.kernel]),
-        Entry(tool: .rsync, needs: [.kernel]),
-        Entry(tool: .bc, needs: [.kernel]),
-        Entry(tool: .cpio, needs: [.kernel]),
-        Entry(tool: .perl, needs: [.kernel]),
-        Entry(tool: .xz, needs: [.kernel]),
-        Entry(tool: .shell, needs: [.kernel]),
-        Entry(tool: .ccache, needs: [.kernel]),
-        Entry(tool: .python3, needs: [.kernel]),
-        Entry(tool: .environment, needs: [.kernel]),
+    /// What every build needs, in the order in which it runs them.
+    public static let build: [Tool] = [
+        .aptGet, .gpgv, .mke2fs, .e2fsck, .mkfsFAT, .fsckFAT, .mmd, .mcopy, .depmod, .openssl, .setpriv,
+        .qemu,
     ]
+
+    /// What some commands and recipes need besides: verify and prove, kernels from source, signatures.
+    public static let other: [Tool] = [
+        .sfdisk, .gzip, .fdtget, .fdtput, .ssh, .sshKeygen, .gpg, .arm64GCC, .arm64LD, .gcc, .make, .flex,
+        .bison, .patch, .git, .dpkgBuildpackage, .dhBuilddeb, .dpkgDeb, .dpkgQuery, .fakeroot, .rsync, .bc,
+        .cpio, .perl, .xz, .shell, .ccache, .python3, .environment,
+    ]
+
+    public static let all = build + other
 }

@@ -16,16 +16,15 @@ import Tools
             #expect(!text.contains("Tool(\"") && !text.contains("Tool(\n"), "\(place) has a program of its own")
         }
         let findings = try await Doctor.examine()
-        #expect(findings.map(\.name) == ToolCatalogue.entries.map(\.tool.name))
+        #expect(findings.map(\.name) == ToolCatalogue.all.map(\.name))
         for name in ["gpg", "gzip", "sfdisk", "dpkg-deb", "perl", "xz"] {
             #expect(findings.contains { $0.name == name }, "\(name)")
         }
     }
 
     @Test func aProgramIsListedOnce() {
-        let names = ToolCatalogue.entries.map(\.tool.name)
+        let names = ToolCatalogue.all.map(\.name)
         #expect(Set(names).count == names.count)
-        #expect(ToolCatalogue.entries.allSatisfy { !$0.needs.isEmpty })
     }
 
     /// QEMU comes by a way of its own, and these are part of every Debian (Essential: yes), or come with what is listed.
@@ -37,7 +36,7 @@ import Tools
         let installed = Set(
             String(decoding: try readFile(list), as: UTF8.self).split(separator: "\n")
                 .filter { !$0.hasPrefix("#") }.compactMap { $0.split(separator: " ").first.map(String.init) })
-        let wanted = Set(ToolCatalogue.entries.map(\.tool.package)).subtracting(alwaysThere).subtracting(brought)
+        let wanted = Set(ToolCatalogue.all.map(\.package)).subtracting(alwaysThere).subtracting(brought)
         #expect(wanted.subtracting(installed) == [])
     }
 }

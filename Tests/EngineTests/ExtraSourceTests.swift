@@ -41,6 +41,21 @@ import Testing
 
         """
 
+    /// The board's archives: Debian's, and a flat one.
+    private static func sources(adding name: String, at uri: String) -> String {
+        StepInput(
+            "apt sources",
+            debian + """
+
+                Types: deb
+                URIs: \(uri)
+                Suites: ./
+                Signed-By: /usr/share/keyrings/piforge-\(name).gpg
+
+                """
+        ).value
+    }
+
     /// For each source, what it may give, and nothing else.
     private static func pins(_ sources: [(packages: String, pin: String)]) -> String {
         let stanzas = sources.flatMap { source in
@@ -58,17 +73,7 @@ import Testing
             """)
         #expect(
             inputs["apt sources"]
-                == StepInput(
-                    "apt sources",
-                    Self.debian + """
-
-                        Types: deb
-                        URIs: https://repo.example.org/apt
-                        Suites: ./
-                        Signed-By: /usr/share/keyrings/piforge-ours.gpg
-
-                        """
-                ).value)
+                == Self.sources(adding: "ours", at: "https://repo.example.org/apt"))
         #expect(
             inputs["packages.preferences"]
                 == Self.pins([("ours-*", "origin \"repo.example.org\"")]))
@@ -95,16 +100,6 @@ import Testing
             """)
         #expect(
             inputs["apt sources"]
-                == StepInput(
-                    "apt sources",
-                    Self.debian + """
-
-                        Types: deb
-                        URIs: https://repo.example.org/both
-                        Suites: ./
-                        Signed-By: /usr/share/keyrings/piforge-both.gpg
-
-                        """
-                ).value)
+                == Self.sources(adding: "both", at: "https://repo.example.org/both"))
     }
 }

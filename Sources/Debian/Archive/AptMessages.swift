@@ -147,7 +147,7 @@ enum AptMessages {
     /// The first URI in a line; the first mirror's where there is none.
     private static func place(_ line: String, _ mirrors: ArchiveMirrors) -> String {
         for word in line.split(whereSeparator: { " '".contains($0) }) {
-            if ["http://", "https://", "file:/", "copy:/"].contains(where: { word.hasPrefix($0) }) {
+            if ArchiveMirrors.schemes.contains(where: { word.hasPrefix($0) }) {
                 return word.hasSuffix(":") ? String(word.dropLast()) : String(word)
             }
         }

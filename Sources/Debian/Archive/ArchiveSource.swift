@@ -101,12 +101,15 @@ public struct ArchiveMirrors: Sendable, Equatable {
         self.security = try Self.checked(security, "--security-mirror")
     }
 
+    /// How the URIs begin that apt is given.
+    static let schemes = ["http://", "https://", "file:/", "copy:/"]
+
     /// Base URIs without slashes at their ends.
     ///
     /// - Throws: as ``init(debian:security:)``.
     static func checked(_ uris: [String], _ place: String) throws -> [String] {
         try uris.map { uri in
-            let isKnown = ["http://", "https://", "file:/", "copy:/"].contains { uri.hasPrefix($0) }
+            let isKnown = schemes.contains { uri.hasPrefix($0) }
             guard isKnown, uri.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
                 throw Failure(
                     .usage, at: place, "'\(uri)' is not a mirror's URI",

@@ -2,6 +2,7 @@ import Debian
 import Diagnostics
 import Storage
 import SystemPackage
+import Tools
 
 /// What must be there before a build begins.
 extension ImageBuilder {
@@ -9,7 +10,7 @@ extension ImageBuilder {
 
     /// Names every program that is missing or too old, before any of them is needed.
     func checkTools() async throws {
-        let problems = try await Doctor.examine(for: .build).filter { $0.problem != nil }
+        let problems = try await Doctor.examine(ToolCatalogue.build).filter { $0.problem != nil }
         guard !problems.isEmpty else { return }
         throw FailureList(
             problems.map {

@@ -59,20 +59,15 @@ public struct BuildOptions: Sendable {
     /// - Parameter arguments: what follows the recipe.
     func command(_ name: String, _ arguments: String...) -> String {
         let set = overrides.map { "--set \($0.shellWord)" }
-        return
-            (["piforge \(name)", recipePath.string.shellWord] + arguments
-            + [cacheArgument].compactMap(\.self) + set)
+        return (["piforge \(name)", recipePath.string.shellWord] + arguments + cacheArguments(givenCache) + set)
             .joined(separator: " ")
     }
 
-    private var cacheArgument: String? { givenCache.map { "--cache \($0.shellWord)" } }
-
     /// A failure whose next step is about the cache, for the one that is used.
     func naming(_ failure: Failure) -> Failure {
-        guard let cacheArgument else { return failure }
         var failure = failure
         failure.next = failure.next?.replacing(
-            "piforge cache prune", with: "piforge cache prune \(cacheArgument)")
+            "piforge cache prune", with: (["piforge cache prune"] + cacheArguments(givenCache)).joined(separator: " "))
         return failure
     }
 
@@ -123,7 +118,7 @@ public struct BuildResult: Sendable, Codable {
         }
         for signature in signatures { lines.append("  signed: \(signature)") }
         if let credentials { lines.append("  passwords are kept in \(credentials)") }
-        lines.append("next: piforge prove \(image)\(cache.map { " --cache \($0.shellWord)" } ?? "")")
+        lines.append((["next: piforge prove", image] + cacheArguments(cache)).joined(separator: " "))
         return lines.map { $0 + "\n" }.joined()
     }
 }

@@ -1,5 +1,6 @@
 import Layers
 import Steps
+import Tools
 
 /// The host's programs and libraries that shape bytes, with their versions, by the step whose result they shape: with another
 /// version that step runs again, and no other. (liblzma stands in the plan's last step.)
@@ -18,7 +19,7 @@ struct HostPrograms: Sendable, Equatable {
     init(versions: [String: String]?) async throws {
         var known = versions ?? [:]
         if versions == nil {
-            for finding in try await Doctor.examine(for: .build) { known[finding.name] = finding.version }
+            for finding in try await Doctor.examine(ToolCatalogue.build) { known[finding.name] = finding.version }
         }
         func input(_ name: String) -> StepInput { StepInput("tool \(name)", known[name] ?? "unknown") }
         configure = [input("openssl")]
