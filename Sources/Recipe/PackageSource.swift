@@ -1,3 +1,5 @@
+import Foundation
+
 extension Recipe {
     /// An archive that packages come from: a stanza of sources.list(5), and what may be taken from it.
     public struct PackageSource: Sendable, Equatable {
@@ -21,6 +23,14 @@ extension Recipe {
         /// Whether a URI is of a folder on this machine, which no board has.
         public static func isLocal(_ uri: String) -> Bool {
             uri.hasPrefix("file:") || uri.hasPrefix("copy:")
+        }
+
+        /// What apt knows the packages of a URI by (`origin` of apt_preferences(5)): its host, without user and port; empty for a
+        /// folder of this machine; nil where there is none.
+        public static func host(of uri: String) -> String? {
+            guard !isLocal(uri) else { return "" }
+            guard let host = URL(string: uri)?.host(percentEncoded: false), !host.isEmpty else { return nil }
+            return host
         }
 
         /// The URIs that a board can reach.
@@ -83,7 +93,8 @@ extension Recipe.PackageSource {
     private static let uri = Shape<String>.text(
         "a base URI", pattern: "https?://[!-~]+|(file|copy):(//)?/[!-~]*",
         expected: "http://…, https://…, or file:/… for a folder of this machine, without blanks",
-        limit: 1024)
+        limit: 1024
+    ).refusing { Recipe.PackageSource.host(of: $0) == nil ? Refusal("'\($0)' names no host") : nil }
 
     private static let suiteList = Shape<[String]>.list(
         of: .text(

@@ -211,11 +211,58 @@ import Testing
         let only =
             "Package: hell*\nPin: release bookworm\nPin-Priority: 990\n\nPackage: *\nPin: release bookworm\nPin-Priority: -10\n"
         let solution = try await solver.resolve(
-            PackageRequest(sources: sources, packages: ["hello"], preferences: only, addsEssential: false))
+            PackageRequest(
+                sources: sources, packages: ["hello"], preferences: only, pins: ["debian-12": [.release("bookworm")]],
+                addsEssential: false))
         #expect(
             solution.packages.map { "\($0.name) \($0.version) \($0.archive.rawValue)" } == [
                 "hello 2.0 debian-12", "tool 1.0 ports",
             ])
+    }
+
+    /// What a source's pins hold for is what its Release file says, and another's may say the same.
+    @Test func pinsThatHoldForOthersAreRefused() async throws {
+        let archive = try await TestArchive()
+        try await archive.publish([.init(name: "tool", version: "1.0")], release: "Version: 13")
+        let vendor = try await TestArchive()
+        try await vendor.publish([.init(name: "hello", version: "2.0")], suite: "vendor")
+        let sources = [
+            try ArchiveSource(
+                suite: "trixie", components: ["main"], keyring: archive.keyring, name: "ports",
+                uris: ["file:\(archive.debian)"]),
+            try ArchiveSource(
+                suite: "vendor", components: ["main"], keyring: vendor.keyring, name: "vendor",
+                uris: ["file:\(vendor.debian)"]),
+        ]
+        let solver = try AptSolver(
+            sources: sources, architecture: "arm64",
+            mirrors: try ArchiveMirrors(debian: [], security: []).adding(sources),
+            folder: archive.folder.path.appending("indices"))
+        try await solver.update(.refresh)
+        func resolve(_ pin: ArchivePin) async throws -> Solution {
+            try await solver.resolve(
+                PackageRequest(sources: sources, packages: ["hello"], pins: ["vendor": [pin]], addsEssential: false))
+        }
+        func refusal(_ pin: ArchivePin) async throws -> Failure? {
+            await archiveFailure { _ = try await resolve(pin) }
+        }
+        #expect(try await resolve(.release("vendor")).packages.map(\.name) == ["hello"])
+        // Both are folders of this machine.
+        let shared = try #require(try await refusal(.origin("")))
+        #expect(shared.place == "only of the source 'vendor'")
+        #expect(shared.message == "apt cannot tell the source's packages from those of 'ports'")
+        #expect(shared.found == "file:\(archive.debian)/ trixie: host '', Suite 'trixie', Codename 'trixie'")
+        let none = try #require(try await refusal(.release("stable")))
+        #expect(none.message == "apt would not know the source's packages")
+        #expect(none.found == "file:\(vendor.debian)/ vendor: host '', Suite 'vendor', Codename 'vendor'")
+    }
+
+    @Test(arguments: [
+        ("http://example.org", "example.org"), ("https://example.org:8443", "example.org"), ("http://[::1]:80", "::1"),
+        ("file:/srv/repo", ""), ("copy:/srv/repo", ""),
+    ])
+    func hostOfAnIndexIsAsPinsHaveIt(site: String, host: String) {
+        #expect(IndexTarget("u\tr\t\(site)\tc\ts\t/path")?.host == host)
     }
 
     @Test func anUpgradeTakesWhatIsInstalledAlong() async throws {

@@ -8,13 +8,18 @@ import Testing
 
 /// Archives beside Debian's.
 @Suite struct ExtraSourceTests {
-    /// What the plan's apt step is made of, for extra sources in YAML.
-    private func inputs(_ sources: String) async throws -> [String: String] {
+    private func bench(_ sources: String) async throws -> PlanBench {
         let bench = try await PlanBench()
         try writeAtomically(
             to: bench.path("keys.gpg"),
             bytes: try readFile("/usr/share/keyrings/debian-archive-keyring.gpg"))
         bench.replaced = [("packages: {", "packages: {extra_sources: [\(sources)], ")]
+        return bench
+    }
+
+    /// What the plan's apt step is made of, for extra sources in YAML.
+    private func inputs(_ sources: String) async throws -> [String: String] {
+        let bench = try await bench(sources)
         // The request that a lock has to answer is what the refusal of another one names.
         let refusal = await #expect(throws: Failure.self) { _ = try await bench.builder().planned() }
         let request = try #require(
@@ -79,17 +84,86 @@ import Testing
                 == Self.pins([("ours-*", "origin \"repo.example.org\"")]))
     }
 
-    @Test func suiteOfDebiansNameIsPinnedByTheArchivesHost() async throws {
+    /// `stable` is the suite of Debian's own release, too, and trixie everybody's.
+    @Test func sourcesArePinnedByTheirHosts() async throws {
         let inputs = try await inputs(
             """
             {name: ours, uris: ["https://repo.example.org:8443/apt"], suites: [trixie], components: [stable], only: [ours],
               keyring: {file: keys.gpg}},
-            {name: vendor, uris: ["https://vendor.example.org/"], suites: [stable], components: [main], only: [tool],
+            {name: vendor, uris: ["https://user@vendor.example.org/"], suites: [stable], components: [main], only: [tool],
               keyring: {file: keys.gpg}}
             """)
         #expect(
             inputs["packages.preferences"]
-                == Self.pins([("ours", "origin \"repo.example.org\""), ("tool", "release stable")]))
+                == Self.pins([
+                    ("ours", "origin \"repo.example.org\""), ("tool", "origin \"vendor.example.org\""),
+                ]))
+    }
+
+    @Test func sourcesOfOneHostArePinnedByTheirSuites() async throws {
+        let inputs = try await inputs(
+            """
+            {name: one, uris: ["https://repo.example.org/one"], suites: [first, first-updates], components: [main], only: [one],
+              keyring: {file: keys.gpg}},
+            {name: two, uris: ["https://repo.example.org/two"], suites: [second], components: [main], keyring: {file: keys.gpg}},
+            {name: sid, uris: ["http://deb.debian.org/debian"], suites: [sid], components: [main], only: [linux-image-*]}
+            """)
+        #expect(
+            inputs["packages.preferences"]
+                == Self.pins([
+                    ("one", "release first"), ("one", "release first-updates"), ("linux-image-*", "release sid"),
+                ]))
+    }
+
+    /// The board gets the first URI that is not a folder of the build's machine, and only the sources that are meant for it.
+    @Test func boardsPinsAreOfTheBoardsSources() async throws {
+        let inputs = try await inputs(
+            """
+            {name: both, uris: ["file:/srv/both", "https://repo.example.org/both"], suites: [./], only: [a], keyring: {file: keys.gpg}},
+            {name: here, uris: ["https://here.example.org/"], suites: [./], only: [b], on_board: false, keyring: {file: keys.gpg}},
+            {name: far, uris: ["https://far.example.org/"], suites: [./], only: [c], keyring: {file: keys.gpg}}
+            """)
+        #expect(
+            inputs["packages.preferences"]
+                == Self.pins([("a", "origin \"repo.example.org\""), ("c", "origin \"far.example.org\"")]))
+    }
+
+    @Test(arguments: [
+        (
+            "uris: [\"file:/srv/one\"], suites: [./]", "uris: [\"copy:/srv/two\"], suites: [./]",
+            "apt cannot tell the source's packages from those of 'two'", "both are folders of this machine"
+        ),
+        (
+            "uris: [\"http://example.org/one\"], suites: [s], components: [main]",
+            "uris: [\"http://example.org:81/two\"], suites: [s], components: [main]",
+            "apt cannot tell the source's packages from those of 'two'", "both come from example.org"
+        ),
+        (
+            "suites: [trixie], components: [contrib]", "uris: [\"http://example.org/two\"], suites: [./]",
+            "apt cannot tell the source's packages from those of 'debian'", "trixie"
+        ),
+        (
+            "uris: [\"file:/srv/one\", \"http://example.org/one\"], suites: [./]",
+            "uris: [\"http://example.org/two\"], suites: [./]",
+            "the board's apt cannot tell the source's packages from those of 'two'", "both come from example.org"
+        ),
+    ])
+    func sourcesThatAptCannotTellApartAreRefused(one: String, two: String, problem: String, found: String) async throws
+    {
+        let bench = try await bench(
+            "{name: one, \(one), only: [a], keyring: {file: keys.gpg}}, {name: two, \(two), keyring: {file: keys.gpg}}")
+        let lockless = await #expect(throws: Failure.self) { _ = try await bench.builder().planned() }
+        var refusal = try #require(lockless)
+        if let request = SHA256Digest(hex: (refusal.expected ?? "").dropFirst("request sha256:".count)) {
+            // What concerns the board alone is found when its steps are made.
+            try PackageLock(request: request, packages: []).write(to: bench.path("pi.lock"))
+            let planned = await #expect(throws: Failure.self) { _ = try await bench.builder().planned() }
+            refusal = try #require(planned)
+        }
+        #expect(refusal.place == "only of the source 'one'")
+        #expect(refusal.message == problem)
+        #expect(refusal.found == found)
+        #expect(refusal.next?.hasSuffix("pin: \"release o=ORIGIN,l=LABEL\"") == true)
     }
 
     @Test func folderOfThisMachineIsNotTheBoards() async throws {

@@ -140,7 +140,13 @@ public struct AptSolver: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let apt = try environment(
             preferences: request.preferences, status: request.status, recommends: request.recommends)
-        let index = try await index(apt)
+        let targets = try await targets(apt)
+        for (name, pins) in request.pins.sorted(by: { $0.key < $1.key }) {
+            try IndexTarget.check(
+                pins, of: name, own: targets.filter { $0.source.name == name }.map(\.target),
+                others: targets.filter { $0.source.name != name }.map { ($0.source.name ?? "Debian", $0.target) })
+        }
+        let index = try PackageIndex(targets.map { ($0.source.kind, FilePath($0.target.path)) })
         for wish in request.packages.compactMap({ PackageWish($0) }) { try check(wish, index) }
 
         var wanted = request.packages
@@ -223,25 +229,22 @@ public struct AptSolver: Sendable {
             preferences: preferences, status: status, recommends: recommends, tools: tools)
     }
 
-    /// Opens the indices that apt has stored (apt-get(8), indextargets).
-    private func index(_ apt: AptEnvironment) async throws -> PackageIndex {
-        let result = try await apt.aptGet([
-            "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(FILENAME)", "Created-By: Packages",
-        ])
-        let found = result.text.splitLines().compactMap { line -> (Substring, Substring, FilePath)? in
-            // The release of the flat archive `/` is the empty text.
-            let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
-            return words.count == 3 ? (words[0], words[1], FilePath(String(words[2]))) : nil
-        }
-        let files = sources.flatMap { source in
+    /// The indices that apt has stored, by the sources (apt-get(8), indextargets).
+    private func targets(_ apt: AptEnvironment) async throws -> [(source: ArchiveSource, target: IndexTarget)] {
+        let result = try await apt.aptGet(["indextargets", "--format", IndexTarget.format, "Created-By: Packages"])
+        let found = result.text.splitLines().compactMap { IndexTarget($0) }
+        let targets = sources.flatMap { source in
             let base = mirrors.bases(for: source.kind)[0]
             let suite = source.suite == "/" ? "" : source.suite
-            return found.filter { ($0.0 == base || $0.0 == base + "/") && $0.1 == suite }
-                .map { (source.kind, $0.2) }
+            return found.filter { ($0.uri == base || $0.uri == base + "/") && $0.release == suite }.map { (source, $0) }
         }
-        guard !files.isEmpty else {
+        guard !targets.isEmpty else {
             throw Failure.offline(at: folder.string, "there are no package indices of \(suiteNames) here")
         }
-        return try PackageIndex(files)
+        return targets
+    }
+
+    private func index(_ apt: AptEnvironment) async throws -> PackageIndex {
+        try PackageIndex(await targets(apt).map { ($0.source.kind, FilePath($0.target.path)) })
     }
 }

@@ -12,6 +12,9 @@ public struct PackageRequest: Sendable, Equatable {
     public let packages: [String]
     /// apt_preferences(5) text; empty for none.
     public let preferences: String
+    /// What those preferences know some sources by, by the source's name: the solver checks that it is so. Their text is part of
+    /// ``preferences``.
+    public let pins: [String: [ArchivePin]]
     /// Whether recommended packages are installed too.
     public let recommends: Bool
     /// Whether the archive's essential packages and apt are added to the request: on an empty dpkg status apt installs
@@ -26,7 +29,8 @@ public struct PackageRequest: Sendable, Equatable {
 
     /// - Throws: `Failure` for a package that is no package name (Debian Policy, section 5.6.7).
     public init(
-        sources: [ArchiveSource], packages: [String], preferences: String = "", recommends: Bool = false,
+        sources: [ArchiveSource], packages: [String], preferences: String = "",
+        pins: [String: [ArchivePin]] = [:], recommends: Bool = false,
         architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = [], base: SHA256Digest? = nil,
         upgrades: Bool = false
     ) throws {
@@ -38,6 +42,7 @@ public struct PackageRequest: Sendable, Equatable {
         self.sources = sources
         self.packages = Set(packages).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         self.preferences = preferences
+        self.pins = pins
         self.recommends = recommends
         self.architecture = architecture
         self.addsEssential = addsEssential

@@ -107,10 +107,11 @@ extension ImageBuilder {
         let boot = recipe.bootStep(
             release: release, hasInitramfs: hasInitramfs, partition: rootPartition, stock: base?.boot)
         let made: [any Step] = secrets.isEmpty ? [] : [SecretsStep(secrets: secrets)]
-        return (runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps + made + [boot], docker)
+        return (runtimes + [try aptStep(inputs, lock, base)] + stock + inputs.systemSteps + made + [boot], docker)
     }
 
-    private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {
+    private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) throws -> AptStep {
+        let preferences = try recipe.sourcePins(for: .board).text
         let wanted = Set(
             recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages)
         func source(_ uri: String?, _ suites: [String]) -> AptStep.Source? {
@@ -126,14 +127,14 @@ extension ImageBuilder {
         }
         guard inputs.sources.isEmpty else {
             return AptStep(
-                sources: inputs.sources.flatMap { boardSources($0, inputs) }, preferences: recipe.preferencesText,
+                sources: inputs.sources.flatMap { boardSources($0, inputs) }, preferences: preferences,
                 automatic: automatic, fileName: "piforge.sources", known: base?.installedNames ?? [])
         }
         return AptStep(
             sources: [
                 source(inputs.mirrors.debian.first, recipe.packages.suites.filter { !isSecurity($0) }),
                 source(inputs.mirrors.security.first, recipe.packages.suites.filter(isSecurity)),
-            ].compactMap { $0 }, preferences: recipe.preferencesText,
+            ].compactMap { $0 }, preferences: preferences,
             automatic: automatic)
     }
 

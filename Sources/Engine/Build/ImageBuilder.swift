@@ -170,10 +170,12 @@ public struct ImageBuilder: Sendable {
         }
         let own = recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages
         let artefacts = try await fetcher.artefactPins()
+        let pins = try recipe.sourcePins(for: .build)
         let request = try PackageRequest(
             sources: try archiveSources(opened),
             packages: recipe.packages.install + own.filter { !recipe.packages.installNames.contains($0) },
-            preferences: recipe.preferencesText, recommends: recipe.packages.recommends, addsEssential: base == nil,
+            preferences: pins.text, pins: pins.bySource, recommends: recipe.packages.recommends,
+            addsEssential: base == nil,
             base: base?.sha256, upgrades: recipe.packages.upgrade)
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
         let overlays = try recipe.overlaySteps()

@@ -1,5 +1,5 @@
 import Debian
-import Foundation
+import Diagnostics
 import Recipe
 import Steps
 
@@ -58,34 +58,94 @@ extension Recipe {
         case .docker?: ["docker-ce", "docker-ce-cli", "containerd.io", "iptables", "apparmor"]
         }
     }
+}
 
-    /// apt_preferences(5) of the recipe's pins, and of what is taken from each source.
-    var preferencesText: String {
+/// Whose apt reads the pins.
+enum PinReader {
+    /// The one that chooses the image's packages.
+    case build
+    /// The board's own, which has not all sources, and not by the same URIs.
+    case board
+}
+
+/// What tells apt which packages come from which source.
+struct SourcePins {
+    /// apt_preferences(5): the recipe's own pins, then those of each source's `only`.
+    var text = ""
+    /// What each source with `only` is known by, by its name.
+    var bySource: [String: [ArchivePin]] = [:]
+}
+
+extension Recipe {
+    /// The recipe's pins, and what keeps each source to its `only`.
+    ///
+    /// - Throws: `Failure` for a source with `only` that apt cannot tell from another one.
+    func sourcePins(for reader: PinReader) throws -> SourcePins {
         var stanzas = packages.preferences.map { ($0.package, $0.pin, $0.priority) }
-        let sources = allSources
+        var pins = SourcePins()
+        let sources = allSources.compactMap { PinnedSource($0, for: reader) }
         for source in sources where !source.only.isEmpty {
-            let others = Set(sources.filter { $0.name != source.name }.flatMap(\.suites))
-            for pin in source.pins(besides: others) {
-                stanzas.append((source.only.joined(separator: " "), pin, 990))
-                stanzas.append(("*", pin, -10))
+            let own = try source.pins(besides: sources.filter { $0.name != source.name }, for: reader)
+            pins.bySource[source.name] = own
+            for pin in own {
+                stanzas.append((source.only.joined(separator: " "), pin.text, 990))
+                stanzas.append(("*", pin.text, -10))
             }
         }
-        return stanzas.map { "Package: \($0)\nPin: \($1)\nPin-Priority: \($2)\n" }.joined(separator: "\n")
+        pins.text = stanzas.map { "Package: \($0)\nPin: \($1)\nPin-Priority: \($2)\n" }.joined(separator: "\n")
+        return pins
     }
 }
 
-extension Recipe.PackageSource {
-    /// What apt's pins know the source's packages by (apt_preferences(5), "DETERMINATION OF PACKAGE VERSION AND DISTRIBUTION PROPERTIES").
+/// A source as one apt sees it.
+private struct PinnedSource {
+    var name: String
+    var suites: [String]
+    var only: [String]
+    /// Of the URI that is used; nil for Debian's mirrors, which differ from machine to machine.
+    var host: String?
+
+    /// nil for a source that this apt does not get.
+    init?(_ source: Recipe.PackageSource, for reader: PinReader) {
+        var uris = source.uris
+        if reader == .board {
+            guard source.onBoard else { return nil }
+            uris = source.boardURIs
+            guard source.uris.isEmpty || !uris.isEmpty else { return nil }
+        }
+        name = source.name
+        suites = source.suites
+        only = source.only
+        // Each apt gets the first URI alone.
+        host = uris.first.flatMap { Recipe.PackageSource.host(of: $0) }
+    }
+
+    /// What the source's packages alone are known by.
     ///
-    /// A bare name is a release's suite or its code name: Debian's bookworm-updates is a code name, and Ubuntu's bionic-updates a suite.
-    /// Where that is no name (a path) or another source's, too, the archive's host tells them apart; a folder of this machine has the
-    /// empty one.
-    ///
-    /// - Parameter others: the suites of the other sources.
-    fileprivate func pins(besides others: Set<String>) -> [String] {
-        let isNamed = suites.allSatisfy { !$0.contains("/") && !others.contains($0) }
-        guard !isNamed, let uri = uris.first else { return suites.map { "release \($0)" } }
-        guard !Self.isLocal(uri), let host = URL(string: uri)?.host() else { return ["origin \"\""] }
-        return ["origin \"\(host)\""]
+    /// The host is certain before any index is read. A suite's name is what the Release file says of itself, and `stable` is Debian's,
+    /// too: it serves where there is no host (Debian's mirrors) or another source has the same one, and the solver checks it against
+    /// the Release files (``PackageRequest/pins``).
+    func pins(besides others: [PinnedSource], for reader: PinReader) throws -> [ArchivePin] {
+        let sameHost = host.flatMap { host in others.first { $0.host == host } }
+        let sameSuite = others.first { !Set($0.suites).isDisjoint(with: suites) }
+        let names = sameSuite == nil && !suites.contains { $0.contains("/") } ? suites.map(ArchivePin.release) : nil
+        let isDebians = host.map { $0 == "debian.org" || $0.hasSuffix(".debian.org") } ?? true
+        // A mirror of this machine may be Debian's own host.
+        if isDebians, let names { return names }
+        if let host, sameHost == nil { return [.origin(host)] }
+        if let names { return names }
+        let other = sameHost ?? sameSuite
+        throw Failure(
+            .usage, at: "only of the source '\(name)'",
+            "\(reader == .board ? "the board's apt" : "apt") cannot tell the source's packages from those of "
+                + "\(other.map { "'\($0.name)'" } ?? "Debian's mirrors")",
+            expected: "a host that no other source has, or suites with names of their own",
+            found: host.map { $0.isEmpty ? "both are folders of this machine" : "both come from \($0)" }
+                ?? suites.joined(separator: ", "),
+            next: reader == .board
+                ? "write on_board: false, or take only out and write packages.preferences by what its Release file says: "
+                    + "pin: \"release o=ORIGIN,l=LABEL\""
+                : "take only out, and write packages.preferences by what its Release file says: pin: \"release o=ORIGIN,l=LABEL\""
+        )
     }
 }
