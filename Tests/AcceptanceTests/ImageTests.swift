@@ -182,13 +182,19 @@ import Testing
         _ = try Program.run([
             "cp", root.appending("out").appending("\(Self.name).credentials").string, renamed.string,
         ])
+        // Somebody's own, of a name that another recipe's build would give.
+        let own = renamed.appending("\(Self.name).os_list.json")
+        try writeAtomically(to: own, bytes: Array("mine\n".utf8))
         let built = try Program.piforge([
             "build", recipePath, "--offline", "--cache", root.appending("cache").string, "-o", renamed.string, "--set",
-            "system.hostname=other",
+            "system.hostname=other", "--set", "output.companions=[bmap]",
         ])
         #expect(built.status == 0, "\(built.errors)")
+        #expect(try readFile(own) == Array("mine\n".utf8))
+        #expect(
+            built.errors.contains("outputs: \(own) is not of this build; it stays as it is\n"), "\(built.errors)")
         let steps = Set(built.errors.split(separator: "\n").compactMap { $0.split(separator: ":").first })
-        #expect(steps == ["unpack", "system", "file systems", "pack"], "\(built.errors)")
+        #expect(steps == ["unpack", "system", "file systems", "pack", "outputs"], "\(built.errors)")
         let packed = try #require(built.errors.firstMatch(of: /blocks: (\d+) new, (\d+) reused/))
         let (new, reused) = (Int(packed.1) ?? 0, Int(packed.2) ?? 0)
         #expect((1...3).contains(new) && reused > 40, "\(packed.0)")

@@ -56,10 +56,6 @@ extension ImageBuilder {
             let made = try publication.bytes(of: companion, manifest)
             if let bytes = companion == .bmap ? map : made { try write(companion.file(outputName), bytes) }
         }
-        // Of another image, now.
-        for companion in Companion.allCases where !companions.contains(companion) {
-            removeTree(path(companion.file(outputName)))
-        }
         var entries = [ChecksumList.Entry(name: manifest.image.file, digest: manifest.image.sha256)]
         entries += outputs.sorted { $0.key < $1.key }.map {
             ChecksumList.Entry(name: $0.key, digest: $0.value)
@@ -68,6 +64,12 @@ extension ImageBuilder {
         record.signatures = before.signatures
         try writeList(try ChecksumList(entries), record.signatures ?? [:], &outputs)
         for path in before.abandoned(in: options.output, besides: Set(outputs.keys)) { removeTree(path) }
+        // Without the record nobody knows whose they are: another build's, or somebody's own.
+        for companion in Companion.allCases where outputs[companion.file(outputName)] == nil {
+            let path = path(companion.file(outputName))
+            guard exists(path) else { continue }
+            progress.report(.note(step: "outputs", text: "\(path) is not of this build; it stays as it is"))
+        }
         record.outputs = outputs
         try await sign(&record)
         try record.write(to: recordPath)
