@@ -16,6 +16,7 @@ struct DeviceTreeSettings {
     /// The overlay that parameters go to before they go to the board's tree: its name and parameters, which are nil where they
     /// cannot be told. Several where it hangs on a filter which.
     private var overlays: [(name: String, parameters: Set<String>?)] = []
+    private var overlayNames: Set<String> = []
     /// What ``parametersOfOverlay(_:)`` has read, by the files' names.
     private var read: [String: Set<String>?] = [:]
     /// Whether the partition has a device tree for the board: else it would not start from it.
@@ -67,24 +68,29 @@ struct DeviceTreeSettings {
         // Where it hangs on a monitor or a wire whether the line counts, what was before may still be what takes parameters.
         if line.filters.inForce.values.allSatisfy({ Self.isSure($0) }) {
             overlays = []
+            overlayNames = []
             mayBeHAT = false
         }
         guard let name = parts.first, !name.isEmpty else { return nil }
         switch try find(name) {
         case .missing(let reason, let next):
             // Its parameters are lost with it.
-            overlays.append((name, nil))
+            add(name, nil)
             return IneffectiveSetting(place: line.place, line: line.text, reason: reason, isCertain: true, next: next)
         case .found(let file):
             guard let parameters = try parametersOfOverlay(file) else {
-                overlays.append((name, nil))
+                add(name, nil)
                 return IneffectiveSetting(
                     place: line.place, line: line.text, reason: "\(file) is no flattened device tree", isCertain: true,
                     next: "put an overlay there that dtc has made")
             }
-            overlays.append((name, parameters))
+            add(name, parameters)
         }
         return parts.count == 2 ? reason(against: Self.names(parts[1]), line) : nil
+    }
+
+    private mutating func add(_ name: String, _ parameters: Set<String>?) {
+        if overlayNames.insert(name).inserted { overlays.append((name, parameters)) }
     }
 
     /// Whether a filter says the same on every boot of the board.
@@ -103,14 +109,25 @@ struct DeviceTreeSettings {
     }
 
     private func find(_ name: String) throws -> Search {
-        guard let node = map?.nodes[name] else { return try file(name) }
-        if let value = node[Self.platform] { return try file(FlattenedDeviceTree.string(value) ?? name) }
-        if let renamed = node["renamed"].flatMap(FlattenedDeviceTree.string) { return try file(renamed) }
-        if let deprecated = node["deprecated"].flatMap(FlattenedDeviceTree.string) {
-            return .missing(reason: "the overlay is deprecated: \(deprecated)", next: nil)
+        var name = name
+        var seen: Set<String> = []
+        while let node = map?.nodes[name] {
+            guard seen.insert(name).inserted else {
+                return .missing(
+                    reason: "\(prefix)overlay_map.dtb renames the overlay in a circle, by way of '\(name)'", next: nil)
+            }
+            if let value = node[Self.platform] { return try file(FlattenedDeviceTree.string(value) ?? name) }
+            if let deprecated = node["deprecated"].flatMap(FlattenedDeviceTree.string) {
+                return .missing(reason: "the overlay is deprecated: \(deprecated)", next: nil)
+            }
+            guard let renamed = node["renamed"].flatMap(FlattenedDeviceTree.string) else {
+                return .missing(
+                    reason: "\(prefix)overlay_map.dtb has the overlay for other boards than the Pi 4's family",
+                    next: nil)
+            }
+            name = renamed
         }
-        return .missing(
-            reason: "\(prefix)overlay_map.dtb has the overlay for other boards than the Pi 4's family", next: nil)
+        return try file(name)
     }
 
     private func file(_ name: String) throws -> Search {
@@ -122,6 +139,9 @@ struct DeviceTreeSettings {
     }
 
     // MARK: Parameters
+
+    /// More overlays than this are counted, not named.
+    private static let mostNamed = 4
 
     /// `a=1,b,c=x` as names.
     private static func names(_ text: String) -> [String] {
@@ -135,7 +155,11 @@ struct DeviceTreeSettings {
         guard let first = lost.first else { return nil }
         let isOne = lost.count == 1
         let list = lost.map { "'\($0)'" }.joined(separator: ", ") + (isOne ? " is no parameter" : " are no parameters")
-        let places = overlays.map { "the overlay \($0.name)" } + [deviceTreeName]
+        let more = overlays.count - Self.mostNamed
+        let places =
+            overlays.prefix(Self.mostNamed).map { "the overlay \($0.name)" }
+            + (more > 0 ? ["\(more) other overlays"] : [])
+            + [deviceTreeName]
         var reason = "\(list) of \(places.joined(separator: " or "))"
         if parameters.isEmpty, overlays.isEmpty { reason += ", which has none" }
         if mayBeHAT { reason += "; only the overlay of an attached HAT could have \(isOne ? "it" : "them")" }

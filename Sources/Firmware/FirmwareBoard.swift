@@ -26,7 +26,11 @@ public struct FirmwareBoard: Sendable, Equatable {
         name: "Compute Module 4", models: ["pi4", "cm4"], type: 0x14,
         deviceTrees: ["bcm2711-rpi-cm4-io.dtb", "bcm2711-rpi-cm4.dtb"])
 
+    /// A Compute Module 4S, which has the shape of the earlier modules.
+    public static let computeModule4S = FirmwareBoard(
+        name: "Compute Module 4S", models: ["pi4", "cm4s"], type: 0x15, deviceTrees: ["bcm2711-rpi-cm4s.dtb"])
+
     /// The boards that could read the config.txt of an image for the Pi 4: those that start4.elf runs on and that Linux has a
-    /// device tree for. piforge claims no more than the first two; a recipe may set what it likes for the third.
-    public static let family = [pi4ModelB, pi400, computeModule4]
+    /// device tree for. piforge claims no more than the first two; a recipe may set what it likes for the others.
+    public static let family = [pi4ModelB, pi400, computeModule4, computeModule4S]
 }

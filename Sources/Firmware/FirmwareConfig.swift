@@ -25,7 +25,7 @@ public struct FirmwareConfig: Sendable, Equatable {
     /// - Parameters:
     ///   - name: the file's name, for errors.
     ///   - contents: the text of a file of the boot partition; nil when there is none.
-    /// - Throws: `Failure` for a line over 98 characters, an included file that is missing, and a line that is no setting.
+    /// - Throws: `Failure` for a line over 98 bytes, an included file that is missing, and a line that is no setting.
     public init(
         _ name: String = "config.txt", board: FirmwareBoard = .pi4ModelB, contents: (String) throws -> String?
     ) throws {

@@ -77,9 +77,14 @@ enum FirmwareFilter: Sendable, Equatable {
 
     private static func gpio(_ text: Substring) -> FirmwareFilter? {
         let parts = text.split(separator: "=", omittingEmptySubsequences: false)
-        guard parts.count == 2, let pin = Int(parts[0]), ["0", "1"].contains(parts[1]) else { return nil }
+        guard parts.count == 2, parts[0].allSatisfy({ ("0"..."9").contains($0) }), let pin = Int(parts[0]),
+            pins.contains(pin), ["0", "1"].contains(parts[1])
+        else { return nil }
         return .gpio(pin, isHigh: parts[1] == "1")
     }
+
+    /// The pins of a Pi 4's processor (BCM2711 ARM Peripherals, "General Purpose I/O": 58 lines).
+    private static let pins = 0..<58
 
     /// The name of the boot variable that an expression compares.
     private static func variable(_ text: String) -> String? {

@@ -11,6 +11,16 @@ enum FirmwareKeys {
     /// Whether the documentation has the key, for whatever board.
     static func isKnown(_ key: String) -> Bool { read.contains(key) || unread[key] != nil }
 
+    /// Whether the key's value is, or begins with, a number: all but names, texts and device trees.
+    static func isNumber(_ key: String) -> Bool { read.contains(key) && !texts.contains(key) }
+
+    private static let texts = Set(
+        words(
+            """
+            armstub cec_osd_name cmdline device_tree dtoverlay dtparam fixup_file gpio hdmi_edid_filename kernel os_prefix
+            overlay_prefix ramfsfile sha256 start_file
+            """))
+
     /// The key that was probably meant.
     static func nearest(to key: String) -> String? { nearestName(to: key, in: read) }
 

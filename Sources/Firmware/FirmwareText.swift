@@ -23,16 +23,20 @@ struct FirmwareText {
         case malformed
     }
 
-    /// The firmware reads this many characters of a line and drops the rest.
+    /// The firmware reads this many bytes of a line, from its beginning, and drops the rest.
     static let longestLine = 98
     /// A comment by which somebody vouches for the key or the section in the next line.
     static let knownMark = "# piforge: known"
-    /// More lines than this, with what is included, are nobody's settings.
+    /// More lines and bytes than these, with what is included, are nobody's settings.
     private static let mostLines = 20_000
+    private static let mostBytes = 4 << 20
     /// No file is included by more files than this, each by the next.
     private static let deepestInclude = 8
 
     private(set) var lines: [Line] = []
+    /// What was read so far, empty lines and comments too.
+    private var lineCount = 0
+    private var byteCount = 0
 
     /// Reads config.txt and the files that it includes where the filters let it.
     ///
@@ -40,7 +44,7 @@ struct FirmwareText {
     ///   - name: the file's name, for errors.
     ///   - follows: whether what stands under these filters is read on.
     ///   - contents: the text of a file of the boot partition; nil when there is none.
-    /// - Throws: `Failure` for a line over 98 characters, an included file that is missing, and for too many lines.
+    /// - Throws: `Failure` for a line over 98 bytes, an included file that is missing, and for too many lines or bytes.
     init(_ name: String, follows: (FirmwareFilters) -> Bool, contents: (String) throws -> String?) throws {
         guard let text = try contents(name) else {
             throw Failure(at: name, "the boot partition has no such file")
@@ -53,23 +57,32 @@ struct FirmwareText {
         _ text: String, _ file: String, _ filters: inout FirmwareFilters, depth: Int,
         _ follows: (FirmwareFilters) -> Bool, _ contents: (String) throws -> String?
     ) throws {
+        byteCount += text.utf8.count
+        guard byteCount <= Self.mostBytes else {
+            throw Failure(
+                at: file, "there is too much text",
+                expected: "at most \(Self.mostBytes >> 20) MiB, with what is included")
+        }
         var isVouchedFor = false
         for (index, raw) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let place = FirmwarePlace(file: file, line: index + 1)
+            lineCount += 1
+            guard lineCount <= Self.mostLines else {
+                throw Failure(
+                    at: "\(place)", "there are too many lines",
+                    expected: "at most \(Self.mostLines), with what is included")
+            }
             let text = raw.trimmed
             if text.isEmpty || text.hasPrefix("#") {
                 isVouchedFor = text == Self.knownMark
                 continue
             }
-            guard text.count <= Self.longestLine else {
+            // White space at the line's end may be dropped; at its beginning it takes room.
+            let length = raw.prefix { $0.isWhitespace }.utf8.count + text.utf8.count
+            guard length <= Self.longestLine else {
                 throw Failure(
                     at: "\(place)", "the line is too long; the firmware drops what is past its limit",
-                    expected: "at most \(Self.longestLine) characters", found: "\(text.count)")
-            }
-            guard lines.count < Self.mostLines else {
-                throw Failure(
-                    at: "\(place)", "there are too many lines",
-                    expected: "at most \(Self.mostLines), with what is included")
+                    expected: "at most \(Self.longestLine) bytes", found: "\(length)")
             }
             var content = Self.content(of: text)
             if case .filter(nil) = content, isVouchedFor { content = .filter(.vouchedFor) }

@@ -22,12 +22,15 @@ extension PiFirmware {
     /// raspberrypi/firmware, issue 1940).
     static let bootPartitionFilterSince = "2025-03-10"
 
+    /// More findings than this say nothing more.
+    static let mostIneffective = 100
+
     /// Finds the lines of config.txt, and of what it includes, that no board of the Pi 4's family makes anything of: overlays that
     /// are not on the partition, parameters that nothing takes, keys that the firmware does not know, or not on these boards, and
     /// sections that none of them reads. What stands below `[none]` is left alone, and so is what may count on another boot, with
     /// another monitor, wire, or partition.
     ///
-    /// - Returns: them, in the order that they are read in.
+    /// - Returns: them, in the order that they are read in, and one more for all that was not looked at behind the hundredth.
     /// - Throws: `Failure` for a config.txt that cannot be read, as ``FirmwareConfig`` does.
     public static func ineffectiveSettings(_ files: any BootFiles) throws -> [IneffectiveSetting] {
         let boards = FirmwareBoard.family
@@ -39,6 +42,15 @@ extension PiFirmware {
         var blamed: Set<FirmwarePlace> = []
         var found: [IneffectiveSetting] = []
         for line in text.lines where !line.filters.areNone {
+            guard found.count < mostIneffective else {
+                found.append(
+                    IneffectiveSetting(
+                        place: line.place, line: line.text,
+                        reason:
+                            "it was not looked at, nor what follows: \(found.count) lines in front are without effect",
+                        isCertain: true, next: "correct those first"))
+                break
+            }
             if case .filter(let filter) = line.content {
                 if !line.isVouchedFor, let reason = reason(against: filter, line, start) {
                     found.append(reason)
@@ -135,7 +147,19 @@ extension PiFirmware {
                 place: line.place, line: line.text, reason: "a Pi 4 has the HDMI ports 0 and 1", isCertain: true,
                 next: "write \(key):0 or \(key):1")
         }
-        guard !FirmwareKeys.isKnown(key), !line.isVouchedFor, start?.knows(key) != true else { return nil }
+        guard !line.isVouchedFor else { return nil }
+        if FirmwareKeys.isNumber(key), setting.value.prefixMatch(of: /[-+]?[0-9]/) == nil {
+            return IneffectiveSetting(
+                place: line.place, line: line.text, reason: "the value is no number", isCertain: true,
+                next: "write \(key)= and a number")
+        }
+        guard !FirmwareKeys.isKnown(key) else { return nil }
+        if let start, start.mayKnow(key) {
+            return IneffectiveSetting(
+                place: line.place, line: line.text,
+                reason: "the documentation has no such key; \(start.name) holds the word, which may be one",
+                isCertain: false, next: vouching("key"))
+        }
         let witness = start.map { ", and \($0.name) does not hold it either" } ?? ""
         return IneffectiveSetting(
             place: line.place, line: line.text,

@@ -13,9 +13,12 @@ struct StartFile {
         self.bytes = bytes
     }
 
-    /// Whether it holds the word as a string of its own.
-    func knows(_ word: String) -> Bool {
-        !word.isEmpty && position(of: [0] + Array(word.utf8) + [0], from: 0) != nil
+    /// Whether it holds the word as a string of its own, and the word is of the kind that keys are: `hdmi_clock_change_limit`. That
+    /// says that it may be a key: commands, tasks and device trees have their words there, too. Single words (`none`, `status`) say
+    /// nothing.
+    func mayKnow(_ word: String) -> Bool {
+        word.wholeMatch(of: /[a-z][a-z0-9]*(_[a-z0-9]+)+/) != nil
+            && position(of: [0] + Array(word.utf8) + [0], from: 0) != nil
     }
 
     /// The day it was built, as `2024-04-17`; nil when it does not say. The mark stands before the time of day, too.

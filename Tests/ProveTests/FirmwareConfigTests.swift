@@ -92,7 +92,7 @@ import Testing
             "a=1\n" + String(repeating: "x", count: 97) + "=1",
             """
             config.txt:2: the line is too long; the firmware drops what is past its limit
-              expected: at most 98 characters
+              expected: at most 98 bytes
               found:    99
             """
         ),

@@ -24,7 +24,7 @@ import Testing
                   found:    line 4 of config.txt
                   next:     bring the file with an overlay of the recipe, at boot/firmware/overlays/disable-bt.dtbo, or leave the line out
                 firmware.config[3]: '[pi5]' has no effect: no board of the Pi 4's family reads this section: a Pi 4 Model B reads [pi4], \
-                a Pi 400 reads [pi4] and [pi400], a Compute Module 4 reads [cm4] and [pi4]
+                a Pi 400 reads [pi4] and [pi400], a Compute Module 4 reads [cm4] and [pi4], a Compute Module 4S reads [cm4s] and [pi4]
                   found:    line 6 of config.txt
                   next:     leave the section out, or begin it with [all] or [pi4]
                 """)

@@ -33,7 +33,9 @@ import Tools
 
     /// Strings as they stand in the firmware.
     static func start(built: String) -> [UInt8] {
-        Array("\u{7f}ELF\0\0hdmi_deep_color\0VC_BUILD_ID_TIME: 17:27:09\0VC_BUILD_ID_TIME: \(built)\0gpu_mem_x\0".utf8)
+        Array(
+            "\u{7f}ELF\0\0hdmi_deep_color\0VC_BUILD_ID_TIME: 17:27:09\0VC_BUILD_ID_TIME: \(built)\0gpu_mem_x\0status\0"
+                .utf8)
     }
 
     private func found(_ config: String, _ more: [String: [UInt8]] = [:]) async throws -> [String] {
@@ -47,11 +49,13 @@ import Tools
         "dtoverlay=amp\n[gpio4=1]\ndtoverlay=bare\n[all]\ndtparam=gain=1", "hdmi_group:1=2", "[HDMI:1]\nhdmi_mode=82",
         "gpio=5=op,dh",
         "[pi4]\ngpu_mem=32", "[pi400]\ngpu_mem=32", "[cm4]\notg_mode=1", "[board-type=0x14]\notg_mode=1",
+        "[cm4s]\ngpu_mem=32", "[board-type=0x15]\ngpu_mem=32", "over_voltage=-2", "hdmi_cvt=1280 800 60",
+        "device_tree_address=0x8000000", "start_file=start4.elf",
         "[PI4]\narm_boost=1",
         "[tryboot]\nkernel=new", "[EDID=DEL-DELL_U2422H]\nhdmi_group=2", "[0x12345678]\narm_freq=1800",
         "[gpio4=1]\nenable_uart=0",
         "[bootvar0&0x10]\nenable_uart=0", "[cust_otp3=7]\nenable_uart=0", "[none]\n[pi3]\nnonsense=1\ndtoverlay=none",
-        "[pi3]\n# nothing\n[all]\ngpu_mem=32", "hdmi_deep_color=1", "# piforge: known\nbrand_new=1",
+        "[pi3]\n# nothing\n[all]\ngpu_mem=32", "# piforge: known\nbrand_new=1",
         "# piforge: known\n[brand_new=1]\ngpu_mem=32",
         "dtparam=i2c_arm=on", "initramfs initrd followkernel", "include more.txt",
     ]
@@ -100,6 +104,20 @@ import Tools
             "gpu_memm=16",
             "config.txt:1: gpu_memm=16: 'gpu_memm' is no key of config.txt that piforge knows, and start4.elf does not hold it either"
         ),
+        // A word of the firmware's file may be a key, a command, or anything else.
+        Case(
+            "hdmi_deep_color=1",
+            "config.txt:1: hdmi_deep_color=1: the documentation has no such key; start4.elf holds the word, which may be one ?"
+        ),
+        Case(
+            "status=1",
+            "config.txt:1: status=1: 'status' is no key of config.txt that piforge knows, and start4.elf does not hold it either"
+        ),
+        Case(
+            "gpu_mem=\narm_boost=on", "config.txt:1: gpu_mem=: the value is no number",
+            "config.txt:2: arm_boost=on: the value is no number"),
+        Case("[gpio99=1]\ngpu_mem=32", "config.txt:1: [gpio99=1]: no section that the firmware knows"),
+        Case("[gpio-1=1]\ngpu_mem=32", "config.txt:1: [gpio-1=1]: no section that the firmware knows"),
         // The firmware's strings count as they are, not as parts of others.
         Case(
             "mem_x=1",
@@ -123,7 +141,7 @@ import Tools
         Case(
             "[pi3]\ngpu_mem=32\nnonsense=1\n[all]\n",
             "config.txt:1: [pi3]: no board of the Pi 4's family reads this section: a Pi 4 Model B reads [pi4], a Pi 400 reads [pi4] and "
-                + "[pi400], a Compute Module 4 reads [cm4] and [pi4]"),
+                + "[pi400], a Compute Module 4 reads [cm4] and [pi4], a Compute Module 4S reads [cm4s] and [pi4]"),
         Case("[HDMI:2]\nhdmi_mode=4", "config.txt:1: [HDMI:2]: a Pi 4 has the HDMI ports 0 and 1"),
         Case(
             "[boot_count>2]\ngpu_mem=32",
@@ -182,13 +200,16 @@ import Tools
     @Test(arguments: [
         ("vc4", []), ("old", []), ("plain", ["the boot partition has no overlays/plain.dtbo"]),
         ("gone", ["the overlay is deprecated: use amp"]),
+        ("older", []), ("oldest", ["the overlay is deprecated: use amp"]),
+        ("one", ["overlays/overlay_map.dtb renames the overlay in a circle, by way of 'one'"]),
         ("early", ["overlays/overlay_map.dtb has the overlay for other boards than the Pi 4's family"]),
     ])
     func overlayMapIsFollowed(name: String, reasons: [String]) async throws {
         let map = try await Self.deviceTree(
             """
             vc4 { bcm2835; bcm2711 = "amp"; }; old { renamed = "amp"; }; plain { bcm2711; }; gone { deprecated = "use amp"; };
-            early { bcm2835; };
+            early { bcm2835; }; older { renamed = "old"; }; oldest { deprecated = "use amp"; renamed = "amp"; };
+            one { renamed = "two"; }; two { renamed = "one"; };
             """)
         let files = try await Self.partition("dtoverlay=\(name)", ["overlays/overlay_map.dtb": map])
         #expect(try PiFirmware.ineffectiveSettings(files).map(\.reason) == reasons)
@@ -224,6 +245,30 @@ import Tools
         }
     }
 
+    /// A thousand lines each that hang on a wire: what is found ends, and every list in it, too.
+    @Test func manyLinesEndInAShortReport() async throws {
+        let overlays = (0..<1_000).map { "dtoverlay=o\($0)" }
+        let parameters = (0..<1_000).map { "dtparam=p\($0)" }
+        let lines = ["[gpio4=1]"] + ["dtoverlay=bare"] + (0..<200).map { "dtparam=p\($0)" } + overlays + parameters
+        let files = try await Self.partition(lines.joined(separator: "\n"))
+        let found = try PiFirmware.ineffectiveSettings(files)
+        #expect(found.count == 101)
+        #expect(
+            found.last?.summary
+                == "config.txt:103: dtparam=p100: it was not looked at, nor what follows: 100 lines in front are without effect"
+        )
+        #expect(found.last?.isCertain == true)
+
+        var more: [String: [UInt8]] = [:]
+        for index in 0..<9 { more["overlays/o\(index).dtbo"] = try await Self.deviceTree("a;", isOverlay: true) }
+        let named = ["[gpio4=1]"] + overlays.prefix(9) + overlays.prefix(9) + ["dtparam=p"]
+        #expect(
+            try await self.found(named.joined(separator: "\n"), more) == [
+                "config.txt:20: dtparam=p: 'p' is no parameter of the overlay o0 or the overlay o1 or the overlay o2 or the overlay o3 or "
+                    + "5 other overlays or bcm2711-rpi-4-b.dtb; only the overlay of an attached HAT could have it ?"
+            ])
+    }
+
     @Test func overlayThatIsNoDeviceTreeIsFound() async throws {
         #expect(
             try await found("dtoverlay=x", ["overlays/x.dtbo": Array("text".utf8)]) == [
@@ -234,7 +279,17 @@ import Tools
     @Test(arguments: [
         (String(repeating: "#\n", count: 600_000), "config.txt: the file is too large for settings"),
         (String(repeating: "include a.txt\n", count: 400), "a.txt:1: files include each other without end"),
-        (String(repeating: "include b.txt\n", count: 400), "b.txt:351: there are too many lines"),
+        (String(repeating: "include b.txt\n", count: 400), "b.txt:302: there are too many lines"),
+        (String(repeating: "include c.txt\n", count: 400), "c.txt:302: there are too many lines"),
+        (String(repeating: "include d.txt\n", count: 400), "d.txt: there is too much text"),
+        (
+            " " + String(repeating: "x", count: 96) + "=1",
+            "config.txt:1: the line is too long; the firmware drops what is past its limit"
+        ),
+        (
+            "cec_osd_name=" + String(repeating: "\u{e9}", count: 43),
+            "config.txt:1: the line is too long; the firmware drops what is past its limit"
+        ),
     ])
     func hostileFilesAreRefused(config: String, message: String) async throws {
         let files = try await Self.partition(
@@ -242,6 +297,8 @@ import Tools
             [
                 "a.txt": Array("include a.txt\n".utf8),
                 "b.txt": Array(String(repeating: "gpu_mem=32\n", count: 400).utf8),
+                "c.txt": Array(String(repeating: "#\n", count: 400).utf8),
+                "d.txt": Array(String(repeating: "#", count: 1 << 20).utf8),
             ])
         let failure = #expect(throws: Failure.self) { try PiFirmware.ineffectiveSettings(files) }
         #expect(failure.map { "\($0.place): \($0.message)" } == message)
