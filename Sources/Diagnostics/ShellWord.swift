@@ -9,6 +9,12 @@ extension String {
             && allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_./=:@%+-".contains($0)) }
         return isPlain ? self : shellQuoted
     }
+
+    /// The path of a file as one word of such a command: no option, and no protocol or archive's host before a colon.
+    public var shellFile: String {
+        let first = prefix { $0 != "/" }
+        return (hasPrefix("-") || first.contains(":") ? "./\(self)" : self).shellWord
+    }
 }
 
 /// The option of a command that is shown to a person, so that it finds the same cache: empty where none was given.

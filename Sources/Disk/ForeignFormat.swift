@@ -52,7 +52,7 @@ public struct ForeignFormat: Sendable, Equatable {
         ForeignFormat("a zip archive", [0x50, 0x4b, 0x03, 0x04], .archive("unzip"), package: "unzip"),
         ForeignFormat(
             "a 7z archive", [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c], .archive("7z x"), package: "p7zip-full"),
-        ForeignFormat("a tar archive", Array("ustar".utf8), at: 257, .archive("tar -xf")),
+        ForeignFormat("a tar archive", Array("ustar".utf8), at: 257, .archive("tar -k -xf")),
         ForeignFormat(
             "a qcow2 disk", [0x51, 0x46, 0x49, 0xfb], .converter("qemu-img convert -O raw"),
             package: "qemu-utils"),
@@ -81,25 +81,28 @@ public struct ForeignFormat: Sendable, Equatable {
         Failure(
             .usage, at: path.string, "this is \(name), which is not read as it is",
             expected: "NAME.img.xz or NAME.img",
-            next: command(for: path) + (package.map { " (Debian's package \($0))" } ?? ""))
+            next: command(for: path) + (package.map { "  # Debian's package \($0)" } ?? ""))
     }
 
     private func command(for path: FilePath) -> String {
-        let file = path.string.shellWord
-        let target = Self.target(of: path.string).shellWord
+        let file = path.string.shellFile
+        let target = Self.target(of: path.string).shellFile
         switch unpacking {
         case .suffix(let suffix, let beside, let toOutput):
+            // Beside the file, the compressor asks before it writes over anything.
             return path.string.hasSuffix(suffix) ? "\(beside) \(file)" : "\(toOutput) \(file) > \(target)"
         case .archive(let command): return "\(command) \(file)"
         case .converter(let command): return "\(command) \(file) \(target)"
         }
     }
 
-    /// `x.img` for `x.qcow2`, `x.img.xz` and `x.img.gz`; `x-raw.img` for `x.img`.
+    /// `x.img` for `x.qcow2`, `x.img.xz` and `x.img.gz`; `x-raw.img` for `x.img`; another where that is there, since most of the
+    /// commands write over it.
     private static func target(of path: String) -> String {
         let known = [".xz", ".gz", ".zst", ".bz2", ".lz4", ".qcow2", ".vmdk", ".vhdx", ".vdi", ".simg"]
-        let base = known.first(where: path.hasSuffix).map { String(path.dropLast($0.count)) } ?? path
-        guard base.hasSuffix(".img") else { return "\(base).img" }
-        return base == path ? "\(base.dropLast(4))-raw.img" : base
+        let lower = path.lowercased()
+        let base = known.first(where: lower.hasSuffix).map { String(path.dropLast($0.count)) } ?? path
+        let stem = base.lowercased().hasSuffix(".img") ? String(base.dropLast(".img".count)) : base
+        return freeName(base == path && stem != base ? "\(stem)-raw" : stem, ".img")
     }
 }

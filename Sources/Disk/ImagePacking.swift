@@ -16,11 +16,15 @@ public enum ImagePacking: Sendable, Equatable {
     /// - Parameter start: the file's first 512 bytes, or all of a shorter file.
     /// - Returns: nil when the bytes are those of nothing that is known.
     public init?(start: [UInt8]) {
+        let format = ForeignFormat(start: start)
         if start.starts(with: Self.xzMagic) {
             self = .xz
+        } else if let format, format.offset == 0 {
+            // Two bytes further on are those of a boot sector in one of 65,536 compressed files.
+            self = .foreign(format)
         } else if start.count >= 512, start[510..<512] == [0x55, 0xaa] {
             self = .raw
-        } else if let format = ForeignFormat(start: start) {
+        } else if let format {
             self = .foreign(format)
         } else {
             return nil
@@ -51,11 +55,11 @@ public enum ImagePacking: Sendable, Equatable {
         guard let start = try? start(of: path) else { return }
         switch Self(start: start) {
         case .foreign(let format): throw format.failure(of: path)
-        case .xz where !path.string.hasSuffix(".xz"):
+        case .xz where !path.string.lowercased().hasSuffix(".xz"):
             throw Failure(
                 .usage, at: path.string, "this is an .xz file, but its name says that it is not compressed",
                 expected: "NAME.img.xz",
-                next: "mv \(path.string.shellWord) \("\(path.string).xz".shellWord)")
+                next: "mv \(path.string.shellFile) \(freeName(path.string, ".xz").shellFile)")
         default: break
         }
     }

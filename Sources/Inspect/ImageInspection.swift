@@ -57,9 +57,8 @@ public final class ImageInspection {
 
     private var manifest: String? {
         let name = disk.path.lastComponent?.string ?? ""
-        guard let suffix = [".img.xz", ".img"].first(where: name.hasSuffix) else { return nil }
-        let path = disk.path.removingLastComponent().appending(
-            String(name.dropLast(suffix.count)) + ".manifest.json")
+        guard let stem = ImageName(name)?.stem else { return nil }
+        let path = disk.path.removingLastComponent().appending("\(stem).manifest.json")
         return (try? fileKind(path)) == nil ? nil : path.string
     }
 

@@ -1,5 +1,6 @@
 import Diagnostics
 import Digests
+import Disk
 import Fetch
 import Pack
 import Storage
@@ -96,7 +97,7 @@ extension Verification {
             guard let path = subject.sums else { return .notChecked(Self.noList) }
             let list = try SumsReader.read(path)
             let names = list.names.filter { name in
-                name.hasPrefix("\(subject.name).") && !name.hasSuffix(".img") && !name.hasSuffix(".img.xz")
+                name.hasPrefix("\(subject.name).") && ImageName(name) == nil
                     && name != "\(subject.name).manifest.json" && isPlainFileName(name)
             }
             let here = names.filter { exists(path.removingLastComponent().appending($0)) }

@@ -23,8 +23,6 @@ struct VerifySubject: Equatable {
     /// `NAME.manifest.json` beside it; nil for none.
     var manifest: FilePath?
 
-    private static let imageSuffixes = [".img.xz", ".img"]
-
     /// The images that a name on the command line stands for: an image; those in a list of sums; the one of a manifest.
     ///
     /// - Throws: `Failure` of kind usage for what is no image or one in a format that is not read, or names none.
@@ -70,13 +68,13 @@ struct VerifySubject: Equatable {
 
     /// The file's name without what marks it as an image.
     var name: String {
-        Self.imageSuffixes.first(where: file.hasSuffix).map { String(file.dropLast($0.count)) } ?? file
+        ImageName(file)?.stem ?? file
     }
 
     private init(_ path: FilePath, _ file: String, _ options: VerifyOptions) {
         self.path = path
         self.file = file
-        isCompressed = file.hasSuffix(".xz")
+        isCompressed = ImageName(file)?.isCompressed ?? false
         let folder = path.removingLastComponent()
         func beside(_ name: String) -> FilePath? {
             let path = folder.appending(name)
@@ -95,9 +93,7 @@ struct VerifySubject: Equatable {
         signature = found.first { SSHSignatureVerifier.isSignature($0) == isSSH } ?? found.first
     }
 
-    private static func isImage(_ name: String) -> Bool {
-        imageSuffixes.contains { name.hasSuffix($0) && name.count > $0.count }
-    }
+    private static func isImage(_ name: String) -> Bool { ImageName(name) != nil }
 
     /// - Throws: `Failure` of kind usage when nothing, or no file, is there.
     static func requireFile(_ path: FilePath) throws {

@@ -35,12 +35,11 @@ public struct ProofImage: Sendable {
     {
         let file = path.lastComponent?.string ?? path.string
         try ImagePacking.check(path)
-        guard let suffix = [".img.xz", ".img"].first(where: file.hasSuffix), file.count > suffix.count
-        else {
+        guard let named = ImageName(file) else {
             throw Failure(
                 .usage, at: path.string, "the file is no image", expected: "NAME.img.xz or NAME.img")
         }
-        let name = String(file.dropLast(suffix.count))
+        let name = named.stem
         let folder = path.removingLastComponent()
         func beside(_ name: String) -> FilePath? {
             let path = folder.appending(name)
@@ -54,7 +53,7 @@ public struct ProofImage: Sendable {
         if let manifest, manifest.image.file == file, manifest.image.sha256 != digest {
             throw other(path, "its manifest", manifest.image.sha256, digest)
         }
-        let raw = suffix == ".img" ? path : try await unpacked(path, digest, manifest, cache, progress)
+        let raw = named.isCompressed ? try await unpacked(path, digest, manifest, cache, progress) : path
         let source = try FileSource(raw)
         return ProofImage(
             path: path, name: name, digest: digest, listedDigest: listed, raw: absolutePath(raw), size: source.size,
