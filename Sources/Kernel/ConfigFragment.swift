@@ -194,7 +194,7 @@ private struct ConfigFragmentLine {
         text = String(line.prefix(100))
         if line.allSatisfy(\.isWhitespace) { return }
         let (setting, versions) = Self.split(line)
-        if line.first == "#" {
+        if let first = line.first(where: { !$0.isWhitespace }), first == "#" {
             guard let option = KernelConfig.notSet(setting) else {
                 if let meant = ConfigFragmentSpelling(comment: setting) { throw comment(meaning: meant.line, versions) }
                 return
@@ -251,15 +251,16 @@ private struct ConfigFragmentLine {
             next: "write it so, or put the comment in other words")
     }
 
-    /// Cuts the comment off a line's end: the last ` # ` outside of quotes, and for a line that itself begins with a `#`,
-    /// behind that one.
+    /// Cuts the comment off a line's end: what stands behind the first `#` that is outside of quotes and has a blank before it, the
+    /// one that the line itself begins with aside.
     private static func split(_ line: Substring) -> (setting: Substring, versions: Substring?) {
         var quoted = false
         var previous: Character = "x"
-        for index in line.indices {
+        let start = line.firstIndex { !$0.isWhitespace } ?? line.endIndex
+        for index in line[start...].indices {
             let character = line[index]
             if character == "\"", previous != "\\" { quoted.toggle() }
-            if character == "#", !quoted, previous == " ", index > line.startIndex {
+            if character == "#", !quoted, previous == " " {
                 var setting = line[..<index]
                 while setting.last == " " { setting.removeLast() }
                 return (setting, line[line.index(after: index)...])

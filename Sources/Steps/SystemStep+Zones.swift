@@ -13,11 +13,13 @@ extension SystemStep {
         let database = try tree.content("usr/share/zoneinfo/tzdata.zi").map {
             TimeZoneNames(try ContentReader().text(of: $0, limit: 4 << 20))
         }
-        let legacy = "add tzdata-legacy to packages.install for the old name"
+        // Where one old name is there, all are: the release has not split them off, or the package is installed.
+        let hasOldNames = try tree.content(Self.file(of: "US/Eastern")) != nil
+        let legacy = hasOldNames ? "" : ", or add tzdata-legacy to packages.install for the old name"
         if let present = database?.present(of: timezone), let zone = try? Self.file(of: present),
             tree.content(zone) != nil
         {
-            return failure(", an old name of \(present)", "write timezone: \(present), or \(legacy)")
+            return failure(", an old name of \(present)", "write timezone: \(present)\(legacy)")
         }
         let names = database?.names.filter { name in
             (try? Self.file(of: name)).map { tree.content($0) != nil } ?? false
@@ -25,7 +27,7 @@ extension SystemStep {
         if let near = nearestName(to: timezone, in: names ?? []) {
             return failure(". Did you mean '\(near)'?", "write timezone: \(near)")
         }
-        return failure("", "choose one of /usr/share/zoneinfo, or \(legacy)")
+        return failure("", "choose one of /usr/share/zoneinfo\(legacy)")
     }
 
     static func file(of zone: String) throws -> EntryPath {

@@ -184,6 +184,21 @@ import Testing
         #expect(error?.description == message)
     }
 
+    /// Debian 12 and Ubuntu 18.04 have the old names in tzdata.
+    @Test func packageOfOldNamesIsNamedWhereTheReleaseHasIt() throws {
+        let tree = try sampleTree([
+            file("usr/share/zoneinfo/tzdata.zi", Self.database), file("usr/share/zoneinfo/US/Eastern", "x"),
+            file("usr/share/zoneinfo/Europe/Berlin", "x"),
+        ])
+        for (zone, next) in [
+            ("Older/Berlin", "write timezone: Europe/Berlin"), ("Nowhere/At/All", "choose one of /usr/share/zoneinfo"),
+        ] {
+            let step = SystemStep(hostname: "x", timezone: zone, locale: "C.UTF-8")
+            let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
+            #expect(error?.next == next)
+        }
+    }
+
     /// This machine's database, where it has one: every old name in it leads to a zone of the database.
     @Test(.enabled(if: exists("/usr/share/zoneinfo/tzdata.zi")))
     func databaseOfThisMachineIsUnderstood() throws {
