@@ -44,16 +44,25 @@ extension Check {
 
 /// Whether the root file system was checked in this boot before anything wrote on it: by the initramfs, which leaves a mark
 /// (initramfs-tools, scripts/functions, `_checkfs_once`), or by systemd, which does so where the kernel mounts it read-only
-/// (systemd-fsck-root.service).
+/// (systemd-fsck-root.service) and /etc/fstab asks for it (fstab(5), the sixth field). A stock image's publisher may have it otherwise.
 public enum RootCheckProof {
     public static func observe(on shell: any RootShell) async throws -> Observation {
         let marked = try await shell.run("test -e /run/initramfs/fsck-root", within: .command)
         if marked.status == 0 { return Observation("by the initramfs", passed: true) }
         let unit = try await shell.run(
-            "systemctl show --property=ActiveState,Result,ConditionResult systemd-fsck-root.service", within: .command)
+            "systemctl show --property=ActiveState,Result,ConditionResult,ConditionTimestampMonotonic systemd-fsck-root.service",
+            within: .command)
         let properties = Set(unit.output.splitLines().map { String($0).trimmed })
         if properties.isSuperset(of: ["ActiveState=active", "Result=success", "ConditionResult=yes"]) {
             return Observation("by systemd", passed: true)
+        }
+        // Never asked for.
+        if properties.contains("ConditionTimestampMonotonic=0") {
+            let order = try await shell.run(
+                "awk '$1 !~ /^#/ && $2 == \"/\" { print $6 }' /etc/fstab", within: .command)
+            if ["", "0"].contains(order.firstLine.trimmed) {
+                return Observation(notRun: "/etc/fstab asks for no check of the root")
+            }
         }
         let isWritable = properties.isSuperset(of: ["Result=success", "ConditionResult=no"])
         return Observation(
