@@ -14,11 +14,44 @@ import subprocess
 import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
-LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-FENCE = re.compile(r"^(```|~~~)")
+# Inline links and pictures, with a title or without; links by a name that is defined below; and the definitions.
+LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)")
+REFERENCE = re.compile(r"\[([^\]]+)\]\[([^\]]*)\]")
+DEFINITION = re.compile(r"\s{0,3}\[([^\]]+)\]:\s*<?([^\s>]+)>?")
+FENCE = re.compile(r"\s{0,3}(```|~~~)")
 COMMAND = re.compile(r"(?:^|[\s`(/])piforge((?:[ \t][^\s`|;&<>()]+)*)")
-# Targets of the kernel's own Makefile, which pages name, too.
+# Targets of the kernel's own Makefile, in the pages that speak of it.
 KERNEL_TARGETS = {"allnoconfig", "defconfig", "install", "olddefconfig"}
+KERNEL_PAGES = {
+    "docs/kernel.md", "docs/decisions/011-kconfig-is-the-kernels-own.md", "docs/decisions/012-a-kernel-is-its-own-package.md"}
+
+
+class Line:
+    """A line of a page: with its number, and whether it is code as a whole. Lines that end in a backslash are one."""
+
+    def __init__(self, number, text, is_code):
+        self.number, self.text, self.is_code = number, text, is_code
+
+
+def page_lines(text):
+    found, fenced, joined = [], None, None
+    for number, line in enumerate(text.split("\n"), 1):
+        mark = FENCE.match(line)
+        if mark and fenced in (None, mark[1]):
+            fenced = None if fenced else mark[1]
+            continue
+        is_code = fenced is not None or bool(re.match(r"    |\t", line))
+        if joined:
+            joined.text += " " + line.strip()
+            current = joined
+        else:
+            current = Line(number, line, is_code)
+            found.append(current)
+        joined = None
+        if is_code and current.text.endswith("\\"):
+            current.text = current.text[:-1].rstrip()
+            joined = current
+    return found
 
 
 def pages():
@@ -31,11 +64,9 @@ def pages():
 
 def anchors(text):
     """The names that a heading can be linked by, as GitHub makes them."""
-    found, seen, fenced = set(), {}, False
-    for line in text.split("\n"):
-        if FENCE.match(line):
-            fenced = not fenced
-        heading = None if fenced else re.match(r"#{1,6}\s+(.*?)\s*#*$", line)
+    found, seen = set(), {}
+    for line in page_lines(text):
+        heading = None if line.is_code else re.match(r"#{1,6}\s+(.*?)\s*#*$", line.text)
         if not heading:
             continue
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[1]).replace("`", "").lower()
@@ -46,19 +77,33 @@ def anchors(text):
     return found
 
 
+def check_target(page, place, target, faults):
+    if re.match(r"[a-z]+:", target):
+        return
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    if not file.exists():
+        faults.append(f"{place}: the link leads nowhere: {target}")
+    elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8")):
+        faults.append(f"{place}: the page has no such heading: {target}")
+
+
 def check_links(page, text, faults):
-    for number, line in enumerate(text.split("\n"), 1):
-        for match in LINK.finditer(re.sub(r"`[^`]*`", "``", line)):
-            target = match[1] or match[2]
-            if re.match(r"[a-z]+:", target):
-                continue
-            path, _, anchor = target.partition("#")
-            file = (page.parent / path).resolve() if path else page
-            place = f"{page.relative_to(root)}:{number}"
-            if not file.exists():
-                faults.append(f"{place}: the link leads nowhere: {target}")
-            elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text(encoding="utf-8")):
-                faults.append(f"{place}: the page has no such heading: {target}")
+    lines = [line for line in page_lines(text) if not line.is_code]
+    defined = {}
+    for line in lines:
+        match = DEFINITION.match(line.text)
+        if match:
+            defined[match[1].lower()] = match[2]
+            check_target(page, f"{page.relative_to(root)}:{line.number}", match[2], faults)
+    for line in lines:
+        place = f"{page.relative_to(root)}:{line.number}"
+        prose = re.sub(r"`[^`]*`", "``", line.text)
+        for match in LINK.finditer(prose):
+            check_target(page, place, match[1], faults)
+        for match in REFERENCE.finditer(prose):
+            if (match[2] or match[1]).lower() not in defined:
+                faults.append(f"{place}: the link has no definition: {match[0]}")
 
 
 def command_tree(program):
@@ -86,12 +131,13 @@ def options(command):
 
 
 def check_commands(page, text, command, faults):
-    for number, line in enumerate(text.split("\n"), 1):
+    for entry in page_lines(text):
+        line = entry.text
         for match in COMMAND.finditer(line):
             words = match[1].split()
             if not words or not re.fullmatch(r"[a-z][a-z-]*|--[a-z-]+", words[0]):
                 continue
-            place = f"{page.relative_to(root)}:{number}"
+            place = f"{page.relative_to(root)}:{entry.number}"
             current = command
             while words and current.get("subcommands"):
                 next_one = {sub["commandName"]: sub for sub in current["subcommands"]}.get(words[0])
@@ -102,7 +148,7 @@ def check_commands(page, text, command, faults):
             if current is command:
                 # `piforge` in a sentence: only a word that stands in code is a command.
                 before = line[: match.start() + 1]
-                if (before.count("`") % 2 == 1 or line.startswith("    ")) and not words[0].startswith("-"):
+                if (before.count("`") % 2 == 1 or entry.is_code) and not words[0].startswith("-"):
                     faults.append(f"{place}: piforge has no command '{words[0]}'")
                 continue
             for word in words:
@@ -112,12 +158,17 @@ def check_commands(page, text, command, faults):
 
 
 def check_make(page, text, targets, faults):
-    for number, line in enumerate(text.split("\n"), 1):
-        code = re.findall(r"`(make [^`]*)`", line) + ([line.strip()] if re.match(r" {4}make ", line) else [])
-        for said in code:
-            for word in re.split("[#·]", said)[0].split()[1:]:
-                if re.fullmatch(r"[a-z][a-z-]*", word) and word not in targets | KERNEL_TARGETS:
-                    faults.append(f"{page.relative_to(root)}:{number}: the Makefile has no target {word}")
+    if str(page.relative_to(root)) in KERNEL_PAGES:
+        targets = targets | KERNEL_TARGETS
+    for line in page_lines(text):
+        said = [line.text.strip()] if line.is_code else re.findall(r"`(make [^`]*)`", line.text)
+        for command in (part for line_said in said for part in re.split("[#·;&|]+", line_said)):
+            words = command.removeprefix("$ ").split()
+            if words[:1] != ["make"]:
+                continue
+            for word in words[1:]:
+                if re.fullmatch(r"[a-z][a-z-]*", word) and word not in targets:
+                    faults.append(f"{page.relative_to(root)}:{line.number}: the Makefile has no target {word}")
 
 
 def main():
@@ -139,4 +190,5 @@ def main():
     sys.exit(1 if faults else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

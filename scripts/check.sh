@@ -19,8 +19,11 @@ check() {
     fi
 }
 
-# Every tracked file that begins as a shell's script does.
-scripts() { git ls-files -z | xargs -0 awk -v ORS='\0' 'FNR == 1 { if (/^#!\/bin\/(ba)?sh/) print FILENAME; nextfile }'; }
+# Every tracked file that begins as a shell's script does. (awk would take a name with an equals sign for a variable.)
+scripts() {
+    git ls-files -z | sed -z 's|^|./|' | xargs -0 awk -v ORS='\0' \
+        'FNR == 1 { if (/^#! *\/(usr\/)?bin\/(env +)?(ba|da|k)?sh( |$)/) print FILENAME; nextfile }'
+}
 
 # What is left out: an empty value in front of a command (SC1007), a and b or c where b does not fail (SC2015), single quotes that are
 # another shell's (SC2016), and files of the machine that are read (SC1091).
@@ -31,6 +34,7 @@ same_schema() { diff -u "$1" <("$piforge" recipe schema "${@:2}"); }
 check "format (swift format -i -r Sources Tests Package.swift mends it)" swift format lint --strict -r Sources Tests Package.swift
 check "shell scripts" shell_scripts
 check "modules" scripts/check-modules.py
+check "what the check of pages sees" scripts/test-check-docs.py
 check "pages" scripts/check-docs.py "$piforge"
 check "recipes/schema.json (piforge recipe schema)" same_schema recipes/schema.json
 check "recipes/runtime-schema.json (piforge recipe schema --runtimes)" same_schema recipes/runtime-schema.json --runtimes

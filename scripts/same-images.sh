@@ -12,46 +12,49 @@ piforge=${PIFORGE:-$repository/.build/release/piforge}
 options=()
 [ -z "${CACHE:-}" ] || options=(--cache "$CACHE")
 
-usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | head -n -1 >&2; exit 2; }
+usage() { sed -n '2,/^set/s/^#\( \|$\)//p' "$0" >&2; exit 2; }
 [ $# -ge 2 ] || usage
 command=$1
-mkdir -p "$2"
-folder=$(realpath "$2")
+[ "$command" != save ] || mkdir -p "$2"
+folder=$(realpath -m "$2")
 shift 2
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/same-images.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
+# Of each recipe, by its file's name: its locks, its images, and the passwords that were made for them.
+kept() { echo "$folder/$(basename "$1" .yaml)"; }
+
 # place RECIPE: copies a recipe, with the folders that recipes share, to where the kept lock and passwords are used.
 place() {
-    local name around
-    name=$(basename "$1" .yaml)
+    local kept around
+    kept=$(kept "$1")
     around=$(dirname "$(realpath "$1")")
-    rm -rf "${work:?}/in"
+    rm -rf "${work:?}/in" "${work:?}/out"
     mkdir -p "$work/in/recipes" "$work/out"
     cp -a "$around/." "$work/in/recipes/"
     for part in kernel-configs overlays; do
         [ ! -d "$around/../$part" ] || cp -a "$around/../$part" "$work/in/"
     done
-    for kept in lock kernel.lock; do
-        [ ! -e "$folder/$name.$kept" ] || cp "$folder/$name.$kept" "$work/in/recipes/$name.$kept"
-    done
-    [ ! -e "$folder/$name.credentials" ] || cp -p "$folder/$name.credentials" "$work/out/"
+    [ -d "$kept" ] || return 0
+    find "$kept" -name '*.lock' -exec cp -p -t "$work/in/recipes" {} +
+    find "$kept" -name '*.credentials' -exec cp -p -t "$work/out" {} +
 }
 
-# build NAME: the image of a recipe in its place; what stopped it in $work/said.
-build() { "$piforge" build "$work/in/recipes/$1.yaml" -o "$work/out" "${options[@]}" </dev/null >"$work/said" 2>&1; }
+# build RECIPE: the images of a recipe in its place; what stopped it in $work/said.
+build() {
+    "$piforge" build "$work/in/recipes/$(basename "$1")" -o "$work/out" "${options[@]}" </dev/null >"$work/said" 2>&1
+}
 sum() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
 # After a build, where the recipe's own lock could not be used the one that was lies beside the image.
 keep() {
-    local name=$1 kept
-    for kept in lock kernel.lock; do
-        for from in "$work/in/recipes" "$work/out"; do
-            [ ! -e "$from/$name.$kept" ] || cp "$from/$name.$kept" "$folder/$name.$kept"
-        done
-    done
-    [ ! -e "$work/out/$name.credentials" ] || cp -p "$work/out/$name.credentials" "$folder/"
-    mv "$work/out/$name.img.xz" "$folder/"
+    local kept base
+    kept=$(kept "$1")
+    base=$(basename "$1" .yaml)
+    mkdir -p "$kept"
+    find "$work/in/recipes" -maxdepth 1 \( -name "$base.lock" -o -name "$base.kernel.lock" \) -exec cp -t "$kept" {} +
+    find "$work/out" -maxdepth 1 \( -name '*.lock' -o -name '*.credentials' \) -exec cp -p -t "$kept" {} +
+    find "$work/out" -maxdepth 1 -name '*.img.xz' -exec mv -t "$kept" {} +
 }
 
 case $command in
@@ -59,14 +62,14 @@ save)
     [ $# -gt 0 ] || set -- "$repository"/recipes/*.yaml
     : >"$folder/recipes.txt"
     for recipe in "$@"; do
-        name=$(basename "$recipe" .yaml)
+        rm -rf "$(kept "$recipe")"
         place "$recipe"
-        if build "$name"; then
-            keep "$name"
+        if build "$recipe"; then
+            keep "$recipe"
             realpath "$recipe" >>"$folder/recipes.txt"
-            echo "$(sum "$folder/$name.img.xz")  $name"
+            for image in "$(kept "$recipe")"/*.img.xz; do echo "$(sum "$image")  $(basename "$image")"; done
         else
-            echo "not built: $name: $(grep -m 1 '^piforge: ' "$work/said" || tail -n 1 "$work/said")"
+            echo "not built: $recipe: $(grep -m 1 '^piforge: ' "$work/said" || tail -n 1 "$work/said")"
         fi
     done
     [ -s "$folder/recipes.txt" ] || { echo "same-images: no recipe could be built" >&2; exit 1; }
@@ -75,20 +78,27 @@ compare)
     [ -s "$folder/recipes.txt" ] || { echo "same-images: $folder has no images; next: $0 save $folder" >&2; exit 2; }
     different=0
     while read -r recipe; do
-        name=$(basename "$recipe" .yaml)
         place "$recipe"
-        if ! build "$name"; then
+        if ! build "$recipe"; then
             cat "$work/said" >&2
-            echo "different: $name: it was built before, and is not now"
+            echo "different: $recipe: it was built before, and is not now"
             different=1
-        elif cmp -s "$folder/$name.img.xz" "$work/out/$name.img.xz"; then
-            echo "same: $name: $(sum "$folder/$name.img.xz")"
-        else
-            echo "different: $name: $(sum "$folder/$name.img.xz") before, $(sum "$work/out/$name.img.xz") now"
-            "$piforge" diff "$folder/$name.img.xz" "$work/out/$name.img.xz" || true
-            different=1
+            continue
         fi
-        rm -f "$work/out/$name".*
+        for before in "$(kept "$recipe")"/*.img.xz; do
+            name=$(basename "$before")
+            now=$work/out/$name
+            if [ ! -e "$now" ]; then
+                echo "different: $name: $recipe does not make it now"
+                different=1
+            elif cmp -s "$before" "$now"; then
+                echo "same: $name: $(sum "$before")"
+            else
+                echo "different: $name: $(sum "$before") before, $(sum "$now") now"
+                "$piforge" diff "$before" "$now" || true
+                different=1
+            fi
+        done
     done <"$folder/recipes.txt"
     exit $different
     ;;
