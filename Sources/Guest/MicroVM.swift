@@ -56,6 +56,15 @@ public enum MicroVM {
         }
     }
 
+    /// What is stored of a request, as ``configure(_:step:store:shared:keepsSecrets:work:log:progress:qemu:)`` would take it; nil where that would run.
+    ///
+    /// - Throws: `Failure` when what is stored is damaged.
+    public static func stored(
+        _ request: ConfigureRequest, in store: LayerStore, shared: Bool = true, keepsSecrets: Bool = false
+    ) throws -> Result? {
+        try ConfiguredShelf(store: store, key: request.key, isShared: shared, keepsSecrets: keepsSecrets).result()
+    }
+
     /// Runs the maintainer scripts and returns what they changed, as a layer on top of the request's tree.
     ///
     /// Secrets that scripts make are no part of the layer; they are kept apart, in this machine's own store alone.

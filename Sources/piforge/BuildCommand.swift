@@ -172,12 +172,27 @@ struct FetchCommand: AsyncParsableCommand {
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what a build would run, what is cached, and why the rest runs.",
-        discussion: "piforge plan recipes/debian-13.yaml")
+        discussion: """
+            A step is 'cached' when its result is in the cache, whatever the folder of the output is; 'run' when the build makes it; 'after STEP' \
+            when that step has to be made first, and its result decides. Behind that stands what is different from the last build into that \
+            folder. Nothing is built, and no password is needed.
+
+            piforge plan recipes/debian-13.yaml
+            piforge plan recipes/debian-13.yaml --set system.hostname=shed
+            piforge plan recipes/debian-13.yaml --graph | dot -Tsvg > plan.svg
+            """)
 
     @OptionGroup var arguments: BuildArguments
 
+    @Flag(help: "Print the steps as a graph in the DOT language.")
+    var graph = false
+
     func run() async throws {
         let builder = try arguments.builder()
+        if graph {
+            print(try await interruptible { try await builder.planGraph() }, terminator: "")
+            return
+        }
         let rows = try await interruptible { try await builder.plan() }
         if arguments.shared.json {
             for row in rows { print(jsonLine(row), terminator: "") }

@@ -175,6 +175,43 @@ import Testing
         #expect(renamed.output.contains("system.hostname: rpi4 → other"), "\(renamed.output)")
     }
 
+    /// What the plan says would run is what the build makes, and nothing else.
+    @Test(arguments: [[], ["system.hostname=planned"], ["disk.free_space=600M", "system.timezone=Europe/Oslo"]])
+    func planRunsWhatTheBuildMakes(changes: [String]) throws {
+        let out = root.appending("planned")
+        let arguments =
+            [recipePath, "--offline", "--cache", root.appending("cache").string, "-o", out.string, "--json"]
+            + changes.flatMap { ["--set", $0] }
+        struct Row: Decodable {
+            var step: String
+            var action: String
+            var reason: String?
+        }
+        struct Built: Decodable { var steps: [Row] }
+        let plan = try Program.piforge(["plan"] + arguments)
+        #expect(plan.status == 0, "\(plan.errors)")
+        let rows = try plan.output.split(separator: "\n").map { line in
+            try JSONDecoder().decode(Row.self, from: Data(line.utf8))
+        }
+        let built = try Program.piforge(["build"] + arguments)
+        #expect(built.status == 0, "\(built.errors)")
+        let last = try #require(built.output.split(separator: "\n").last)
+        let made = try JSONDecoder().decode(Built.self, from: Data(last.utf8)).steps
+        #expect(made.map { "\($0.step) \($0.action)" } == rows.map { "\($0.step) \($0.action)" })
+        // Into whatever folder: what packages make is in the cache.
+        #expect(
+            rows.filter { $0.action == "cached" }.map(\.step) == ["packages", "module index", "configure", "kernel"])
+        #expect(rows.contains { $0.step == "accounts" && $0.action == "run" })
+        for change in changes {
+            let key = change.prefix { $0 != "=" }
+            #expect(rows.contains { $0.reason?.contains("\(key): ") == true }, "\(rows)")
+        }
+        let again = try Program.piforge(["plan"] + arguments)
+        #expect(!again.output.contains("\"run\""), "\(again.output)")
+        let graph = try Program.piforge(["plan", "--graph"] + arguments)
+        #expect(graph.output.hasPrefix("digraph plan {\n") && graph.output.contains("\"configure\" -> \"kernel\";\n"))
+    }
+
     /// Neither packages nor scripts run again, next to no block is compressed, and the images differ in the name alone.
     @Test func anotherHostNameRunsNoMoreThanItMust() throws {
         let renamed = root.appending("renamed")

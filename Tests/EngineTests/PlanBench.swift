@@ -114,7 +114,8 @@ final class PlanBench {
         try writeAtomically(to: recipe, bytes: Array(text.utf8))
         var options = BuildOptions(
             recipePath: recipe, output: path("out"), locked: true, mirror: mirror,
-            securityMirror: "http://127.0.0.1:1/security", jobs: jobs, environment: ["WIFI": passphrase])
+            securityMirror: "http://127.0.0.1:1/security", jobs: jobs,
+            environment: passphrase.isEmpty ? [:] : ["WIFI": passphrase])
         options.programVersions = programs
         options.formatVersion = formatVersion
         return ImageBuilder(
@@ -129,10 +130,13 @@ final class PlanBench {
         try PlanRecord(try await builder.planned(), image: .of("image")).write(to: builder.recordPath)
     }
 
-    /// The steps that would run, with why.
+    /// The steps with another key than in the plan that was remembered, with why.
     func running() async throws -> [String: String] {
-        let rows = try await builder().plan()
+        let builder = try builder()
+        let (plan, record) = (try await builder.planned(), PlanRecord.read(builder.recordPath))
         return Dictionary(
-            uniqueKeysWithValues: rows.filter { $0.action == "run" }.map { ($0.step, $0.reason ?? "") })
+            uniqueKeysWithValues: plan.steps.compactMap { step in
+                record.reason(for: step, in: plan).map { (step.name, $0) }
+            })
     }
 }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Digests
 import Foundation
 import Storage
@@ -29,7 +30,8 @@ private struct Edit: Sendable, CustomTestStringConvertible {
 
     /// In the plan's order.
     static let order = [
-        "packages", "configure", "kernel", "runtimes", "apt", "first boot", "fstab", "system", "network", "ssh",
+        "packages", "module index", "configure", "kernel", "runtimes", "apt", "first boot", "fstab", "system",
+        "network", "ssh",
         "services", "network wait",
         "accounts", "boot", "overlay 1 files", "docker", "file systems", "image",
     ]
@@ -37,7 +39,9 @@ private struct Edit: Sendable, CustomTestStringConvertible {
     /// The steps with all that start from their results.
     static func following(_ steps: Set<String>) -> Set<String> {
         var all = steps
-        for (step, next) in [("packages", "configure"), ("configure", "kernel")] where all.contains(step) {
+        for (step, next) in [
+            ("packages", "module index"), ("module index", "configure"), ("configure", "kernel"),
+        ] where all.contains(step) {
             all.insert(next)
         }
         if all.contains(where: { $0 != "image" }) { all.insert("file systems") }
@@ -114,7 +118,7 @@ private struct Edit: Sendable, CustomTestStringConvertible {
     ]
 
     static let programs: [Edit] = [
-        program("openssl", ["configure"]), program("depmod", ["kernel"]), program("libarchive", ["kernel"]),
+        program("openssl", ["configure"]), program("depmod", ["module index"]), program("libarchive", ["kernel"]),
         program("mke2fs", ["file systems"]), program("mkfs.fat", ["file systems"]),
     ]
 
@@ -159,6 +163,26 @@ private struct Numbers: RandomNumberGenerator {
         #expect(try await bench.builder().planned().steps.map(\.name) == Edit.order)
         try await bench.remember()
         #expect(try await bench.running() == [:])
+    }
+
+    /// A look needs no passphrase and no network, writes nothing, and goes as far as results are there.
+    @Test func aPlanNeedsNoSecretAndLeavesNothing() async throws {
+        let bench = try await PlanBench()
+        bench.passphrase = ""
+        let before = try await bench.builder().plan()
+        #expect(before.map(\.action) == ["run"] + Edit.order.dropFirst().map { _ in "after packages" })
+        #expect(before.allSatisfy { $0.reason == "never built here" })
+        #expect(!exists(bench.path("out")))
+        for name in ["store", "layers", "blocks", "plans", "work"] {
+            let left = FileManager.default.enumerator(atPath: bench.path("cache/\(name)").string)?.allObjects ?? []
+            let files = left.compactMap { $0 as? String }.filter { path in
+                if case .regular? = try? fileKind(bench.path("cache/\(name)/\(path)")) { true } else { false }
+            }
+            #expect(files == [], "\(name)")
+        }
+        // The build itself needs it.
+        let refused = await #expect(throws: Failure.self) { _ = try await bench.builder().build() }
+        #expect(refused?.message == "the environment variable WIFI is not set")
     }
 
     /// A certificate is for the package that gathers them, a module for the kernel's index; neither concerns what comes with packages.

@@ -15,6 +15,25 @@ private func plan(docker: String = "26.1.5", hostname: String = "pi") -> Plan {
 }
 
 @Suite struct PlanTests {
+    @Test func graphHasAnArrowForEachResult() {
+        var plan = Plan()
+        plan.add("packages", summary: "", inputs: [])
+        plan.add("a \"step\"", summary: "", inputs: [], below: ["packages", "kernel package"])
+        plan.add("system", summary: "", inputs: [], onto: ["a \"step\""])
+        #expect(
+            plan.graph { $0.name == "system" ? "after x" : nil } == #"""
+                digraph plan {
+                  rankdir=LR; node [shape=box];
+                  "packages" [label="packages"];
+                  "a \"step\"" [label="a \"step\""];
+                  "packages" -> "a \"step\"";
+                  "system" [label="system\nafter x"];
+                  "a \"step\"" -> "system";
+                }
+
+                """#)
+    }
+
     @Test func outputsUnderNamesThatAreNoLongerUsedAreKnown() throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-abandoned")
         for name in ["pi.bmap", "pi.other", "pi.img.bmap"] {
@@ -46,7 +65,7 @@ private func plan(docker: String = "26.1.5", hostname: String = "pi") -> Plan {
     @Test func recordSaysWhyAStepRunsAgain() throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-plan")
         let path = folder.path.appending("plan.json")
-        #expect(PlanRecord.read(path).reason(for: plan().steps[0], in: plan()) == "never built")
+        #expect(PlanRecord.read(path).reason(for: plan().steps[0], in: plan()) == "never built here")
         try PlanRecord(plan(), image: .of("image")).write(to: path)
         let record = PlanRecord.read(path)
         #expect(record.image == .of("image"))
@@ -59,6 +78,6 @@ private func plan(docker: String = "26.1.5", hostname: String = "pi") -> Plan {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-plan")
         let path = folder.path.appending("plan.json")
         try writeAtomically(to: path, bytes: Array("{".utf8))
-        #expect(PlanRecord.read(path).reason(for: plan().steps[0], in: plan()) == "never built")
+        #expect(PlanRecord.read(path).reason(for: plan().steps[0], in: plan()) == "never built here")
     }
 }

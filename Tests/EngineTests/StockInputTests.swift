@@ -239,10 +239,14 @@ private let provenButNotLocked = "the recipe has no lock file"
             SHA256Digest(hex: (other?.expected ?? "").dropFirst("request sha256:".count)))
         try bench.writeLock(request: request, pin: bench.pin(.accepted))
         let rows = try await builder().plan()
-        #expect(Array(rows.map(\.step).prefix(6)) == ["base image", "packages", "configure", "kernel", "apt", "stock"])
+        #expect(
+            Array(rows.map(\.step).prefix(6)) == [
+                "base image", "packages", "module index", "configure", "kernel", "apt",
+            ])
         #expect(rows.first?.summary == "stock.img.xz")
         #expect(rows.contains { $0.step == "cloud-init" && $0.summary == "off" })
-        #expect(rows.allSatisfy { $0.action == "run" })
+        #expect(
+            rows.map(\.action) == ["run"] + rows.dropFirst().map { $0.step == "packages" ? "run" : "after base image" })
         // Another image is another base, and all that stands on it.
         let pin = try bench.pin(.accepted, .of("another image"))
         try bench.writeLock(request: request, pin: pin)

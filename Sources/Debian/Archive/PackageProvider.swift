@@ -49,6 +49,19 @@ public struct ProvidedPackages: Sendable {
     /// The lock that was used; to be written by the caller unless ``origin`` is `locked`.
     public var lock: PackageLock
     public let origin: Origin
+
+    public init(files: [(package: LockedPackage, path: FilePath)], lock: PackageLock, origin: Origin) {
+        self.files = files
+        self.lock = lock
+        self.origin = origin
+    }
+}
+
+extension LockedPackage {
+    /// The package's file, to be unpacked.
+    public func file(at path: FilePath) -> PackageFile {
+        PackageFile(path: path, digest: sha256, name: name, version: version, architecture: architecture)
+    }
 }
 
 /// Decides which packages go in, proves where they come from, and gets them.

@@ -68,6 +68,11 @@ public enum DebianPackage {
     /// The version of what is stored for a package; part of its key.
     public static let formatVersion = 1
 
+    /// Whether the store has all of a package.
+    public static func isStored(_ package: PackageFile, in store: LayerStore) -> Bool {
+        ["control", "data"].allSatisfy { exists(store.path(of: key(of: package, part: $0))) }
+    }
+
     /// Unpacks one package, or takes it from the store, where the .deb file itself is not looked at.
     ///
     /// - Throws: `Failure` naming the file and the path for an archive that is damaged, hostile, or another package

@@ -99,6 +99,8 @@ public struct BuildResult: Sendable, Codable {
     public let credentials: String?
     /// The signatures over the list of sums.
     public internal(set) var signatures: [String] = []
+    /// What became of each step: `cached`, or `run` where it was made.
+    public internal(set) var steps: [PlanRow] = []
 
     public struct PackageSeconds: Sendable, Codable {
         public let name: String
@@ -124,18 +126,28 @@ public struct BuildResult: Sendable, Codable {
 }
 
 /// One step of a plan against the cache.
-public struct PlanRow: Sendable, Codable {
+public struct PlanRow: Sendable, Codable, Equatable {
     public let step: String
     public let summary: String
-    /// `cached` or `run`.
+    /// `cached`: its result is in the store. `run`: the build makes it. `after STEP`: whether it has to be made shows when that step's result
+    /// is there.
     public let action: String
-    /// Why it runs.
+    /// What is different from the last build; nil where nothing is, or that is not known.
     public let reason: String?
     public let key: String
 
     /// One line for a person.
     public var text: String {
-        let state = reason.map { "run     \($0)" } ?? "cached"
-        return "\(step.padding(to: 18)) \(key.prefix(12))  \(state)"
+        "\(step.padding(to: 18)) \(key.prefix(12))  \(action.padding(to: 16))\(reason.map { "  \($0)" } ?? "")"
+            .trimmingEnd
+    }
+}
+
+extension String {
+    /// Without blanks at the end.
+    fileprivate var trimmingEnd: String {
+        var text = self
+        while text.last == " " { text.removeLast() }
+        return text
     }
 }

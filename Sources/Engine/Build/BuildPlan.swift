@@ -36,9 +36,13 @@ extension ImageBuilder {
             plan.add("kernel package", summary: "compiled from source", inputs: inputs.kernel)
         }
         plan.add(
+            "module index", summary: "of the packages' kernel, for the micro-VM",
+            inputs: inputs.programs.moduleIndex + [StepInput("epoch", String(recipe.epoch))],
+            below: ["packages", "kernel package"])
+        plan.add(
             "configure", summary: "maintainer scripts in the micro-VM",
             inputs: configureInputs + inputs.programs.configure,
-            below: ["packages", "kernel package"])
+            below: ["packages", "kernel package", "module index"])
         let feeding = try overlayFeed(inputs) { FileTriggers.mayFeed($0) && !Self.isOfKernel($0) }
         if !feeding.isEmpty {
             plan.add(
@@ -50,12 +54,14 @@ extension ImageBuilder {
                 + inputs.programs.moduleIndex + inputs.programs.initramfs + overlayFeed(inputs, where: Self.isOfKernel),
             below: ["configure"])
         try engineContract(lock, base: nil)
-        var below = feeding.isEmpty ? ["kernel"] : ["indexes", "kernel"]
+        let computed = feeding.isEmpty ? ["kernel"] : ["indexes", "kernel"]
+        var below = computed
         let (underneath, above) = try steps(
             inputs, lock, release: "RELEASE", hasInitramfs: recipe.kernel.initramfs == .yes, base: nil)
         for step in underneath + (inputs.overlaySteps as [any Step]) + above {
             plan.add(
-                step.name, summary: step.summary, inputs: step.inputs + [StepInput("epoch", String(recipe.epoch))])
+                step.name, summary: step.summary, inputs: step.inputs + [StepInput("epoch", String(recipe.epoch))],
+                onto: computed)
             below.append(step.name)
         }
         plan.add(

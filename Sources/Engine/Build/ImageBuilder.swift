@@ -21,8 +21,8 @@ import Tools
 public struct ImageBuilder: Sendable {
     let recipe: Recipe
     let options: BuildOptions
-    let cache: Cache
-    let progress: any ProgressReporter
+    private(set) var cache: Cache
+    private(set) var progress: any ProgressReporter
     let tools = ToolRunner()
 
     public init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
@@ -65,35 +65,80 @@ public struct ImageBuilder: Sendable {
         cache.plans.appending("\(outputName)-\(SHA256Digest.of(imagePath.string).hex.prefix(16)).json")
     }
 
-    /// What a build would run, what is cached, and why the rest runs. Resolves packages where there is no lock.
-    public func plan() async throws -> [PlanRow] {
-        let plan = try await planned()
+    /// What a build would run, what is cached, and why the rest runs. Resolves packages where there is no lock. Passwords and pass phrases
+    /// are used where they can be had, and are not needed.
+    public func plan() async throws -> [PlanRow] { try await planWithRows().rows }
+
+    /// The plan as a graph in the DOT language, with what would become of each step.
+    public func planGraph() async throws -> String {
+        let (plan, rows) = try await planWithRows()
+        let actions = Dictionary(rows.map { ($0.step, $0.action) }, uniquingKeysWith: { first, _ in first })
+        return plan.graph { actions[$0.name] }
+    }
+
+    private func planWithRows() async throws -> (plan: Plan, rows: [PlanRow]) {
+        let (inputs, lock) = try await lockedInputs()
+        let plan = try plan(inputs, lock)
         let record = PlanRecord.read(recordPath)
-        return plan.steps.map { step in
-            let reason = record.reason(for: step, in: plan)
-            return PlanRow(
-                step: step.name, summary: step.summary, action: reason == nil ? "cached" : "run", reason: reason,
-                key: step.key.hex)
+        if inputs.secrets.missing.isEmpty, try wholeImage(plan, record) != nil {
+            return (plan, rows(plan, record) { _ in "cached" })
         }
+        let looker = looking()
+        var walk = Walk(.look)
+        let work = try TemporaryFolder(in: cache.work, name: "plan")
+        defer { withExtendedLifetime(work) {} }
+        var missing: String?
+        do {
+            try walk.note("packages", looker.arePackagesStored(lock) ? .stored : .made)
+            _ = try await looker.packagedSystem(inputs, looker.storedPackages(lock), &walk, work: work.path)
+        } catch let result as Walk.Missing { missing = result.step }
+        let rows = rows(plan, record) { step in
+            switch walk.outcomes[step] {
+            case .stored: "cached"
+            case .made: "run"
+            // What stands above the kernel is kept nowhere.
+            case nil: missing.map { "after \($0)" } ?? "run"
+            }
+        }
+        return (plan, rows)
+    }
+
+    private func rows(_ plan: Plan, _ record: PlanRecord, action: (String) -> String) -> [PlanRow] {
+        plan.steps.map { step in
+            let action = action(step.name)
+            return PlanRow(
+                step: step.name, summary: step.summary, action: action,
+                reason: action == "cached" ? nil : record.reason(for: step, in: plan), key: step.key.hex)
+        }
+    }
+
+    /// This builder, for a look: it says nothing, and asks nobody else.
+    private func looking() -> ImageBuilder {
+        var builder = self
+        builder.progress = SilentProgress()
+        builder.cache = cache.withoutShared()
+        return builder
     }
 
     /// The steps of a build and their keys. Resolves packages where there is no lock.
     public func planned() async throws -> Plan {
-        let inputs = try await inputs()
-        let lock: PackageLock
-        if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
-            lock = known
-        } else {
-            lock = try await provide(inputs).lock
-        }
+        let (inputs, lock) = try await lockedInputs()
         return try plan(inputs, lock)
+    }
+
+    private func lockedInputs() async throws -> (Inputs, PackageLock) {
+        let inputs = try await inputs(needsSecrets: false)
+        if let known = inputs.lock, known.request == inputs.request.digest, !options.updateLock {
+            return (inputs, known)
+        }
+        return (inputs, try await provide(inputs).lock)
     }
 
     /// Gets everything a build needs into the cache, so that it can run with `--offline`.
     ///
     /// - Returns: how many packages the build will use.
     public func fetch() async throws -> Int {
-        let inputs = try await inputs()
+        let inputs = try await inputs(needsSecrets: false)
         try await prepareRuntimes(inputs)
         let packages = try await provide(inputs)
         try await report(packages, inputs)
@@ -108,7 +153,8 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Throws: `DamagedContent` besides, for what is damaged in the cache.
     func buildOnce() async throws -> BuildResult {
-        let inputs = try await inputs()
+        let inputs = try await inputs(needsSecrets: true)
+        let wereStored = try inputs.lock.map(arePackagesStored) ?? false
         if inputs.lock == nil || !exists(imagePath) { try requireRoom(2 << 30, at: cache.root, "for the build") }
         let packages = try await provide(inputs)
         try await report(packages, inputs)
@@ -120,7 +166,9 @@ public struct ImageBuilder: Sendable {
         try requireRoom(estimatedSpace(packages), at: cache.root, "for the build")
         try requireRoom(estimatedSpace(packages) / 6, at: options.output, "for the build")
         let work = try TemporaryFolder(in: cache.work, name: recipe.name)
-        let system = try await systemTree(inputs, packages, plan, work: work.path)
+        var walk = Walk(.make)
+        walk.note("packages", wereStored && packages.lock.packages == inputs.lock?.packages ? .stored : .made)
+        let system = try await systemTree(inputs, packages, &walk, work: work.path)
         let disk = try await disk(system.tree, inputs.overlaySteps, work: work.path)
         let settings = try XZSettings(
             preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes))
@@ -144,19 +192,24 @@ public struct ImageBuilder: Sendable {
                     + "\(summary.zeroBlocks) zero", cached: false))
         let manifest = manifest(
             inputs, packages, disk, system, Manifest.Image(file: imageName, summary: summary, settings: settings))
+        let before = PlanRecord.read(recordPath)
         var record = PlanRecord(plan, image: summary.digest)
         try await writeOutputs(manifest, map: try await map?.bytes, &record)
         withExtendedLifetime(work) {}
-        return result(manifest, inputs, upToDate: false, slowest: system.slowest)
+        var result = result(manifest, inputs, upToDate: false, slowest: system.slowest)
+        result.steps = rows(plan, before) { walk.outcomes[$0] == .stored ? "cached" : "run" }
+        return result
     }
 
     var imageName: String { imagePath.lastComponent?.string ?? "" }
 
     // MARK: Inputs
 
-    private func inputs() async throws -> Inputs {
+    /// - Parameter needsSecrets: whether a secret that cannot be read is an error.
+    private func inputs(needsSecrets: Bool) async throws -> Inputs {
         var secrets = Secrets(
-            recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath))
+            recipe, environment: options.environment, credentials: try Credentials.read(credentialsPath),
+            isNeeded: needsSecrets)
         let lock = try readLock()
         let fetcher = try inputFetcher(lock)
         try await requireAcceptance(fetcher)
@@ -232,10 +285,38 @@ public struct ImageBuilder: Sendable {
         return provided
     }
 
+    /// Whether all packages of a lock are here, unpacked.
+    private func arePackagesStored(_ lock: PackageLock) throws -> Bool {
+        let store = try DownloadStore(cache.store)
+        return try lock.packages.allSatisfy { package in
+            try store.file(package.sha256, size: package.size, check: .size) != nil
+                && DebianPackage.isStored(package.file(at: store.path(for: package.sha256)), in: cache.layers)
+        }
+    }
+
+    /// A lock's packages as they lie in the store.
+    private func storedPackages(_ lock: PackageLock) throws -> ProvidedPackages {
+        let store = try DownloadStore(cache.store)
+        return ProvidedPackages(
+            files: lock.packages.map { ($0, store.path(for: $0.sha256)) }, lock: lock, origin: .locked)
+    }
+
     /// The stock image as the first layer; nil for a recipe without one.
     func baseImage(_ inputs: Inputs) async throws -> StockImage? {
+        var walk = Walk(.make)
+        return try await baseImage(inputs, &walk)
+    }
+
+    /// As ``baseImage(_:)``, as a step of a build.
+    func baseImage(_ inputs: Inputs, _ walk: inout Walk) async throws -> StockImage? {
         guard let stock = recipe.stock, let pin = inputs.base else { return nil }
-        if let stored = try StockImage.stored(pin.sha256, in: cache.layers) { return stored }
+        let stored = try StockImage.stored(pin.sha256, in: cache.layers)
+        return try await walk.result(of: "base image", stored: stored) {
+            try await readBaseImage(inputs, stock, pin)
+        }
+    }
+
+    private func readBaseImage(_ inputs: Inputs, _ stock: StockBase, _ pin: PinnedInput) async throws -> StockImage {
         let file = try await inputFetcher(inputs.lock).image(stock, pin)
         // Under its own name, which is the one that messages should show.
         let folder = try TemporaryFolder(in: cache.work, name: "base")

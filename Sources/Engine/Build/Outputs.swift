@@ -121,15 +121,21 @@ extension ImageBuilder {
 
     // MARK: Nothing to do
 
-    /// The result when the image is the one that the plan gives; nil when it has to be built. What is missing beside it, or
-    /// is not what was written there, is made again without packing anything.
-    func upToDate(_ plan: Plan, _ inputs: Inputs) async throws -> BuildResult? {
-        var record = PlanRecord.read(recordPath)
+    /// The manifest of the image in the output's folder, when it is the one that the plan gives, to the bit; nil when it has to be built.
+    func wholeImage(_ plan: Plan, _ record: PlanRecord) throws -> Manifest? {
         guard plan.steps.allSatisfy({ record.reason(for: $0, in: plan) == nil }), exists(imagePath),
             Self.digest(of: path(manifestName)) == record.outputs?[manifestName],
             let manifest = try? Manifest.read(path(manifestName)), manifest.image.sha256 == record.image,
             try DownloadStore.digest(of: imagePath) == record.image
         else { return nil }
+        return manifest
+    }
+
+    /// The result when the image is the one that the plan gives; nil when it has to be built. What is missing beside it, or
+    /// is not what was written there, is made again without packing anything.
+    func upToDate(_ plan: Plan, _ inputs: Inputs) async throws -> BuildResult? {
+        var record = PlanRecord.read(recordPath)
+        guard let manifest = try wholeImage(plan, record) else { return nil }
         let names = [manifestName, sumsName] + companions.map { $0.file(outputName) }
         let stale = names.filter { record.outputs?[$0] == nil || Self.digest(of: path($0)) != record.outputs?[$0] }
         let allSigned = options.signingKeys.allSatisfy { isSigned($0, record) }

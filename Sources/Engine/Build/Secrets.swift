@@ -12,11 +12,16 @@ struct Secrets {
     private(set) var credentials: Credentials
     /// Users whose password was made up in this run, with it.
     private(set) var generated: [(user: String, password: String)] = []
+    /// Whether one that cannot be read is an error.
+    private let isNeeded: Bool
+    /// Why some could not be read, where none is needed; something else stands for them then.
+    private(set) var missing: [Failure] = []
 
     /// - Parameters:
     ///   - environment: the caller's, for `{env: NAME}`.
     ///   - credentials: passwords made up by earlier builds.
-    init(_ recipe: Recipe, environment: [String: String], credentials: Credentials) {
+    init(_ recipe: Recipe, environment: [String: String], credentials: Credentials, isNeeded: Bool = true) {
+        self.isNeeded = isNeeded
         self.recipe = recipe
         self.environment = environment
         // A password that is no longer made up here must not be taken for the account's.
@@ -30,12 +35,14 @@ struct Secrets {
     ///
     /// - Throws: `Failure` naming the user and the file or variable that has no password.
     mutating func password(_ source: Recipe.Password?, of user: String) throws -> UserAccount.Password {
+        let environment = environment
         let plain: String
         switch source {
         case nil: return .locked
         case .hash(let hash): return .hash(hash)
-        case .file(let path): plain = try Self.stored(in: path.path, for: "accounts: \(user)")
-        case .environment(let name): plain = try variable(name, for: "accounts: \(user)")
+        case .file(let path): plain = try secret { try Self.stored(in: path.path, for: "accounts: \(user)") }
+        case .environment(let name):
+            plain = try secret { try Self.variable(name, of: environment, for: "accounts: \(user)") }
         case .generate:
             let isNew = credentials.passwords[user] == nil
             var generator = SystemRandomNumberGenerator()
@@ -51,13 +58,16 @@ struct Secrets {
     /// The wireless network with its key.
     ///
     /// - Throws: `Failure` when the pass phrase is missing or is none of 8 to 63 characters (IEEE 802.11-2020, J.4.1).
-    func wireless() throws -> WirelessNetwork? {
+    mutating func wireless() throws -> WirelessNetwork? {
         guard let wifi = recipe.system.wifi else { return nil }
+        let environment = environment
         let phrase: String
         switch wifi.passphrase {
         case .psk(let key): return WirelessNetwork(country: wifi.country, ssid: wifi.ssid, key: key)
-        case .file(let path): phrase = try Self.stored(in: path.path, for: "system.wifi.passphrase")
-        case .environment(let name): phrase = try variable(name, for: "system.wifi.passphrase")
+        case .file(let path):
+            phrase = try secret { try Self.stored(in: path.path, for: "system.wifi.passphrase") }
+        case .environment(let name):
+            phrase = try secret { try Self.variable(name, of: environment, for: "system.wifi.passphrase") }
         }
         guard (8...63).contains(phrase.utf8.count) else {
             throw Failure(
@@ -68,7 +78,15 @@ struct Secrets {
             country: wifi.country, ssid: wifi.ssid, key: wirelessKey(passphrase: phrase, ssid: wifi.ssid))
     }
 
-    private func variable(_ name: String, for place: String) throws -> String {
+    /// Reads a secret, or where none is needed, notes why it cannot be read.
+    private mutating func secret(_ read: () throws -> String) throws -> String {
+        do { return try read() } catch let failure as Failure where !isNeeded {
+            missing.append(failure)
+            return "not known"
+        }
+    }
+
+    private static func variable(_ name: String, of environment: [String: String], for place: String) throws -> String {
         guard let value = environment[name], !value.isEmpty else {
             throw Failure(
                 .usage, at: place, "the environment variable \(name) is not set",

@@ -31,6 +31,26 @@ struct SystemTree {
     var distribution: Manifest.Distribution?
 }
 
+/// What packages make of a tree, before the recipe's own steps.
+struct PackagedSystem {
+    /// The tree with the overlays in sight.
+    var overlaid: OverlaidTree
+    /// What packages alone bring.
+    var packaged: Tree
+    var release: KernelRelease
+    var hasInitramfs: Bool
+    /// The stock image, where the recipe starts from one.
+    var base: BaseSystem?
+    /// The kernel, where it was compiled.
+    var kernel: BuiltKernel?
+    /// The lines of kernel configuration that the kernel was held to.
+    var kernelConfig: [String]
+    /// The secrets that packages' scripts made, and what becomes of them.
+    var secrets: ScriptSecrets
+    /// How the maintainer scripts ran; nil when they did not.
+    var report: MicroVM.Report?
+}
+
 extension ImageBuilder {
     var epochTime: Timestamp { Timestamp(seconds: recipe.epoch) }
 
@@ -45,20 +65,20 @@ extension ImageBuilder {
         ]
     }
 
-    /// Packages, their configuration, the kernel's files, and the recipe's own layers, merged.
-    func systemTree(
-        _ inputs: Inputs, _ packages: ProvidedPackages, _ plan: Plan, work: FilePath
-    ) async throws -> SystemTree {
-        try await prepareRuntimes(inputs)
-        let kernel = recipe.kernel.source == nil ? nil : try await builtKernel()
+    /// What packages make, with what is computed from the tree: all of it is kept in the store, and a look goes as far.
+    ///
+    /// - Parameter packages: their files are looked at where they are not unpacked yet.
+    /// - Throws: `Walk.Missing` in a look; what the steps throw.
+    func packagedSystem(
+        _ inputs: Inputs, _ packages: ProvidedPackages, _ walk: inout Walk, work: FilePath
+    ) async throws -> PackagedSystem {
+        let base = try await baseImage(inputs, &walk).map { try BaseSystem($0) }
+        if walk.purpose == .look, walk.outcomes["packages"] == .made { throw Walk.Missing(step: "packages") }
+        let kernel = recipe.kernel.source == nil ? nil : try await builtKernel(&walk)
         let unpacked = try await DebianPackage.unpackAll(
-            packages.files.map {
-                PackageFile(
-                    path: $0.path, digest: $0.package.sha256, name: $0.package.name, version: $0.package.version,
-                    architecture: $0.package.architecture)
-            } + [kernel?.package].compactMap(\.self), store: cache.layers, workers: options.jobs, progress: progress)
+            packages.files.map { $0.package.file(at: $0.path) } + [kernel?.package].compactMap(\.self),
+            store: cache.layers, workers: options.jobs, progress: progress)
         let ordered = try InstallOrder.sort(unpacked)
-        let base = try await baseImage(inputs).map { try BaseSystem($0) }
         try engineContract(packages.lock, base: base)
         // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'
         // files aside, and one that takes the place of something a stock image has.
@@ -87,11 +107,11 @@ extension ImageBuilder {
         var kernelConfig = try kernelContract(release, in: tree)
         kernelConfig += try runtimeContract(release, in: tree).filter { !kernelConfig.contains($0) }
         // For the micro-VM's kernel, whose modules have their dependencies in it.
-        let firstIndex = try await moduleIndex(release, tree, inputs.programs, work: work)
+        let firstIndex = try await moduleIndex(
+            "module index", release, tree, inputs.programs, &walk, work: work)
         try tree.apply(firstIndex.layer)
         let configured = try await configure(
-            placed, byDpkg, packages, tree, release, base, inputs.programs, work: work)
-        let report = configured.report
+            placed, byDpkg, packages, tree, release, base, inputs.programs, &walk, work: work)
         try tree.apply(configured.layer)
         var packaged = tree
         let secrets = try ScriptSecrets(configured.secrets, choices: recipe.secrets ?? [:])
@@ -99,27 +119,38 @@ extension ImageBuilder {
         note(secrets)
         var overlaid = try OverlaidTree(tree, overlays: inputs.overlaySteps, epoch: recipe.epoch)
         let kernelStep = "kernel"
-        let computed = try await indexes(of: overlaid, release, inputs.programs, work: work)
+        let computed = try await indexes(of: overlaid, release, inputs.programs, &walk, work: work)
         note(try overlaid.apply(computed) { _ in "what packages compute" }, step: "indexes")
         // Maintainer scripts compile modules (DKMS), and overlays bring some.
         let index = try await moduleIndex(
-            release, overlaid.seen, inputs.programs, above: overlaid.tree, work: work)
+            kernelStep, release, overlaid.seen, inputs.programs, &walk, above: overlaid.tree, work: work)
         if index.key != firstIndex.key {
             if !isFed(release, overlaid.seen, above: overlaid.tree) { try packaged.apply(index.layer) }
             note(try overlaid.apply(index.layer) { _ in "depmod" }, step: kernelStep)
         }
         let hasInitramfs = try needsInitramfs(release, in: overlaid.seen)
         if hasInitramfs {
-            let layer = try initramfs(release, overlaid.seen, inputs.programs, above: overlaid.tree)
+            let layer = try await initramfs(release, overlaid.seen, inputs.programs, &walk, above: overlaid.tree)
             if !isFed(release, overlaid.seen, above: overlaid.tree) { try packaged.apply(layer) }
             note(try overlaid.apply(layer) { _ in "kernel.initramfs" }, step: kernelStep)
         }
+        return PackagedSystem(
+            overlaid: overlaid, packaged: packaged, release: release, hasInitramfs: hasInitramfs, base: base,
+            kernel: kernel, kernelConfig: kernelConfig, secrets: secrets, report: configured.report)
+    }
 
+    /// Packages, their configuration, the kernel's files, and the recipe's own layers, merged.
+    func systemTree(
+        _ inputs: Inputs, _ packages: ProvidedPackages, _ walk: inout Walk, work: FilePath
+    ) async throws -> SystemTree {
+        try await prepareRuntimes(inputs)
+        let system = try await packagedSystem(inputs, packages, &walk, work: work)
+        var overlaid = system.overlaid
         let step = "system"
         progress.report(.started(step: step, detail: recipe.system.hostname))
         let (below, above) = try steps(
-            inputs, packages.lock, release: release.name, hasInitramfs: hasInitramfs, base: base,
-            secrets: secrets.left)
+            inputs, packages.lock, release: system.release.name, hasInitramfs: system.hasInitramfs, base: system.base,
+            secrets: system.secrets.left)
         for part in below {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             note(try overlaid.apply(part), step: step)
@@ -131,18 +162,19 @@ extension ImageBuilder {
             progress.report(.started(step: step, detail: "\(part.name): \(part.summary)"))
             note(try overlaid.apply(part), step: step)
         }
-        tree = overlaid.tree
+        let tree = overlaid.tree
         progress.report(.finished(step: step, detail: "\(tree.names.count) files", cached: false))
-        let slowest = report?.packages.prefix(10).map {
+        let slowest = system.report?.packages.prefix(10).map {
             BuildResult.PackageSeconds(name: $0.package, seconds: ($0.seconds * 10).rounded() / 10)
         }
         let gone = Set(packages.lock.removed + packages.lock.packages.map(\.name))
         return SystemTree(
-            tree: tree, release: release.name, slowest: slowest ?? [], kernelConfig: kernelConfig,
-            basePackages: base?.installed.list.filter { !gone.contains($0.name) }.map {
+            tree: tree, release: system.release.name, slowest: slowest ?? [], kernelConfig: system.kernelConfig,
+            basePackages: system.base?.installed.list.filter { !gone.contains($0.name) }.map {
                 Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
-            } ?? [], kernel: kernel, ownContent: cache.shared == nil ? nil : try OwnContent(of: tree, above: packaged),
-            secrets: secrets.records,
+            } ?? [], kernel: system.kernel,
+            ownContent: cache.shared == nil ? nil : try OwnContent(of: tree, above: system.packaged),
+            secrets: system.secrets.records,
             distribution: try tree.content("usr/lib/os-release").flatMap {
                 Manifest.Distribution(osRelease: try ContentReader().text(of: $0, limit: 1 << 16))
             })
@@ -195,9 +227,11 @@ extension ImageBuilder {
 
     /// depmod's indexes, by the modules they index.
     ///
+    /// - Parameter step: the one of the plan that wants them.
     /// - Parameter packaged: what packages alone bring: of more than that nothing is shared.
     private func moduleIndex(
-        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, above packaged: Tree? = nil, work: FilePath
+        _ step: String, _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, _ walk: inout Walk,
+        above packaged: Tree? = nil, work: FilePath
     ) async throws -> (key: SHA256Digest, layer: Layer) {
         let hasher = KeyHasher(purpose: "module index")
         hasher.add(options.formatVersion)
@@ -206,18 +240,21 @@ extension ImageBuilder {
         hasher.add(Depmod.inputsDigest(release, in: tree))
         let key = hasher.finalize()
         let isShared = packaged.map { !isFed(release, tree, above: $0) } ?? true
-        if let stored = try cache.layers.layer(key, name: "module index", shared: isShared) { return (key, stored) }
-        progress.report(.started(step: "depmod", detail: release.name))
-        let layer = try await Depmod.layer(release, in: tree, runner: tools, work: work, time: epochTime)
-        let stored = try cache.layers.store(layer, as: key, shared: isShared)
-        progress.report(.finished(step: "depmod", detail: release.name, cached: false))
-        return (key, stored)
+        let stored = try cache.layers.layer(key, name: "module index", shared: isShared)
+        let layer = try await walk.result(of: step, stored: stored) {
+            progress.report(.started(step: "depmod", detail: release.name))
+            let layer = try await Depmod.layer(release, in: tree, runner: tools, work: work, time: epochTime)
+            let stored = try cache.layers.store(layer, as: key, shared: isShared)
+            progress.report(.finished(step: "depmod", detail: release.name, cached: false))
+            return stored
+        }
+        return (key, layer)
     }
 
     /// The initramfs, by the modules, the busybox and the rules it is made of.
     private func initramfs(
-        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, above packaged: Tree
-    ) throws -> Layer {
+        _ release: KernelRelease, _ tree: Tree, _ programs: HostPrograms, _ walk: inout Walk, above packaged: Tree
+    ) async throws -> Layer {
         let hasher = KeyHasher(purpose: "initramfs")
         hasher.add(options.formatVersion)
         for program in programs.initramfs { hasher.add(program.value) }
@@ -229,22 +266,24 @@ extension ImageBuilder {
         hasher.add(recipe.epoch)
         let key = hasher.finalize()
         let isShared = !isFed(release, tree, above: packaged)
-        if let stored = try cache.layers.layer(key, name: "initramfs", shared: isShared) { return stored }
-        progress.report(.started(step: "initramfs", detail: release.name))
-        var initramfsOptions = BootInitramfs.Options()
-        initramfsOptions.time = epochTime
-        let bytes = try BootInitramfs.make(release, in: tree, options: initramfsOptions)
-        let path = try EntryPath(validating: "boot/initrd.img-\(release.name)")
-        let entry = Entry(path, Attributes(mode: 0o644, mtime: epochTime), .regular(Content(bytes)))
-        let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key, shared: isShared)
-        progress.report(.finished(step: "initramfs", detail: megabytes(UInt64(bytes.count)), cached: false))
-        return stored
+        let stored = try cache.layers.layer(key, name: "initramfs", shared: isShared)
+        return try await walk.result(of: "kernel", stored: stored) {
+            progress.report(.started(step: "initramfs", detail: release.name))
+            var initramfsOptions = BootInitramfs.Options()
+            initramfsOptions.time = epochTime
+            let bytes = try BootInitramfs.make(release, in: tree, options: initramfsOptions)
+            let path = try EntryPath(validating: "boot/initrd.img-\(release.name)")
+            let entry = Entry(path, Attributes(mode: 0o644, mtime: epochTime), .regular(Content(bytes)))
+            let stored = try cache.layers.store(Layer(name: "initramfs", entries: [entry]), as: key, shared: isShared)
+            progress.report(.finished(step: "initramfs", detail: megabytes(UInt64(bytes.count)), cached: false))
+            return stored
+        }
     }
 
     /// The maintainer scripts' own layer.
     private func configure(
         _ placed: [PlacedPackage], _ byDpkg: [UnpackedPackage], _ packages: ProvidedPackages, _ tree: Tree,
-        _ release: KernelRelease, _ base: BaseSystem?, _ programs: HostPrograms, work: FilePath
+        _ release: KernelRelease, _ base: BaseSystem?, _ programs: HostPrograms, _ walk: inout Walk, work: FilePath
     ) async throws -> MicroVM.Result {
         let busybox = try BootInitramfs.busybox(in: tree)
         func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
@@ -266,10 +305,13 @@ extension ImageBuilder {
                     size: file.package.size, digest: file.package.sha256, source: .file(file.path, offset: 0)))
         }
         let log = options.output.appending("\(outputName).configure.log")
-        try createFolder(options.output)
-        let result = try await MicroVM.configure(
-            request, store: cache.layers, keepsSecrets: recipe.secrets?.values.contains(.keep) ?? false, work: work,
-            log: log, progress: progress)
+        let keeps = recipe.secrets?.values.contains(.keep) ?? false
+        let stored = try MicroVM.stored(request, in: cache.layers, keepsSecrets: keeps)
+        let result = try await walk.result(of: "configure", stored: stored) {
+            try createFolder(options.output)
+            return try await MicroVM.configure(
+                request, store: cache.layers, keepsSecrets: keeps, work: work, log: log, progress: progress)
+        }
         if let report = result.report {
             let slowest = report.packages.prefix(10).map { "\($0.package) \(($0.seconds * 10).rounded() / 10) s" }
             progress.report(

@@ -11,7 +11,7 @@ public struct Cache: Sendable {
     public let root: FilePath
     public private(set) var layers: LayerStore
     /// What machines share, where there is such a cache.
-    public let shared: (any SharedCache)?
+    public private(set) var shared: (any SharedCache)?
     /// Takes a line about each thing that was found damaged.
     public private(set) var note: CacheNote = { _ in }
     private let session: CacheSession
@@ -54,6 +54,14 @@ public struct Cache: Sendable {
         var cache = self
         cache.note = { progress.report(.note(step: "cache", text: $0)) }
         cache.layers.note = cache.note
+        return cache
+    }
+
+    /// The cache without what machines share, for a command that only looks.
+    func withoutShared() -> Cache {
+        var cache = self
+        cache.shared = nil
+        cache.layers.shared = nil
         return cache
     }
 

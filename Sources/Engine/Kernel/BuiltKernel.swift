@@ -31,6 +31,12 @@ extension ImageBuilder {
     /// - Throws: `Failure` for all that keeps it from being compiled; `CancellationError`. What was compiled until then stays in the
     ///   cache for the next run.
     func builtKernel() async throws -> BuiltKernel {
+        var walk = Walk(.make)
+        return try await builtKernel(&walk)
+    }
+
+    /// As ``builtKernel()``, as a step of a build.
+    func builtKernel(_ walk: inout Walk) async throws -> BuiltKernel {
         let source = try sourceOfKernel()
         let shelf = KernelShelf(folder: cache.kernels, store: cache.store)
         let inputs = try await kernelInputs(source)
@@ -40,7 +46,8 @@ extension ImageBuilder {
             hasher.add(input.value)
         }
         let key = hasher.finalize()
-        if let kernel = try shelf.kernel(key) { return kernel }
-        return try await compileKernel(planned: inputs.source, key, shelf)
+        return try await walk.result(of: "kernel package", stored: try shelf.kernel(key)) {
+            try await compileKernel(planned: inputs.source, key, shelf)
+        }
     }
 }

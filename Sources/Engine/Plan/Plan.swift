@@ -10,6 +10,8 @@ public struct PlannedStep: Sendable, Equatable {
     public let inputs: [StepInput]
     /// The names of the steps whose results it starts from.
     public let below: [String]
+    /// The names of the steps whose trees it is put on, where its key does not hang on them.
+    public let onto: [String]
     /// The digest of all that shapes the result, the steps below included.
     public let key: SHA256Digest
 }
@@ -37,7 +39,7 @@ public struct Plan: Sendable, Equatable {
     /// - Returns: its key.
     @discardableResult
     public mutating func add(
-        _ name: String, summary: String, inputs: [StepInput], below: [String] = []
+        _ name: String, summary: String, inputs: [StepInput], below: [String] = [], onto: [String] = []
     ) -> SHA256Digest {
         let hasher = KeyHasher(purpose: "plan step")
         hasher.add(formatVersion)
@@ -48,8 +50,29 @@ public struct Plan: Sendable, Equatable {
         }
         for step in steps where below.contains(step.name) { hasher.add(step.key) }
         let step = PlannedStep(
-            name: name, summary: summary, inputs: inputs, below: below, key: hasher.finalize())
+            name: name, summary: summary, inputs: inputs, below: below, onto: onto, key: hasher.finalize())
         steps.append(step)
         return step.key
+    }
+
+    /// The steps as a graph in the DOT language (graphviz.org, "DOT Language"), an arrow from each result to the step that starts from it.
+    ///
+    /// - Parameter label: what a step's box says besides its name; nil for nothing.
+    public func graph(label: (PlannedStep) -> String?) -> String {
+        func quoted(_ text: String) -> String {
+            "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
+        }
+        let names = Set(steps.map(\.name))
+        var lines = ["digraph plan {", "  rankdir=LR; node [shape=box];"]
+        for step in steps {
+            let text = [step.name, label(step)].compactMap(\.self).map { $0.replacing("\n", with: " ") }
+            // A line break inside of a label is written as backslash and n.
+            let box = text.map { String(quoted($0).dropFirst().dropLast()) }.joined(separator: "\\n")
+            lines.append("  \(quoted(step.name)) [label=\"\(box)\"];")
+            for below in step.below + step.onto where names.contains(below) {
+                lines.append("  \(quoted(below)) -> \(quoted(step.name));")
+            }
+        }
+        return (lines + ["}"]).map { $0 + "\n" }.joined()
     }
 }

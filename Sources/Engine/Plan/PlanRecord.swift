@@ -69,7 +69,7 @@ public struct PlanRecord: Codable, Sendable {
 
     /// Why a step runs again: which of its inputs changed, or which step below it; nil when nothing did.
     public func reason(for step: PlannedStep, in plan: Plan) -> String? {
-        guard let last = steps[step.name] else { return "never built" }
+        guard let last = steps[step.name] else { return "never built here" }
         guard last.key != step.key else { return nil }
         let old = Dictionary(last.inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         let new = Dictionary(step.inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
