@@ -5,6 +5,8 @@ extension Failure {
         case offline
         /// A file system has too little room.
         case noRoom
+        /// Something in the cache is damaged, or another than it should be.
+        case damagedCache
     }
 
     /// A run with `--offline` lacks what only a network gives.
@@ -28,9 +30,32 @@ extension Failure {
     public static func noRoom(at place: String, _ purpose: String, needed: UInt64, free: UInt64) -> Failure {
         var failure = Failure(
             at: place, "there is not enough room \(purpose)", expected: "\(megabytes(needed)) free",
-            found: megabytes(free),
-            next: "free some, run piforge cache prune, or choose another folder with -o and --cache")
+            found: megabytes(free))
         failure.cause = .noRoom
+        return failure.naming(cache: nil)
+    }
+
+    /// Something in the cache is damaged, or another than it should be, and only its owner can do away with it.
+    public static func damagedCache(at place: String, _ message: String) -> Failure {
+        var failure = Failure(at: place, message)
+        failure.cause = .damagedCache
+        return failure.naming(cache: nil)
+    }
+
+    /// The failure with its next step for the cache that is used, where it is about the cache.
+    ///
+    /// - Parameter cache: the cache's folder as the command line wrote it; nil for the default.
+    public func naming(cache: String?) -> Failure {
+        func prune(_ arguments: String...) -> String {
+            (["piforge cache prune"] + arguments + cacheArguments(cache)).joined(separator: " ")
+        }
+        var failure = self
+        switch cause {
+        case .noRoom:
+            failure.next = "free some, run \(prune()), or choose another folder with -o and --cache"
+        case .damagedCache: failure.next = "\(prune("--all")), then build again"
+        case .offline, nil: break
+        }
         return failure
     }
 }

@@ -34,24 +34,23 @@ public struct ForeignFormat: Sendable, Equatable {
         self.package = package
     }
 
-    /// By their specifications: RFC 1952 (2.3.1), RFC 8878 (3.1.1), lz4 Frame Format, PKWARE's APPNOTE (4.3.7), 7zFormat.txt, QEMU's
-    /// docs/interop/qcow2.rst; bzip2, VMDK, VHDX, VDI, tar and sparse images as in file(1)'s magic.
+    /// Besides ``Diagnostics/PackedFormat``: QEMU's docs/interop/qcow2.rst; VMDK, VHDX, VDI, tar and sparse images as in file(1)'s magic.
     static let all = [
         ForeignFormat(
-            "a gzip file", [0x1f, 0x8b, 0x08], .suffix(".gz", beside: "gunzip -k", toOutput: "gunzip -c")),
+            "a gzip file", PackedFormat.gzip.magic, .suffix(".gz", beside: "gunzip -k", toOutput: "gunzip -c")),
         ForeignFormat(
-            "a Zstandard file", [0x28, 0xb5, 0x2f, 0xfd],
+            "a Zstandard file", PackedFormat.zstd.magic,
             .suffix(".zst", beside: "zstd -d", toOutput: "zstd -dc"),
             package: "zstd"),
         ForeignFormat(
-            "a bzip2 file", Array("BZh".utf8),
+            "a bzip2 file", PackedFormat.bzip2.magic,
             .suffix(".bz2", beside: "bunzip2 -k", toOutput: "bunzip2 -c"),
             package: "bzip2"),
         // Where its output is no terminal, lz4 writes to it unless a file is named.
-        ForeignFormat("an LZ4 file", [0x04, 0x22, 0x4d, 0x18], .converter("lz4 -d"), package: "lz4"),
-        ForeignFormat("a zip archive", [0x50, 0x4b, 0x03, 0x04], .archive("unzip"), package: "unzip"),
+        ForeignFormat("an LZ4 file", PackedFormat.lz4.magic, .converter("lz4 -d"), package: "lz4"),
+        ForeignFormat("a zip archive", PackedFormat.zip.magic, .archive("unzip"), package: "unzip"),
         ForeignFormat(
-            "a 7z archive", [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c], .archive("7z x"), package: "p7zip-full"),
+            "a 7z archive", PackedFormat.sevenZip.magic, .archive("7z x"), package: "p7zip-full"),
         ForeignFormat("a tar archive", Array("ustar".utf8), at: 257, .archive("tar -k -xf")),
         ForeignFormat(
             "a qcow2 disk", [0x51, 0x46, 0x49, 0xfb], .converter("qemu-img convert -O raw"),

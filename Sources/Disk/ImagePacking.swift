@@ -11,13 +11,11 @@ public enum ImagePacking: Sendable, Equatable {
     /// Something else that is known, and is not read.
     case foreign(ForeignFormat)
 
-    private static let xzMagic: [UInt8] = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]
-
     /// - Parameter start: the file's first 512 bytes, or all of a shorter file.
     /// - Returns: nil when the bytes are those of nothing that is known.
     public init?(start: [UInt8]) {
         let format = ForeignFormat(start: start)
-        if start.starts(with: Self.xzMagic) {
+        if PackedFormat(start: start) == .xz {
             self = .xz
         } else if let format, format.offset == 0 {
             // Two bytes further on are those of a boot sector in one of 65,536 compressed files.
@@ -41,7 +39,7 @@ public enum ImagePacking: Sendable, Equatable {
             throw Failure(
                 at: path.string, "this is neither an .xz file nor a raw disk",
                 expected: "fd 37 7a 58 5a 00 at its start, or a partition table (55 aa at byte 510)",
-                found: start.isEmpty ? "an empty file" : Self.hex(start.prefix(6)))
+                found: start.isEmpty ? "an empty file" : start.prefix(6).hex(separator: " "))
         }
         if case .foreign(let format) = packing { throw format.failure(of: path) }
         self = packing
@@ -67,9 +65,5 @@ public enum ImagePacking: Sendable, Equatable {
     private static func start(of path: FilePath) throws -> [UInt8] {
         let file = try OpenFile.reading(path)
         return try file.bytes(at: 0, count: Int(min(try file.size(), PartitionTable.sectorSize)))
-    }
-
-    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
     }
 }

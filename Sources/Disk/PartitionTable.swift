@@ -103,9 +103,12 @@ public struct PartitionTable: Sendable, Equatable {
     ///
     /// - Parameter number: from 1.
     public func partitionUUID(_ number: Int) -> String {
-        let hex = String(signature, radix: 16)
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 8 - hex.count) + hex + "-" + (digits.count < 2 ? "0" : "") + digits
+        Self.partitionUUID(number, signature: signature)
+    }
+
+    /// As ``partitionUUID(_:)``, for a disk that is not laid out yet.
+    public static func partitionUUID(_ number: Int, signature: UInt32) -> String {
+        "\(signature.hex(digits: 8))-\(number.hex(digits: 2))"
     }
 
     // MARK: On the disk

@@ -132,13 +132,3 @@ struct FirmwareSetting: Sendable, Equatable {
         guard !key.isEmpty else { return nil }
     }
 }
-
-extension StringProtocol {
-    /// Without white space at either end.
-    package var trimmed: String {
-        guard let start = firstIndex(where: { !$0.isWhitespace }),
-            let end = lastIndex(where: { !$0.isWhitespace })
-        else { return "" }
-        return String(self[start...end])
-    }
-}

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// What kind of file a kernel is, told from its first bytes.
 public enum KernelImage: Sendable, Equatable {
     /// A raw arm64 `Image` (Linux, Documentation/arch/arm64/booting.rst: "ARM\x64" at offset 56).
@@ -21,12 +23,12 @@ public enum KernelImage: Sendable, Equatable {
     /// Bytes that tell a kind, at their offset; the first that fit decide.
     private static let marks: [(offset: Int, bytes: [UInt8], kind: KernelImage)] = [
         (56, Array("ARM".utf8) + [0x64], .arm64),
-        (0, [0x1f, 0x8b], .gzip),
+        (0, PackedFormat.gzip.magic, .gzip),
         (4, Array("zimg".utf8), .zboot),
         (36, [0x18, 0x28, 0x6f, 0x01], .arm32),
         (0, [0x7f] + Array("ELF".utf8), .other("an ELF file")),
-        (0, [0xfd] + Array("7zXZ".utf8), .other("an xz file")),
-        (0, [0x28, 0xb5, 0x2f, 0xfd], .other("a zstd file")),
+        (0, PackedFormat.xz.magic, .other("an xz file")),
+        (0, PackedFormat.zstd.magic, .other("a zstd file")),
         (0, Array("MZ".utf8), .other("an EFI program without an arm64 Image header")),
     ]
 

@@ -47,7 +47,7 @@ public enum PiFirmware {
 
         let deviceTreeName = try deviceTree(config, board, prefix, files)
         let deviceTree = try need(deviceTreeName, "device tree", files)
-        guard deviceTree.starts(with: [0xd0, 0x0d, 0xfe, 0xed]) else {
+        guard deviceTree.starts(with: FlattenedDeviceTree.magic) else {
             throw Failure(
                 at: deviceTreeName, "the device tree is no flattened device tree (it does not begin with d00dfeed)")
         }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Layers
 
@@ -140,22 +141,13 @@ package enum SecretContent: Equatable {
 
     // MARK: Random secrets
 
-    /// Whether the bytes are random as a whole, or a text with a random word.
+    /// Whether the bytes are random as a whole, or a text with a random word. What is packed looks random and is not.
     private static func holdsRandomSecret(_ bytes: [UInt8]) -> Bool {
         if let text = String(validating: bytes, as: UTF8.self), !text.unicodeScalars.contains(where: { $0.value < 9 }) {
             return text.splitLines().contains { hasRandomWord($0) }
         }
-        guard (16...1 << 16).contains(bytes.count), !isCompressed(bytes) else { return false }
+        guard (16...1 << 16).contains(bytes.count), PackedFormat(start: bytes) == nil else { return false }
         return entropy(of: bytes) >= 0.9 * log2(Double(min(bytes.count, 256)))
-    }
-
-    /// Formats that look random and are not: gzip, xz, zstd, bzip2, zip.
-    private static func isCompressed(_ bytes: [UInt8]) -> Bool {
-        let magics: [[UInt8]] = [
-            [0x1f, 0x8b], [0xfd, 0x37, 0x7a, 0x58], [0x28, 0xb5, 0x2f, 0xfd], Array("BZh".utf8),
-            Array("PK\u{3}\u{4}".utf8),
-        ]
-        return magics.contains { bytes.starts(with: $0) }
     }
 
     /// Bits a byte (Shannon).

@@ -19,7 +19,7 @@ public final class ImageInspection {
     ///   `CancellationError`.
     public func report() throws -> ImageReport {
         var report = ImageReport(
-            file: disk.path.string, size: disk.size, signature: "0x" + hex(disk.table.signature, digits: 8),
+            file: disk.path.string, size: disk.size, signature: "0x" + disk.table.signature.hex(digits: 8),
             partitions: [], notRead: [])
         if let packed = disk.packed {
             report.packing = ImageReport.Packing(
@@ -65,7 +65,7 @@ public final class ImageInspection {
     private func facts(of volume: Volume, _ files: ImageFiles?) -> ImageReport.PartitionFacts {
         let space = volume.space
         return ImageReport.PartitionFacts(
-            number: volume.number, type: "0x" + hex(volume.partition.type, digits: 2),
+            number: volume.number, type: "0x" + volume.partition.type.hex(digits: 2),
             active: volume.partition.isActive, start: volume.partition.offset, size: volume.partition.size,
             partitionUUID: volume.partitionUUID, fileSystem: volume.fileSystem, label: volume.label,
             uuid: volume.uuid, used: space.map { $0.size - min($0.size, $0.free) }, free: space?.free,
@@ -132,10 +132,4 @@ public final class ImageInspection {
         } catch is Enough {}
         return bytes
     }
-}
-
-/// Hexadecimal digits, zeros before them.
-func hex(_ number: some BinaryInteger, digits: Int) -> String {
-    let text = String(number, radix: 16)
-    return String(repeating: "0", count: max(0, digits - text.count)) + text
 }

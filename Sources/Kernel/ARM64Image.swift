@@ -24,7 +24,7 @@ public struct ARM64Image: Sendable, Hashable {
     public init(_ content: Content, place: String, reader: ContentReader = ContentReader()) throws {
         var header = [UInt8](repeating: 0, count: Int(min(content.size, 64)))
         try header.withUnsafeMutableBytes { try reader.read(content, at: 0, into: $0) }
-        let compressed = header.starts(with: [0x1f, 0x8b])
+        let compressed = PackedFormat(start: header) == .gzip
         if compressed {
             let whole = try reader.bytes(of: content, limit: 128 << 20)
             header = Array(try Decompression.bytes(of: whole, place: place).prefix(64))
@@ -56,8 +56,8 @@ public struct ARM64Image: Sendable, Hashable {
         if has([0x18, 0x28, 0x6f, 0x01], at: 36) { return "a 32-bit arm zImage" }
         if has([0x4d, 0x5a], at: 0) { return "an EFI program" }
         if has([0x7f, 0x45, 0x4c, 0x46], at: 0) { return "an ELF file" }
-        if has([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], at: 0) { return "an xz file" }
-        if has([0x28, 0xb5, 0x2f, 0xfd], at: 0) { return "a zstd file" }
+        if PackedFormat(start: header) == .xz { return "an xz file" }
+        if PackedFormat(start: header) == .zstd { return "a zstd file" }
         return header.isEmpty ? "an empty file" : "something else"
     }
 

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The line of a fragment that a person meant who wrote another: what Kconfig would pass over in silence, or not understand.
 ///
 ///     #CONFIG_X is not set          a comment to Kconfig: only `# CONFIG_X is not set`, to the letter, is a setting
@@ -37,11 +39,11 @@ struct ConfigFragmentSpelling {
             if ["since", "until"].contains(words.first) { versions = " # " + words.joined(separator: " ") }
             text = text[..<mark]
         }
-        guard let equals = text.firstIndex(of: "="), let option = Self.option(text[..<equals].trimmed) else {
+        guard let equals = text.firstIndex(of: "="), let option = Self.option(Substring(text[..<equals].trimmed)) else {
             return nil
         }
         let values = text[text.index(after: equals)...].split(separator: "|", omittingEmptySubsequences: false)
-            .compactMap { Self.value($0.trimmed) }
+            .compactMap { Self.value(Substring($0.trimmed)) }
         guard !values.isEmpty, Set(values).count == values.count,
             values.count == text[equals...].filter({ $0 == "|" }).count + 1
         else { return nil }
@@ -77,13 +79,5 @@ struct ConfigFragmentSpelling {
             return nil
         }
         return KernelOptionValue.text(String(written)).description
-    }
-}
-
-extension Substring {
-    fileprivate var trimmed: Substring {
-        var text = drop(while: \.isWhitespace)
-        while text.last?.isWhitespace == true { text.removeLast() }
-        return text
     }
 }

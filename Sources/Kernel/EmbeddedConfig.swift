@@ -52,7 +52,7 @@ extension KernelConfig {
 
     private static let startMark = Array("IKCFG_ST".utf8)
     private static let endMark = Array("IKCFG_ED".utf8)
-    private static let gzipMark: [UInt8] = [0x1f, 0x8b]
+    private static let gzipMark = PackedFormat.gzip.magic
 
     private static func position(of mark: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
         bytes.withUnsafeBytes { buffer in

@@ -135,7 +135,7 @@ struct ByteReader {
     }
 
     func damaged() -> Failure {
-        Failure(at: place, "the layer's index is damaged at byte \(position)", next: "piforge cache prune --all")
+        .damagedCache(at: place, "the layer's index is damaged at byte \(position)")
     }
 
     mutating func integer<Value: FixedWidthInteger>() throws -> Value {

@@ -48,7 +48,7 @@ private final class StreamWalk {
                 return trailing(from: end)
             }
             let next = try file.bytes(at: start, count: Int(min(6, size - start)))
-            guard (start - end) % 4 == 0, next.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) else {
+            guard (start - end) % 4 == 0, PackedFormat(start: next) == .xz else {
                 return trailing(from: end)
             }
         }

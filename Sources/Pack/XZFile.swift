@@ -52,7 +52,7 @@ public struct XZFile: Sendable {
         let file = try OpenFile.reading(path)
         let size = try file.size()
         let start = try file.bytes(at: 0, count: Int(min(size, Self.headerSize)))
-        guard start.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) else {
+        guard PackedFormat(start: start) == .xz else {
             let failure = Failure(
                 at: path.string, "this is not an .xz file", expected: "fd 37 7a 58 5a 00 at its start",
                 found: start.isEmpty ? "an empty file" : start.prefix(6).map { encodeHex([$0]) }.joined(separator: " "))

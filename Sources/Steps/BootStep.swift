@@ -117,7 +117,7 @@ public struct BootStep: Step {
     private func copy(_ path: String, from tree: Tree, epoch: Int64, to layer: inout Layer) throws {
         let path = try EntryPath(validating: path)
         guard let content = tree.content(path) else {
-            throw Failure(at: "boot", "the image has no \(path)", next: "piforge cache prune --all, then build again")
+            throw Failure.damagedCache(at: "boot", "the image has no \(path)")
         }
         layer.entries.append(
             Entry(Self.mountPoint.appending(path.name), .root(0o755, epoch: epoch), .regular(content)))

@@ -89,9 +89,7 @@ public final class Ext4Reader {
 
     /// The file system's UUID, lower case with dashes.
     public var uuid: String {
-        let hex = withUnsafeBytes(of: volume.superblock.s_uuid) { Array($0) }.map { byte in
-            (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }
+        let hex = withUnsafeBytes(of: volume.superblock.s_uuid) { Array($0) }.map { $0.hex(digits: 2) }
         return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { hex[$0].joined() }.joined(separator: "-")
     }
 

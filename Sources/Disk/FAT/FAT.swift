@@ -80,7 +80,7 @@ public enum FAT {
                     "--invariant", "-F", "32", "-S", "\(sectorSize)", "-s", "\(sectorsPerCluster(size))", "-R",
                     "\(reservedSectors)",
                     "-f", "2", "-g", "255/63", "-h", "\(hiddenSectors)", "-M", "0xf8", "-D", "0x80", "-n", label, "-i",
-                    hex8(volumeID), "image",
+                    volumeID.hex(digits: 8), "image",
                 ], directory: work.path, place: path.string)
             try await FATPopulation(listing: listing, work: work.path, tools: tools, place: path.string).run()
         }
@@ -120,11 +120,6 @@ public enum FAT {
         // 1/16 more, for the tables and what is reserved.
         while sectors > 1, size / (sectors * sectorSize) < fat32Clusters + fat32Clusters / 16 { sectors /= 2 }
         return sectors
-    }
-
-    private static func hex8(_ value: UInt32) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 
     /// mtools as it behaves without any configuration of the machine's or the user's.

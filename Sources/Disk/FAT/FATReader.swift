@@ -125,8 +125,7 @@ public struct FATReader: Sendable {
 
     /// The serial number as Linux and udev give it for a UUID: `C0FF-EE01`.
     public var uuid: String {
-        let digits = String(volumeID, radix: 16, uppercase: true)
-        let hex = String(repeating: "0", count: 8 - digits.count) + digits
+        let hex = volumeID.hex(digits: 8).uppercased()
         return hex.prefix(4) + "-" + hex.suffix(4)
     }
 

@@ -63,14 +63,6 @@ public struct BuildOptions: Sendable {
             .joined(separator: " ")
     }
 
-    /// A failure whose next step is about the cache, for the one that is used.
-    func naming(_ failure: Failure) -> Failure {
-        var failure = failure
-        failure.next = failure.next?.replacing(
-            "piforge cache prune", with: (["piforge cache prune"] + cacheArguments(givenCache)).joined(separator: " "))
-        return failure
-    }
-
     /// `recipes/debian-13.lock` beside `recipes/debian-13.yaml`.
     var lockPath: FilePath {
         var path = recipePath

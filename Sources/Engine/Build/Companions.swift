@@ -1,4 +1,5 @@
 import Debian
+import Diagnostics
 import Digests
 import Pack
 import Recipe
@@ -74,20 +75,17 @@ extension ImageBuilder {
 
     private func partitionRecord(_ disk: AssembledDisk) -> Manifest.PartitionTable {
         let table = disk.image.table
-        let hex = String(disk.bootVolumeID, radix: 16, uppercase: true)
-        let padded = String(repeating: "0", count: 8 - hex.count) + hex
+        let padded = disk.bootVolumeID.hex(digits: 8).uppercased()
         let facts = [
             ("vfat", "system-boot", "\(padded.prefix(4))-\(padded.suffix(4))"), ("ext4", "writable", disk.rootUUID),
         ]
-        let identifier = String(table.signature, radix: 16)
         return Manifest.PartitionTable(
-            scheme: "mbr", identifier: "0x" + String(repeating: "0", count: 8 - identifier.count) + identifier,
+            scheme: "mbr", identifier: "0x\(table.signature.hex(digits: 8))",
             partitions: zip(table.partitions, facts).enumerated().map { index, pair in
                 let (partition, fact) = pair
-                let type = String(partition.type, radix: 16)
                 return Manifest.Partition(
                     number: index + 1, start: partition.offset, size: partition.size,
-                    type: "0x" + (type.count < 2 ? "0" : "") + type, filesystem: fact.0, label: fact.1, uuid: fact.2)
+                    type: "0x\(partition.type.hex(digits: 2))", filesystem: fact.0, label: fact.1, uuid: fact.2)
             })
     }
 

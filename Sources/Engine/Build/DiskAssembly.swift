@@ -77,7 +77,6 @@ extension ImageBuilder {
     /// The root's partition as the kernel itself knows it: the disk's signature, and the second of the table (Linux,
     /// block/early-lookup.c).
     var rootPartition: String {
-        let signature = String(identity32("disk"), radix: 16)
-        return "PARTUUID=" + String(repeating: "0", count: 8 - signature.count) + signature + "-02"
+        "PARTUUID=\(PartitionTable.partitionUUID(2, signature: identity32("disk")))"
     }
 }

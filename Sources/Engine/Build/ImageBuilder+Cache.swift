@@ -13,7 +13,7 @@ extension ImageBuilder {
             return result
         } catch {
             cache.shared?.close(waits: false)
-            throw (error as? Failure).map(options.naming) ?? error
+            throw (error as? Failure)?.naming(cache: options.givenCache) ?? error
         }
     }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 import Disk
 
 /// What differs of two disks and their partition tables.
@@ -23,8 +24,8 @@ enum DiskFields {
         return list
     }
 
-    private static func signature(_ table: PartitionTable) -> String { "0x" + hex(table.signature, digits: 8) }
-    private static func type(_ partition: Partition) -> String { "0x" + hex(partition.type, digits: 2) }
+    private static func signature(_ table: PartitionTable) -> String { "0x" + table.signature.hex(digits: 8) }
+    private static func type(_ partition: Partition) -> String { "0x" + partition.type.hex(digits: 2) }
 
     private static func summary(_ partition: Partition) -> String {
         "type \(type(partition)), \(partition.count) sectors from \(partition.start) on"

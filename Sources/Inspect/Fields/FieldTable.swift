@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The fields of a structure on the disk, by their places.
 struct FieldTable {
     enum Form {
@@ -57,8 +59,8 @@ struct FieldTable {
         if !unused.isEmpty {
             fields.append(
                 ImageDifferences.Field(
-                    object: "", field: "unused bytes", old: "0x" + hex(old[unused[0]], digits: 2),
-                    new: "0x" + hex(new[unused[0]], digits: 2)))
+                    object: "", field: "unused bytes", old: "0x" + old[unused[0]].hex(digits: 2),
+                    new: "0x" + new[unused[0]].hex(digits: 2)))
         }
         return fields.isEmpty ? found.map(\.field) : fields
     }
@@ -87,11 +89,11 @@ extension FieldTable.Entry {
     func text(of bytes: ArraySlice<UInt8>) -> String {
         switch form {
         case .number: return String(value(bytes))
-        case .hex: return "0x" + hex(value(bytes), digits: 2 * size)
+        case .hex: return "0x" + value(bytes).hex(digits: 2 * size)
         case .text:
             let text = bytes.prefix { $0 != 0 }
             return printable(text.reversed().drop { $0 == UInt8(ascii: " ") }.reversed())
-        case .bytes: return bytes.map { hex($0, digits: 2) }.joined()
+        case .bytes: return bytes.hex()
         case .blob: return "\(bytes.count) bytes"
         }
     }

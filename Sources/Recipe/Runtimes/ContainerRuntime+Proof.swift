@@ -1,3 +1,4 @@
+import Diagnostics
 import SystemPackage
 
 extension ContainerRuntime {
@@ -129,8 +130,8 @@ extension ContainerRuntime.Proof {
     /// How archives begin: tar's mark behind its first name (POSIX.1-2024, pax, "ustar Header Block"), and the packings of tar that are
     /// read (RFC 1952; The .xz File Format; RFC 8878).
     private static let archiveMarks: [(offset: Int, bytes: [UInt8])] = [
-        (257, Array("ustar".utf8)), (0, [0x1f, 0x8b]), (0, [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]),
-        (0, [0x28, 0xb5, 0x2f, 0xfd]),
+        (257, Array("ustar".utf8)), (0, PackedFormat.gzip.magic), (0, PackedFormat.xz.magic),
+        (0, PackedFormat.zstd.magic),
     ]
 
     /// Refuses a file of this machine that is surely no archive of an image. What is in it shows when it is read.

@@ -167,8 +167,11 @@ public struct ImageArchive: Sendable {
     /// By its first bytes: people name such archives as they like.
     private func compression(of file: OpenFile) throws -> ArchiveCompression {
         let head = try file.bytes(at: 0, count: Int(min(6, try file.size())))
-        if head.starts(with: [0x1f, 0x8b]) { return .gzip }
-        if head.starts(with: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]) { return .xz }
-        return head.starts(with: [0x28, 0xb5, 0x2f, 0xfd]) ? .zstd : .none
+        switch PackedFormat(start: head) {
+        case .gzip: return .gzip
+        case .xz: return .xz
+        case .zstd: return .zstd
+        default: return .none
+        }
     }
 }
