@@ -126,6 +126,7 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: settings),
         .testTarget(
             name: "LayersTests", dependencies: ["Layers", "Storage", "Digests", "Diagnostics", "Tools", system],
             swiftSettings: settings),

@@ -6,6 +6,8 @@ public enum ProgressEvent: Sendable, Equatable {
     case advanced(step: String, completed: UInt64, total: UInt64?, unit: ProgressUnit, detail: String)
     /// A step ended well. `cached` says its result was taken from the cache.
     case finished(step: String, detail: String, cached: Bool)
+    /// A check ended, well or not, and with it what the step was at. `detail` says it in one line.
+    case checked(step: String, row: Report.Row, detail: String)
     /// A line worth keeping that ends nothing: a warning or a fact.
     case note(step: String, text: String)
 }

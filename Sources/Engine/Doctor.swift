@@ -72,8 +72,3 @@ public enum Doctor {
         }.joined()
     }
 }
-
-extension String {
-    /// Filled up with spaces to `width` characters.
-    func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
-}

@@ -103,7 +103,7 @@ struct Verification {
         self.work = work
         self.tools = tools
         self.progress = progress
-        recorder = VerifyRecorder(file: subject.file, progress: progress)
+        recorder = VerifyRecorder(file: subject.file, path: subject.path.string, progress: progress)
     }
 
     mutating func run() async throws -> VerifyReport {

@@ -15,9 +15,14 @@ final class VerifyRecorder {
     private(set) var rows: [VerifyRow] = []
     private let progress: any ProgressReporter
     private let file: String
+    private let path: String
 
-    init(file: String, progress: any ProgressReporter) {
+    /// - Parameters:
+    ///   - file: the image's name.
+    ///   - path: its path, as it was given.
+    init(file: String, path: String, progress: any ProgressReporter) {
         self.file = file
+        self.path = path
         self.progress = progress
     }
 
@@ -43,9 +48,9 @@ final class VerifyRecorder {
             check: check, expected: expected, seen: observation.seen, seconds: seconds, verdict: observation.verdict)
         rows.append(row)
         progress.report(
-            .finished(
-                step: "verify", detail: "\(file): \(check): \(row.verdict.rawValue) (\(TextTable.time(seconds)))",
-                cached: false))
+            .checked(
+                step: "verify", row: Report.Row(row, file: path),
+                detail: "\(file): \(check): \(row.verdict.rawValue) (\(TextTable.time(seconds)))"))
     }
 
     /// A failure's facts, without its next step: verify's reader has the image, not its maker's tools.

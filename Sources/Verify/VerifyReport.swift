@@ -1,5 +1,3 @@
-import Diagnostics
-
 /// One thing that was looked at.
 public struct VerifyRow: Codable, Sendable, Equatable {
     public enum Verdict: String, Codable, Sendable {
@@ -39,22 +37,6 @@ public struct VerifyReport: Codable, Sendable, Equatable {
     /// Whether no check failed, and at least one was made.
     public var passed: Bool {
         rows.contains { $0.verdict == .ok } && !rows.contains { $0.verdict == .failed }
-    }
-
-    /// The table as text: the file, one row a check, the verdict.
-    public var table: String {
-        let table = TextTable(
-            ["check", "expected", "seen", "time", ""], rightAligned: [3],
-            rows: rows.map { row in
-                let seen = row.verdict == .notChecked ? "not checked: \(row.seen)" : row.seen
-                let verdict = row.verdict == .notChecked ? "-" : row.verdict.rawValue
-                return [row.check, row.expected, seen, TextTable.time(row.seconds), verdict]
-            })
-        func count(_ verdict: VerifyRow.Verdict) -> Int { rows.filter { $0.verdict == verdict }.count }
-        let made = count(.ok) + count(.failed)
-        var verdict = count(.failed) == 0 ? "\(made) checks passed" : "\(count(.failed)) of \(made) checks FAILED"
-        if count(.notChecked) > 0 { verdict += ", \(count(.notChecked)) not made" }
-        return ([file] + table.lines + ["", verdict]).joined(separator: "\n") + "\n"
     }
 
     /// The report with its verdict, as it is written for programs.

@@ -90,7 +90,7 @@ struct ProveCommand: AsyncParsableCommand {
         if shared.json {
             print(jsonLine(report.rendered), terminator: "")
         } else {
-            print(report.table, terminator: "")
+            print(shared.text(of: Report(report)), terminator: "")
         }
         if !report.passed { throw ExitCode(1) }
     }

@@ -28,11 +28,25 @@ struct SharedOptions: ParsableArguments {
     /// Live lines on a terminal, plain lines in a pipe, JSON lines when asked for.
     var progress: any ProgressReporter {
         if json { return JSONProgress() }
-        guard isatty(STDERR_FILENO) == 1 else { return PlainProgress() }
-        var size = winsize()
-        let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-        return TerminalProgress(width: known ? Int(size.ws_col) : 80)
+        guard let columns = terminalColumns(STDERR_FILENO) else { return PlainProgress() }
+        let terminal = Terminal(columns: columns, environment: ProcessInfo.processInfo.environment)
+        return TerminalProgress(width: columns > 0 ? columns : terminal.width, marks: terminal.marks)
     }
+
+    /// A report as standard output takes it: for a terminal, without the rows that progress has shown there already; whole in
+    /// a pipe or a file.
+    func text(of report: Report) -> String {
+        guard let columns = terminalColumns(STDOUT_FILENO) else { return report.plainText }
+        let terminal = Terminal(columns: columns, environment: ProcessInfo.processInfo.environment)
+        return report.text(on: terminal, rowsShown: terminalColumns(STDERR_FILENO) != nil)
+    }
+}
+
+/// The columns of the terminal that a file descriptor is, 0 where it does not know them; nil for a pipe or a file.
+private func terminalColumns(_ descriptor: Int32) -> Int? {
+    guard isatty(descriptor) == 1 else { return nil }
+    var size = winsize()
+    return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 0
 }
 
 /// A path of the command line, made absolute against the working directory.

@@ -74,10 +74,10 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         let progress = shared.progress
         let chosen = options
-        let json = shared.json
+        let shared = shared
         let passed = try await interruptible {
             try await Verifier.run(chosen, progress: progress) { report in
-                print(json ? jsonLine(report.rendered) : report.table, terminator: "")
+                print(shared.json ? jsonLine(report.rendered) : shared.text(of: Report(report)), terminator: "")
             }
         }
         if !passed { throw ExitCode(1) }

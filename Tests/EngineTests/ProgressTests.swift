@@ -60,6 +60,59 @@ private final class Screen: Sendable {
                 == download + up + download + configure + "\u{1b}[2A\u{1b}[J" + done + configure)
     }
 
+    private let checks: [ProgressEvent] = [
+        .started(step: "prove", detail: "virt: kernel"),
+        .checked(
+            step: "prove",
+            row: Report.Row(group: "virt", name: "kernel", expected: "6.12", seen: "6.12", seconds: 1.3, state: .ok),
+            detail: "virt: kernel: 6.12 (1.3 s) ok"),
+        .checked(
+            step: "prove",
+            row: Report.Row(
+                group: "virt", name: "systemd units", expected: "running", seen: "degraded", seconds: 15.8,
+                state: .failed),
+            detail: "virt: systemd units: degraded (15.8 s) FAILED"),
+    ]
+
+    @Test func aCheckIsShownAsTheRowOfTheReport() {
+        let screen = Screen()
+        let progress = TerminalProgress(width: 80, output: screen.write)
+        for event in checks { progress.report(event) }
+        let lines = screen.text.replacing("\u{1b}[1A\u{1b}[J", with: "").split(separator: "\n").dropFirst()
+        #expect(
+            lines.joined(separator: "\n") == """
+                virt
+                ✓ kernel                        6.12                                       1.3 s
+                ✗ systemd units                                                           15.8 s
+                  expected: running
+                  found:    degraded
+                """)
+    }
+
+    @Test func otherLocalesGetASCIIMarks() {
+        let screen = Screen()
+        let progress = TerminalProgress(width: 80, marks: .ascii, output: screen.write)
+        for event in events + checks { progress.report(event) }
+        progress.report(.finished(step: "x", detail: String(repeating: "a", count: 100), cached: true))
+        #expect(screen.text.utf8.allSatisfy { $0 < 0x80 }, "\(screen.text)")
+        #expect(screen.text.contains("ok download     213 packages "))
+        #expect(screen.text.contains("a... cached\n"))
+    }
+
+    @Test func pipeAndProgramGetAChecksOneLine() {
+        let screen = Screen()
+        let plain = PlainProgress(output: screen.write)
+        let json = JSONProgress(output: screen.write)
+        plain.report(checks[2])
+        json.report(checks[2])
+        #expect(
+            screen.text == """
+                prove: done: virt: systemd units: degraded (15.8 s) FAILED
+                {"cached":false,"detail":"virt: systemd units: degraded (15.8 s) FAILED","event":"finished","step":"prove"}
+
+                """)
+    }
+
     @Test func longTextIsCutToTheTerminal() {
         let screen = Screen()
         TerminalProgress(width: 40, output: screen.write).report(

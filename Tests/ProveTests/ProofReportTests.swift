@@ -23,23 +23,48 @@ import Tools
                 verdict: .notRun),
         ], notes: ["virt: added console=ttyAMA0,115200"], logs: ["out/debian.virt.serial.log"])
 
-    @Test func tableFoldsLongCells() {
+    @Test func pipeGetsTheWholeTable() {
         #expect(
-            report.table == """
-                machine  check              expected                 seen                                        time
-                -------  -----------------  -----------------------  ----------------------------------------  ------  -------
-                raspi4b  model              Raspberry Pi 4 Model B   Raspberry Pi 4 Model B                     1.3 s  ok
-                virt     systemd units      running, no failed unit  degraded: a.service and b.service, which  61.0 s  FAILED
-                                                                     have failed
-                                                                     since the boot
-                virt     runtime hvt: stop  exited                   no proof image                             0.0 s  not run
+            Report(report).plainText == """
+                state      time  machine  check              expected                 seen
+                -------  ------  -------  -----------------  -----------------------  ----------------------------------------------------
+                ok        1.3 s  raspi4b  model              Raspberry Pi 4 Model B   Raspberry Pi 4 Model B
+                FAILED   61.0 s  virt     systemd units      running, no failed unit  degraded: a.service and b.service, which have failed
+                                                                                      since the boot
+                not run   0.0 s  virt     runtime hvt: stop  exited                   no proof image
 
-                1 of 3 checks FAILED, 1 not run
+                FAILED virt: systemd units
+                  expected: running, no failed unit
+                  found:    degraded: a.service and b.service, which have failed
+                            since the boot
+                  next:     less out/debian.virt.serial.log
+
                 note: virt: added console=ttyAMA0,115200
                 log: out/debian.virt.serial.log
 
+                1 of 3 checks FAILED, 1 not run
+
                 """)
         #expect(!report.passed)
+    }
+
+    @Test func failuresSayWhatToDoNext() {
+        func next(_ machine: String) -> String? {
+            let row = ProofRow(
+                machine: machine, check: "x", expected: "a", seen: "b", seconds: 0, verdict: .failed)
+            let logs = [
+                "out/debian.raspi4b.serial.log", "out/debian.virt.serial.log", "out/debian.virt-usb.serial.log",
+            ]
+            return Report(ProofReport(image: "debian.img.xz", sha256: "", rows: [row], notes: [], logs: logs)).rows[0]
+                .next
+        }
+        #expect(next("image") == "piforge verify debian.img.xz")
+        #expect(next("firmware") == "piforge verify debian.img.xz")
+        #expect(next("raspi4b") == "less out/debian.raspi4b.serial.log")
+        #expect(next("virt") == "less out/debian.virt.serial.log")
+        #expect(next("virt, USB") == "less out/debian.virt-usb.serial.log")
+        #expect(next("another") == nil)
+        #expect(Report(report).rows[0].next == nil, "the check passed")
     }
 
     @Test func jsonHoldsRowsAndVerdict() throws {
@@ -48,7 +73,7 @@ import Tools
         short.notes = []
         // What was not run is neither passed nor failed.
         #expect(short.passed)
-        #expect(short.table.contains("\n1 checks passed, 1 not run\n"))
+        #expect(Report(short).summary == "1 checks passed, 1 not run")
         #expect(
             try short.json() == """
                 {

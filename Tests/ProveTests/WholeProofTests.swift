@@ -21,7 +21,7 @@ import Tools
             image: image, logs: image.removingLastComponent(), cache: image.removingLastComponent().appending("cache"))
         if let machine = Self.environment["PIFORGE_MACHINE"].flatMap(ProofMachine.init) { options.machines = [machine] }
         let report = try await Prover.run(options, progress: Narrator())
-        print(report.table)
+        print(Report(report).plainText)
         #expect(report.passed)
     }
 }

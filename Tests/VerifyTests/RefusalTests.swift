@@ -75,13 +75,18 @@ import Verify
                     check: "xz", expected: "every block whole", seen: "block 4 of 5", seconds: 11, verdict: .failed),
             ])
         #expect(
-            report.table == """
+            Report(report).plainText == """
                 out/t.img.xz
-                check      expected           seen                          time
-                ---------  -----------------  --------------------------  ------  ------
-                signature  a signature        not checked: there is none   0.0 s  -
-                sum        ab                 ab                           0.3 s  ok
-                xz         every block whole  block 4 of 5                11.0 s  FAILED
+                state          time  check      expected           seen
+                -----------  ------  ---------  -----------------  -------------
+                not checked   0.0 s  signature  a signature        there is none
+                ok            0.3 s  sum        ab                 ab
+                FAILED       11.0 s  xz         every block whole  block 4 of 5
+
+                FAILED xz
+                  expected: every block whole
+                  found:    block 4 of 5
+                  next:     fetch or copy the image again; if it is no better, build it again
 
                 1 of 2 checks FAILED, 1 not made
 

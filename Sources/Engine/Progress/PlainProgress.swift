@@ -66,6 +66,8 @@ public struct PlainProgress: ProgressReporter {
         case .finished(let step, let detail, let cached):
             meters.forget(step)
             output("\(step): done\(cached ? " (cached)" : ""): \(detail)\n")
+        case .checked(let step, _, let detail):
+            report(.finished(step: step, detail: detail, cached: false))
         case .note(let step, let text):
             for line in text.splitLines() { output("\(step): \(line)\n") }
         }
@@ -106,6 +108,8 @@ public struct JSONProgress: ProgressReporter {
         case .finished(let step, let detail, let cached):
             meters.forget(step)
             line = Line(event: "finished", step: step, detail: detail, cached: cached)
+        case .checked(let step, _, let detail):
+            return report(.finished(step: step, detail: detail, cached: false))
         case .note(let step, let text): line = Line(event: "note", step: step, detail: text)
         }
         output(jsonLine(line))

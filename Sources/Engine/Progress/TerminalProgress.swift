@@ -18,23 +18,30 @@ public final class TerminalProgress: ProgressReporter {
         /// How many live lines stand below the last plain one.
         var liveLines = 0
         var lastDrawn: ContinuousClock.Instant?
+        /// The group of the last check.
+        var group = ""
     }
 
     private let state = Mutex(State())
     private let now: @Sendable () -> ContinuousClock.Instant
     /// Columns a line may take.
     private let width: Int
+    /// What rows of checks are laid out for.
+    private let terminal: Terminal
     private let output: @Sendable (String) -> Void
 
     /// - Parameters:
     ///   - width: columns of the terminal.
+    ///   - marks: what its encoding can show.
     ///   - now: the time, for what a step took and how long it still takes.
     ///   - output: takes what is to be written, escape sequences included.
     public init(
-        width: Int = 80, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        width: Int = 80, marks: Terminal.Marks = .unicode,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
         output: @escaping @Sendable (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
     ) {
         self.width = max(40, width)
+        terminal = Terminal(width: width, marks: marks)
         self.now = now
         self.output = output
     }
@@ -62,9 +69,13 @@ public final class TerminalProgress: ProgressReporter {
                 let started = state.running.first { $0.step == step }?.started
                 state.running.removeAll { $0.step == step }
                 let time = cached ? "cached" : seconds(started.map { now - $0 } ?? .zero)
-                lines = [Self.row(mark: "✓", step: step, text: detail, right: time, width: width)]
+                lines = [row(mark: terminal.marks.ok, step: step, text: detail, right: time)]
+            case .checked(let step, let row, _):
+                state.running.removeAll { $0.step == step }
+                lines = terminal.heading(of: row, after: state.group) + terminal.lines(of: row)
+                state.group = row.group
             case .note(let step, let text):
-                lines = text.splitLines().map { "  \(step): \($0)" }
+                lines = text.splitLines().flatMap { "  \(step): \($0)".folded(to: width, indent: 4) }
             }
             draw(&state, plain: lines, now: now)
         }
@@ -84,9 +95,9 @@ public final class TerminalProgress: ProgressReporter {
         for line in plain { text += line + "\n" }
         for step in state.running {
             text +=
-                Self.row(
-                    mark: "▸", step: step.step, text: step.text, right: seconds(now - step.started), width: width)
-                + "\n"
+                row(
+                    mark: terminal.marks.running, step: step.step, text: step.text,
+                    right: seconds(now - step.started)) + "\n"
         }
         state.liveLines = state.running.count
         state.lastDrawn = now
@@ -94,10 +105,12 @@ public final class TerminalProgress: ProgressReporter {
     }
 
     /// `✓ configure   213 packages, 154 s in the guest              2:41`
-    static func row(mark: String, step: String, text: String, right: String, width: Int) -> String {
-        let left = "\(mark) \(step.padding(to: 12)) "
+    private func row(mark: String, step: String, text: String, right: String) -> String {
+        let left =
+            "\(mark.padding(to: max(terminal.marks.ok.count, terminal.marks.running.count))) \(step.padding(to: 12)) "
         let room = max(8, width - left.count - right.count - 2)
-        let shown = text.count > room ? text.prefix(room - 1) + "…" : Substring(text)
+        let leftOut = terminal.marks.leftOut
+        let shown = text.count > room ? text.prefix(room - leftOut.count) + leftOut : Substring(text)
         return left + shown + String(repeating: " ", count: room - shown.count + 1) + right
     }
 }

@@ -55,10 +55,9 @@ final class ProofRecorder: Sendable {
             seconds: (ContinuousClock.now - start) / .seconds(1), verdict: observation.verdict)
         state.withLock { $0.rows.append(row) }
         progress.report(
-            .finished(
-                step: "prove",
-                detail: "\(machine): \(check): \(row.seen) (\(TextTable.time(row.seconds))) \(row.verdict.shown)",
-                cached: false))
+            .checked(
+                step: "prove", row: Report.Row(row),
+                detail: "\(machine): \(check): \(row.seen) (\(TextTable.time(row.seconds))) \(row.verdict.shown)"))
         if let ended { throw ended }
         return observation
     }

@@ -100,24 +100,6 @@ public struct ProofReport: Codable, Sendable, Equatable {
 }
 
 extension Verdict {
-    /// As tables and progress show it.
+    /// As progress shows it.
     var shown: String { self == .failed ? "FAILED" : rawValue }
-}
-
-extension ProofReport {
-    /// The table as text: one row a check, the verdict, then notes and logs.
-    public var table: String {
-        let table = TextTable(
-            ["machine", "check", "expected", "seen", "time", ""], rightAligned: [4],
-            rows: rows.map { row in
-                [row.machine, row.check, row.expected, row.seen, TextTable.time(row.seconds), row.verdict.shown]
-            })
-        let failed = count(.failed)
-        let words = failed == 0 ? "\(count(.ok)) checks passed" : "\(failed) of \(rows.count) checks FAILED"
-        let skipped = count(.notRun)
-        var lines = table.lines
-        lines += ["", words + (skipped == 0 ? "" : ", \(skipped) not run")]
-        lines += notes.map { "note: \($0)" } + logs.map { "log: \($0)" }
-        return lines.joined(separator: "\n") + "\n"
-    }
 }

@@ -1,25 +1,28 @@
-/// Rows of text as a table for a terminal: columns as wide as they need to be, long cells folded.
+/// Rows of text as a table: columns as wide as they need to be.
 public struct TextTable: Sendable {
-    /// The widest a cell gets, in characters; what is longer is folded at spaces.
+    /// The widest a folded cell gets, in characters.
     private static let widestCell = 44
 
     private let header: [String]
     private let rows: [[String]]
     private let rightAligned: Set<Int>
+    private let isFolded: Bool
 
     /// - Parameters:
     ///   - header: the columns' names.
     ///   - rightAligned: the columns, from 0, whose cells end where the column ends.
+    ///   - isFolded: whether long cells are folded at spaces, for a terminal. Line ends fold every cell.
     ///   - rows: as many cells each as the header has.
-    public init(_ header: [String], rightAligned: Set<Int> = [], rows: [[String]]) {
+    public init(_ header: [String], rightAligned: Set<Int> = [], isFolded: Bool = true, rows: [[String]]) {
         self.header = header
-        self.rightAligned = rightAligned
         self.rows = rows
+        self.rightAligned = rightAligned
+        self.isFolded = isFolded
     }
 
     /// The header, a rule, and the rows, without spaces at a line's end.
     public var lines: [String] {
-        let folded = rows.map { $0.map { Self.fold($0, Self.widestCell) } }
+        let folded = rows.map { $0.map { $0.folded(to: isFolded ? Self.widestCell : .max) } }
         let widths = header.indices.map { column in
             ([header[column].count] + folded.flatMap { $0[column].map(\.count) }).max() ?? 0
         }
@@ -43,35 +46,5 @@ public struct TextTable: Sendable {
     public static func time(_ seconds: Double) -> String {
         let tenths = Int((seconds * 10).rounded())
         return "\(tenths / 10).\(tenths % 10) s"
-    }
-
-    /// Breaks text at line ends and spaces (and inside a word where it must) into lines of at most `width` characters.
-    private static func fold(_ text: String, _ width: Int) -> [String] {
-        var lines: [String] = []
-        for source in text.split(whereSeparator: \.isNewline) {
-            var line = ""
-            for word in source.split(separator: " ", omittingEmptySubsequences: false) {
-                var word = String(word)
-                if !line.isEmpty, line.count + 1 + word.count > width {
-                    lines.append(line)
-                    line = ""
-                }
-                while word.count > width {
-                    lines.append(String(word.prefix(width)))
-                    word = String(word.dropFirst(width))
-                }
-                line += line.isEmpty ? word : " " + word
-            }
-            lines.append(line)
-        }
-        return lines.isEmpty ? [""] : lines
-    }
-}
-
-extension String {
-    fileprivate var trimmedEnd: String {
-        var text = self[...]
-        while text.last == " " { text.removeLast() }
-        return String(text)
     }
 }
