@@ -16,9 +16,10 @@ import sys
 root = pathlib.Path(__file__).resolve().parent.parent
 # Inline links and pictures, with a title or without; links by a name that is defined below; and the definitions.
 LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)")
-REFERENCE = re.compile(r"\[([^\]]+)\]\[([^\]]*)\]")
-DEFINITION = re.compile(r"\s{0,3}\[([^\]]+)\]:\s*<?([^\s>]+)>?")
-FENCE = re.compile(r"\s{0,3}(```|~~~)")
+REFERENCE = re.compile(r"(?<![\w\]`])\[([^\]]+)\]\[([^\]]*)\]")
+DEFINITION = re.compile(r"\s{0,3}\[([^\]^][^\]]*)\]:\s*<?([^\s>]+)>?")
+FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+ITEM = re.compile(r"\s*([-*+]|\d+[.)])\s")
 COMMAND = re.compile(r"(?:^|[\s`(/])piforge((?:[ \t][^\s`|;&<>()]+)*)")
 # Targets of the kernel's own Makefile, in the pages that speak of it.
 KERNEL_TARGETS = {"allnoconfig", "defconfig", "install", "olddefconfig"}
@@ -34,13 +35,22 @@ class Line:
 
 
 def page_lines(text):
-    found, fenced, joined = [], None, None
+    found, fence, joined, in_list = [], None, None, False
     for number, line in enumerate(text.split("\n"), 1):
         mark = FENCE.match(line)
-        if mark and fenced in (None, mark[1]):
-            fenced = None if fenced else mark[1]
+        if mark and fence is None:
+            fence = mark[1]
             continue
-        is_code = fenced is not None or bool(re.match(r"    |\t", line))
+        if mark and mark[1][0] == fence[0] and len(mark[1]) >= len(fence):
+            fence = None
+            continue
+        if fence is None:
+            # What is indented below an item belongs to the list.
+            if ITEM.match(line):
+                in_list = True
+            elif line.strip() and not line.startswith(" "):
+                in_list = False
+        is_code = fence is not None or not in_list and bool(re.match(r"    |\t", line))
         if joined:
             joined.text += " " + line.strip()
             current = joined
@@ -52,6 +62,11 @@ def page_lines(text):
             current.text = current.text[:-1].rstrip()
             joined = current
     return found
+
+
+def without_remark(line):
+    """A line of code without what a shell takes for a remark."""
+    return re.sub(r"(^|\s)#.*", "", line.text) if line.is_code else line.text
 
 
 def pages():
@@ -132,7 +147,7 @@ def options(command):
 
 def check_commands(page, text, command, faults):
     for entry in page_lines(text):
-        line = entry.text
+        line = without_remark(entry)
         for match in COMMAND.finditer(line):
             words = match[1].split()
             if not words or not re.fullmatch(r"[a-z][a-z-]*|--[a-z-]+", words[0]):
@@ -161,9 +176,11 @@ def check_make(page, text, targets, faults):
     if str(page.relative_to(root)) in KERNEL_PAGES:
         targets = targets | KERNEL_TARGETS
     for line in page_lines(text):
-        said = [line.text.strip()] if line.is_code else re.findall(r"`(make [^`]*)`", line.text)
+        said = [without_remark(line)] if line.is_code else re.findall(r"`([^`]*\bmake [^`]*)`", line.text)
         for command in (part for line_said in said for part in re.split("[#·;&|]+", line_said)):
-            words = command.removeprefix("$ ").split()
+            words = command.split()
+            while words and (words[0] in ("$", "sudo") or re.fullmatch(r"[A-Z_]+=\S*", words[0])):
+                words = words[1:]
             if words[:1] != ["make"]:
                 continue
             for word in words[1:]:

@@ -15,14 +15,20 @@ options=()
 usage() { sed -n '2,/^set/s/^#\( \|$\)//p' "$0" >&2; exit 2; }
 [ $# -ge 2 ] || usage
 command=$1
-[ "$command" != save ] || mkdir -p "$2"
 folder=$(realpath -m "$2")
+# A folder of its own: what is in it is replaced.
+if [ -e "$folder" ] && [ ! -e "$folder/recipes.txt" ] && [ -n "$(ls -A "$folder")" ]; then
+    echo "same-images: $folder: the folder holds other things; next: name one that is empty, or not there" >&2
+    exit 2
+fi
+[ "$command" != save ] || mkdir -p "$folder"
 shift 2
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/same-images.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # Of each recipe, by its file's name: its locks, its images, and the passwords that were made for them.
-kept() { echo "$folder/$(basename "$1" .yaml)"; }
+base() { local name; name=$(basename "$1"); echo "${name%.*}"; }
+kept() { echo "$folder/$(base "$1")"; }
 
 # place RECIPE: copies a recipe, with the folders that recipes share, to where the kept lock and passwords are used.
 place() {
@@ -49,8 +55,9 @@ sum() { sha256sum <"$1" | cut -d ' ' -f 1; }
 # After a build, where the recipe's own lock could not be used the one that was lies beside the image.
 keep() {
     local kept base
+    rm -rf "$(kept "$1")"
     kept=$(kept "$1")
-    base=$(basename "$1" .yaml)
+    base=$(base "$1")
     mkdir -p "$kept"
     find "$work/in/recipes" -maxdepth 1 \( -name "$base.lock" -o -name "$base.kernel.lock" \) -exec cp -t "$kept" {} +
     find "$work/out" -maxdepth 1 \( -name '*.lock' -o -name '*.credentials' \) -exec cp -p -t "$kept" {} +
@@ -60,9 +67,13 @@ keep() {
 case $command in
 save)
     [ $# -gt 0 ] || set -- "$repository"/recipes/*.yaml
+    for recipe in "$@"; do
+        [ -f "$recipe" ] || { echo "same-images: $recipe: there is no such recipe" >&2; exit 2; }
+    done
+    twice=$(for recipe in "$@"; do base "$recipe"; done | sort | uniq -d)
+    [ -z "$twice" ] || { echo "same-images: two recipes have the file name $twice" >&2; exit 2; }
     : >"$folder/recipes.txt"
     for recipe in "$@"; do
-        rm -rf "$(kept "$recipe")"
         place "$recipe"
         if build "$recipe"; then
             keep "$recipe"
@@ -85,6 +96,10 @@ compare)
             different=1
             continue
         fi
+        for now in "$work/out"/*.img.xz; do
+            name=$(basename "$now")
+            [ -e "$(kept "$recipe")/$name" ] || { echo "different: $name: $recipe did not make it before"; different=1; }
+        done
         for before in "$(kept "$recipe")"/*.img.xz; do
             name=$(basename "$before")
             now=$work/out/$name
