@@ -80,7 +80,7 @@ public struct ForeignFormat: Sendable, Equatable {
         Failure(
             .usage, at: path.string, "this is \(name), which is not read as it is",
             expected: "NAME.img.xz or NAME.img",
-            next: command(for: path) + (package.map { "  # Debian's package \($0)" } ?? ""))
+            next: command(for: path) + (package.map { "  # of the package \($0)" } ?? ""))
     }
 
     private func command(for path: FilePath) -> String {

@@ -193,7 +193,8 @@ public struct FirmwarePlace: Sendable, Hashable, Comparable, CustomStringConvert
 
 /// A number as config.txt has them: decimal, or with 0x.
 func number(_ text: some StringProtocol) -> UInt64? {
-    text.lowercased().hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+    guard text.first?.isNumber == true else { return nil }
+    return text.lowercased().hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
 }
 
 extension String {

@@ -22,16 +22,16 @@ extension PiFirmware {
     /// raspberrypi/firmware, issue 1940).
     static let bootPartitionFilterSince = "2025-03-10"
 
-    /// More findings than this say nothing more.
-    static let mostIneffective = 100
+    /// More findings than this are no mistakes any more.
+    static let mostIneffective = 1_000
 
     /// Finds the lines of config.txt, and of what it includes, that no board of the Pi 4's family makes anything of: overlays that
     /// are not on the partition, parameters that nothing takes, keys that the firmware does not know, or not on these boards, and
     /// sections that none of them reads. What stands below `[none]` is left alone, and so is what may count on another boot, with
     /// another monitor, wire, or partition.
     ///
-    /// - Returns: them, in the order that they are read in, and one more for all that was not looked at behind the hundredth.
-    /// - Throws: `Failure` for a config.txt that cannot be read, as ``FirmwareConfig`` does.
+    /// - Returns: them, in the order that they are read in.
+    /// - Throws: `Failure` for a config.txt that cannot be read, as ``FirmwareConfig`` does, and for more than a thousand findings.
     public static func ineffectiveSettings(_ files: any BootFiles) throws -> [IneffectiveSetting] {
         let boards = FirmwareBoard.family
         let text = try FirmwareText(
@@ -43,13 +43,9 @@ extension PiFirmware {
         var found: [IneffectiveSetting] = []
         for line in text.lines where !line.filters.areNone {
             guard found.count < mostIneffective else {
-                found.append(
-                    IneffectiveSetting(
-                        place: line.place, line: line.text,
-                        reason:
-                            "it was not looked at, nor what follows: \(found.count) lines in front are without effect",
-                        isCertain: true, next: "correct those first"))
-                break
+                throw Failure(
+                    at: "\(line.place)", "more than \(mostIneffective) lines in front of this one have no effect",
+                    expected: "settings of a Pi 4", found: "the first is \(found[0].summary)")
             }
             if case .filter(let filter) = line.content {
                 if !line.isVouchedFor, let reason = reason(against: filter, line, start) {
@@ -148,7 +144,7 @@ extension PiFirmware {
                 next: "write \(key):0 or \(key):1")
         }
         guard !line.isVouchedFor else { return nil }
-        if FirmwareKeys.isNumber(key), setting.value.prefixMatch(of: /[-+]?[0-9]/) == nil {
+        if FirmwareKeys.isNumber(key), setting.value.prefixMatch(of: /[-+]?(0[xX][0-9a-fA-F]|[0-9](?![xX]))/) == nil {
             return IneffectiveSetting(
                 place: line.place, line: line.text, reason: "the value is no number", isCertain: true,
                 next: "write \(key)= and a number")

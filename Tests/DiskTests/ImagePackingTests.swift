@@ -32,13 +32,13 @@ import Tools
             "gzip -c disk > 'my disk.gz'", "my disk.gz", "a gzip file", "gunzip -k '%'", "my disk"
         ),
         (
-            "zstd -q disk -o x.img.zst", "x.img.zst", "a Zstandard file", "zstd -d %  # Debian's package zstd", "x.img"
+            "zstd -q disk -o x.img.zst", "x.img.zst", "a Zstandard file", "zstd -d %  # of the package zstd", "x.img"
         ),
-        ("zstd -q disk -o x", "x", "a Zstandard file", "zstd -dc % > %/x.img  # Debian's package zstd", "x.img"),
+        ("zstd -q disk -o x", "x", "a Zstandard file", "zstd -dc % > %/x.img  # of the package zstd", "x.img"),
         (
-            "bzip2 -c disk > x.img.bz2", "x.img.bz2", "a bzip2 file", "bunzip2 -k %  # Debian's package bzip2", "x.img"
+            "bzip2 -c disk > x.img.bz2", "x.img.bz2", "a bzip2 file", "bunzip2 -k %  # of the package bzip2", "x.img"
         ),
-        ("lz4 -q disk x.img.lz4", "x.img.lz4", "an LZ4 file", "lz4 -d % %/x.img  # Debian's package lz4", "x.img"),
+        ("lz4 -q disk x.img.lz4", "x.img.lz4", "an LZ4 file", "lz4 -d % %/x.img  # of the package lz4", "x.img"),
         (
             "mkdir a; cp disk a/inside; tar -cf x.img.tar -C a inside", "x.img.tar", "a tar archive", "tar -k -xf %",
             "inside"
@@ -86,7 +86,7 @@ import Tools
         let failure = #expect(throws: Failure.self) { try ImagePacking(of: path) }
         #expect(failure?.message == "this is \(name), which is not read as it is")
         let words = command.replacing("%", with: path.string).replacing(" x.img", with: " \(path).img")
-        #expect(failure?.next?.hasPrefix(words + "  # Debian's package ") == true)
+        #expect(failure?.next?.hasPrefix(words + "  # of the package ") == true)
     }
 
     @Test func diskAndXZAreReadWhateverElseTheyLookLike() async throws {

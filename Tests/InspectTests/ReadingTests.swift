@@ -210,7 +210,7 @@ import Tools
             failure { _ = try ImageDisk(zip) } == """
                 \(zip): this is a zip archive, which is not read as it is
                   expected: NAME.img.xz or NAME.img
-                  next:     unzip '\(zip)'  # Debian's package unzip
+                  next:     unzip '\(zip)'  # of the package unzip
                 """)
         #expect(failure { _ = try ImageDisk(folder.path) }.contains("this is no file"))
         #expect(failure { _ = try ImageDisk("/tmp/there-is-none.img") }.contains("there is no such file"))

@@ -116,6 +116,9 @@ import Tools
         Case(
             "gpu_mem=\narm_boost=on", "config.txt:1: gpu_mem=: the value is no number",
             "config.txt:2: arm_boost=on: the value is no number"),
+        Case("gpu_mem=0xZZ", "config.txt:1: gpu_mem=0xZZ: the value is no number"),
+        Case(
+            "[boot_partition=+1]\ngpu_mem=32", "config.txt:1: [boot_partition=+1]: no section that the firmware knows"),
         Case("[gpio99=1]\ngpu_mem=32", "config.txt:1: [gpio99=1]: no section that the firmware knows"),
         Case("[gpio-1=1]\ngpu_mem=32", "config.txt:1: [gpio-1=1]: no section that the firmware knows"),
         // The firmware's strings count as they are, not as parts of others.
@@ -245,19 +248,22 @@ import Tools
         }
     }
 
-    /// A thousand lines each that hang on a wire: what is found ends, and every list in it, too.
+    /// A thousand findings end the search, and every list in one of them is short.
     @Test func manyLinesEndInAShortReport() async throws {
         let overlays = (0..<1_000).map { "dtoverlay=o\($0)" }
         let parameters = (0..<1_000).map { "dtparam=p\($0)" }
-        let lines = ["[gpio4=1]"] + ["dtoverlay=bare"] + (0..<200).map { "dtparam=p\($0)" } + overlays + parameters
-        let files = try await Self.partition(lines.joined(separator: "\n"))
+        let notes = (0..<200).map { "dtparam=q\($0)" }
+        let files = try await Self.partition(
+            (["[gpio4=1]", "dtoverlay=bare"] + notes + ["zzz=1"]).joined(separator: "\n"))
         let found = try PiFirmware.ineffectiveSettings(files)
-        #expect(found.count == 101)
+        #expect(found.count == 201)
+        #expect(found.last?.line == "zzz=1" && found.last?.isCertain == true)
+        let endless = try await Self.partition((["[gpio4=1]"] + overlays + parameters).joined(separator: "\n"))
+        let failure = #expect(throws: Failure.self) { try PiFirmware.ineffectiveSettings(endless) }
+        #expect(failure?.message == "more than 1000 lines in front of this one have no effect")
         #expect(
-            found.last?.summary
-                == "config.txt:103: dtparam=p100: it was not looked at, nor what follows: 100 lines in front are without effect"
-        )
-        #expect(found.last?.isCertain == true)
+            failure?.found
+                == "the first is config.txt:2: dtoverlay=o0: the boot partition has no overlays/o0.dtbo")
 
         var more: [String: [UInt8]] = [:]
         for index in 0..<9 { more["overlays/o\(index).dtbo"] = try await Self.deviceTree("a;", isOverlay: true) }

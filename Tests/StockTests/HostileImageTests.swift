@@ -75,7 +75,7 @@ struct HostileImage: Sendable {
             """
             stock.img.xz: this is a gzip file, which is not read as it is
               expected: NAME.img.xz or NAME.img
-              next:     gunzip -c stock.img.xz > stock.img
+              next:     gunzip -c stock.img.xz > stock-2.img
             """),
         HostileImage(
             "larger than is allowed", packed: "true",

@@ -60,7 +60,7 @@ public enum RootCheckProof {
         if properties.contains("ConditionTimestampMonotonic=0") {
             let order = try await shell.run(
                 "awk '$1 !~ /^#/ && $2 == \"/\" { print $6 }' /etc/fstab", within: .command)
-            if ["", "0"].contains(order.firstLine.trimmed) {
+            if order.status == 0, ["", "0"].contains(order.firstLine.trimmed) {
                 return Observation(notRun: "/etc/fstab asks for no check of the root")
             }
         }
