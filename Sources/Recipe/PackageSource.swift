@@ -29,7 +29,9 @@ extension Recipe {
         /// folder of this machine; nil where there is none.
         public static func host(of uri: String) -> String? {
             guard !isLocal(uri) else { return "" }
-            guard let host = URL(string: uri)?.host(percentEncoded: false), !host.isEmpty else { return nil }
+            guard let host = URL(string: uri)?.host(percentEncoded: true),
+                host.wholeMatch(of: /[A-Za-z0-9._:-]+/) != nil
+            else { return nil }
             return host
         }
 

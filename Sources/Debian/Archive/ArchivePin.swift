@@ -8,11 +8,13 @@ public enum ArchivePin: Sendable, Hashable {
     /// What its Release file says of itself: the suite or the code name.
     case release(String)
 
-    /// The value of a stanza's `Pin` field.
-    public var text: String {
+    /// The values of stanzas' `Pin` fields, one of which holds for each of the source's packages. What begins with a digit is a version to
+    /// apt, unless it is said what it is.
+    public var texts: [String] {
         switch self {
-        case .origin(let host): "origin \"\(host)\""
-        case .release(let name): "release \(name)"
+        case .origin(let host): ["origin \"\(host)\""]
+        case .release(let name):
+            name.first?.isNumber == true ? ["release a=\(name)", "release n=\(name)"] : ["release \(name)"]
         }
     }
 }
@@ -39,7 +41,9 @@ package struct IndexTarget: Equatable {
         let fields = line.split(separator: "\t", maxSplits: 5, omittingEmptySubsequences: false).map(String.init)
         guard fields.count == 6 else { return nil }
         (uri, release, site) = (fields[0], fields[1], fields[2])
-        (codename, suite, path) = (fields[3], fields[4], fields[5])
+        // apt-get prints the format's own words for a field that a Release file lacks.
+        func said(_ field: String) -> String { field.hasPrefix("$(") ? "" : field }
+        (codename, suite, path) = (said(fields[3]), said(fields[4]), fields[5])
     }
 
     /// The host, as apt's pins have it: without the port, and empty for a folder of this machine.
@@ -53,8 +57,9 @@ package struct IndexTarget: Equatable {
     /// Whether the pin holds for this index's packages.
     func isMeant(by pin: ArchivePin) -> Bool {
         switch pin {
-        case .origin(let name): host == name
-        case .release(let name): codename == name || suite == name
+        // apt compares without regard to case.
+        case .origin(let name): host.lowercased() == name.lowercased()
+        case .release(let name): [codename, suite].contains { $0.lowercased() == name.lowercased() }
         }
     }
 
@@ -70,7 +75,8 @@ package struct IndexTarget: Equatable {
         func failure(_ problem: String, _ found: String) -> Failure {
             Failure(
                 .usage, at: "only of the source '\(source)'", problem,
-                expected: "packages that are known by \(pins.map(\.text).joined(separator: " or ")), and no others",
+                expected:
+                    "packages that are known by \(pins.flatMap(\.texts).joined(separator: " or ")), and no others",
                 found: found,
                 next:
                     "take only out, and write packages.preferences by what its Release file says: pin: \"release o=ORIGIN,l=LABEL\""

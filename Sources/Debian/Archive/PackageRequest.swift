@@ -15,6 +15,8 @@ public struct PackageRequest: Sendable, Equatable {
     /// What those preferences know some sources by, by the source's name: the solver checks that it is so. Their text is part of
     /// ``preferences``.
     public let pins: [String: [ArchivePin]]
+    /// What stands for the preferences in ``digest``, where they hang on a machine's mirrors; nil for their text.
+    public let preferencesKey: String?
     /// Whether recommended packages are installed too.
     public let recommends: Bool
     /// Whether the archive's essential packages and apt are added to the request: on an empty dpkg status apt installs
@@ -30,7 +32,7 @@ public struct PackageRequest: Sendable, Equatable {
     /// - Throws: `Failure` for a package that is no package name (Debian Policy, section 5.6.7).
     public init(
         sources: [ArchiveSource], packages: [String], preferences: String = "",
-        pins: [String: [ArchivePin]] = [:], recommends: Bool = false,
+        pins: [String: [ArchivePin]] = [:], preferencesKey: String? = nil, recommends: Bool = false,
         architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = [], base: SHA256Digest? = nil,
         upgrades: Bool = false
     ) throws {
@@ -43,6 +45,7 @@ public struct PackageRequest: Sendable, Equatable {
         self.packages = Set(packages).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         self.preferences = preferences
         self.pins = pins
+        self.preferencesKey = preferencesKey
         self.recommends = recommends
         self.architecture = architecture
         self.addsEssential = addsEssential
@@ -65,7 +68,7 @@ public struct PackageRequest: Sendable, Equatable {
         }
         hasher.add(packages.count)
         for package in packages { hasher.add(package) }
-        hasher.add(preferences)
+        hasher.add(preferencesKey ?? preferences)
         hasher.add(recommends ? "recommends" : "no recommends")
         hasher.add(addsEssential ? "essential" : "no essential")
         if let base {

@@ -128,6 +128,11 @@ public struct PlanRow: Sendable, Codable, Equatable {
     public let reason: String?
     public let key: String
 
+    /// The row with another reason.
+    func because(_ reason: String) -> PlanRow {
+        PlanRow(step: step, summary: summary, action: action, reason: reason, key: key)
+    }
+
     /// One line for a person.
     public var text: String {
         "\(step.padding(to: 18)) \(key.prefix(12))  \(action.padding(to: 16))\(reason.map { "  \($0)" } ?? "")"

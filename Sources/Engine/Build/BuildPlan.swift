@@ -15,14 +15,14 @@ extension ImageBuilder {
         var plan = Plan(formatVersion: options.formatVersion)
         if let base = inputs.base {
             plan.add(
-                "base image", summary: base.name,
+                "base image", kept: true, summary: base.name,
                 inputs: [
                     StepInput(base.name, base.sha256.hex),
                     StepInput("reading format", String(StockImage.formatVersion)),
                 ])
         }
         plan.add(
-            "packages", summary: "\(lock.packages.count) packages",
+            "packages", kept: true, summary: "\(lock.packages.count) packages",
             inputs: lock.packages.map {
                 StepInput($0.name, "\($0.version) \($0.architecture) \($0.sha256.hex.prefix(16))")
             }
@@ -33,23 +33,24 @@ extension ImageBuilder {
                     StepInput("removed packages", lock.removed.joined(separator: " ")),
                 ], below: inputs.base == nil ? [] : ["base image"])
         if !inputs.kernel.isEmpty {
-            plan.add("kernel package", summary: "compiled from source", inputs: inputs.kernel)
+            plan.add("kernel package", kept: true, summary: "compiled from source", inputs: inputs.kernel)
         }
         plan.add(
-            "module index", summary: "of the packages' kernel, for the micro-VM",
+            "module index", kept: true, summary: "of the packages' kernel, for the micro-VM",
             inputs: inputs.programs.moduleIndex + [StepInput("epoch", String(recipe.epoch))],
             below: ["packages", "kernel package"])
         plan.add(
-            "configure", summary: "maintainer scripts in the micro-VM",
+            "configure", kept: true, summary: "maintainer scripts in the micro-VM",
             inputs: configureInputs + inputs.programs.configure,
             below: ["packages", "kernel package", "module index"])
         let feeding = try overlayFeed(inputs) { FileTriggers.mayFeed($0) && !Self.isOfKernel($0) }
         if !feeding.isEmpty {
             plan.add(
-                "indexes", summary: "what packages compute from overlays' files", inputs: feeding, below: ["configure"])
+                "indexes", kept: true, summary: "what packages compute from overlays' files", inputs: feeding,
+                below: ["configure"])
         }
         plan.add(
-            "kernel", summary: "module index, initramfs",
+            "kernel", kept: true, summary: "module index, initramfs",
             inputs: try kernelInputs + fragmentInputs + runtimeKernelInputs
                 + inputs.programs.moduleIndex + inputs.programs.initramfs + overlayFeed(inputs, where: Self.isOfKernel),
             below: ["configure"])
@@ -113,11 +114,11 @@ extension ImageBuilder {
         let boot = recipe.bootStep(
             release: release, hasInitramfs: hasInitramfs, partition: rootPartition, stock: base?.boot)
         let made: [any Step] = secrets.isEmpty ? [] : [SecretsStep(secrets: secrets)]
-        return (runtimes + [try aptStep(inputs, lock, base)] + stock + inputs.systemSteps + made + [boot], docker)
+        return (runtimes + [aptStep(inputs, lock, base)] + stock + inputs.systemSteps + made + [boot], docker)
     }
 
-    private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) throws -> AptStep {
-        let preferences = try recipe.sourcePins(for: .board).text
+    private func aptStep(_ inputs: Inputs, _ lock: PackageLock, _ base: BaseSystem?) -> AptStep {
+        let preferences = inputs.boardPreferences
         let wanted = Set(
             recipe.packages.installNames + recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages)
         func source(_ uri: String?, _ suites: [String]) -> AptStep.Source? {

@@ -51,6 +51,8 @@ public struct ImageBuilder: Sendable {
         var pins: [PinnedInput]
         /// Base URIs of the archives, for the board's own apt.
         var mirrors: ArchiveMirrors
+        /// apt_preferences(5) for it.
+        var boardPreferences: String
         var programs: HostPrograms
         /// All that shapes a kernel from source; empty where the kernel is a package of the archive.
         var kernel: [StepInput]
@@ -89,18 +91,19 @@ public struct ImageBuilder: Sendable {
         defer { withExtendedLifetime(work) {} }
         var missing: String?
         do {
-            try walk.note("packages", looker.arePackagesStored(lock) ? .stored : .made)
             _ = try await looker.packagedSystem(inputs, looker.storedPackages(lock), &walk, work: work.path)
         } catch let result as Walk.Missing { missing = result.step }
         let rows = rows(plan, record) { step in
             switch walk.outcomes[step] {
             case .stored: "cached"
             case .made: "run"
-            // What stands above the kernel is kept nowhere.
-            case nil: missing.map { "after \($0)" } ?? "run"
+            // What is kept nowhere is made in each build.
+            case nil: plan[step]?.isKept == true ? missing.map { "after \($0)" } ?? "run" : "run"
             }
         }
-        return (plan, rows)
+        return (
+            plan, rows.map { row in inputs.secrets.missing[row.step].map { row.because("not known: \($0)") } ?? row }
+        )
     }
 
     private func rows(_ plan: Plan, _ record: PlanRecord, action: (String) -> String) -> [PlanRow] {
@@ -154,12 +157,14 @@ public struct ImageBuilder: Sendable {
     /// - Throws: `DamagedContent` besides, for what is damaged in the cache.
     func buildOnce() async throws -> BuildResult {
         let inputs = try await inputs(needsSecrets: true)
-        let wereStored = try inputs.lock.map(arePackagesStored) ?? false
         if inputs.lock == nil || !exists(imagePath) { try requireRoom(2 << 30, at: cache.root, "for the build") }
         let packages = try await provide(inputs)
         try await report(packages, inputs)
         let plan = try plan(inputs, packages.lock)
-        if let result = try await upToDate(plan, inputs) { return result }
+        if var result = try await upToDate(plan, inputs) {
+            result.steps = rows(plan, PlanRecord.read(recordPath)) { _ in "cached" }
+            return result
+        }
 
         try await checkTools()
         for signer in signers { try await signer.check() }
@@ -167,7 +172,6 @@ public struct ImageBuilder: Sendable {
         try requireRoom(estimatedSpace(packages) / 6, at: options.output, "for the build")
         let work = try TemporaryFolder(in: cache.work, name: recipe.name)
         var walk = Walk(.make)
-        walk.note("packages", wereStored && packages.lock.packages == inputs.lock?.packages ? .stored : .made)
         let system = try await systemTree(inputs, packages, &walk, work: work.path)
         let disk = try await disk(system.tree, inputs.overlaySteps, work: work.path)
         let settings = try XZSettings(
@@ -223,11 +227,20 @@ public struct ImageBuilder: Sendable {
         }
         let own = recipe.ownPackages + recipe.dockerPackages + recipe.runtimePackages
         let artefacts = try await fetcher.artefactPins()
-        let pins = try recipe.sourcePins(for: .build)
+        let sources = try archiveSources(opened)
+        let boardMirrors = try boardMirrors(sources)
+        let hasLimits = recipe.allSources.contains { !$0.only.isEmpty }
+        let pins = try recipe.sourcePins(
+            for: .build,
+            mirrors: hasLimits
+                ? try Self.mirrors(for: sources, debian: options.mirror, security: options.securityMirror)
+                : boardMirrors)
+        let boardPreferences = try recipe.sourcePins(for: .board, mirrors: boardMirrors).text
         let request = try PackageRequest(
-            sources: try archiveSources(opened),
+            sources: sources,
             packages: recipe.packages.install + own.filter { !recipe.packages.installNames.contains($0) },
-            preferences: pins.text, pins: pins.bySource, recommends: recipe.packages.recommends,
+            preferences: pins.text, pins: pins.bySource,
+            preferencesKey: hasLimits ? recipe.preferencesOfItsOwn : nil, recommends: recipe.packages.recommends,
             addsEssential: base == nil,
             base: base?.sha256, upgrades: recipe.packages.upgrade)
         let systemSteps = try recipe.systemSteps(secrets: &secrets)
@@ -238,7 +251,7 @@ public struct ImageBuilder: Sendable {
             preload: try await preloadStep(), proofImages: try await proofImages(artefacts),
             secrets: secrets, sources: opened, base: base,
             pins: opened.compactMap { $0.keyring?.pin } + [base].compactMap(\.self) + artefacts,
-            mirrors: try boardMirrors(request.sources),
+            mirrors: boardMirrors, boardPreferences: boardPreferences,
             programs: try await HostPrograms(versions: options.programVersions),
             kernel: try await kernelStepInputs())
     }
@@ -283,15 +296,6 @@ public struct ImageBuilder: Sendable {
         }
         for pin in inputs.pins { provided.lock.pin(pin) }
         return provided
-    }
-
-    /// Whether all packages of a lock are here, unpacked.
-    private func arePackagesStored(_ lock: PackageLock) throws -> Bool {
-        let store = try DownloadStore(cache.store)
-        return try lock.packages.allSatisfy { package in
-            try store.file(package.sha256, size: package.size, check: .size) != nil
-                && DebianPackage.isStored(package.file(at: store.path(for: package.sha256)), in: cache.layers)
-        }
     }
 
     /// A lock's packages as they lie in the store.

@@ -79,21 +79,29 @@ struct SourcePins {
 extension Recipe {
     /// The recipe's pins, and what keeps each source to its `only`.
     ///
+    /// - Parameter mirrors: where Debian's own packages come from for that apt.
     /// - Throws: `Failure` for a source with `only` that apt cannot tell from another one.
-    func sourcePins(for reader: PinReader) throws -> SourcePins {
+    func sourcePins(for reader: PinReader, mirrors: ArchiveMirrors) throws -> SourcePins {
         var stanzas = packages.preferences.map { ($0.package, $0.pin, $0.priority) }
         var pins = SourcePins()
-        let sources = allSources.compactMap { PinnedSource($0, for: reader) }
+        let sources = allSources.compactMap { PinnedSource($0, for: reader, mirrors) }
         for source in sources where !source.only.isEmpty {
             let own = try source.pins(besides: sources.filter { $0.name != source.name }, for: reader)
             pins.bySource[source.name] = own
-            for pin in own {
-                stanzas.append((source.only.joined(separator: " "), pin.text, 990))
-                stanzas.append(("*", pin.text, -10))
+            for pin in own.flatMap(\.texts) {
+                stanzas.append((source.only.joined(separator: " "), pin, 990))
+                stanzas.append(("*", pin, -10))
             }
         }
         pins.text = stanzas.map { "Package: \($0)\nPin: \($1)\nPin-Priority: \($2)\n" }.joined(separator: "\n")
         return pins
+    }
+
+    /// What of the preferences is the recipe's: for the request, which must not hang on a machine's mirrors.
+    var preferencesOfItsOwn: String {
+        let own = packages.preferences.map { "\($0.package): \($0.pin): \($0.priority)" }
+        let limits = allSources.filter { !$0.only.isEmpty }.map { "only \($0.name): \($0.only.joined(separator: " "))" }
+        return (own + limits).joined(separator: "\n")
     }
 }
 
@@ -102,11 +110,13 @@ private struct PinnedSource {
     var name: String
     var suites: [String]
     var only: [String]
-    /// Of the URI that is used; nil for Debian's mirrors, which differ from machine to machine.
+    /// Of the URI that is used, in lower case, as apt compares it; nil for Debian's mirrors, which differ from machine to machine.
     var host: String?
+    /// All that its packages come from.
+    var hosts: Set<String>
 
     /// nil for a source that this apt does not get.
-    init?(_ source: Recipe.PackageSource, for reader: PinReader) {
+    init?(_ source: Recipe.PackageSource, for reader: PinReader, _ mirrors: ArchiveMirrors) {
         var uris = source.uris
         if reader == .board {
             guard source.onBoard else { return nil }
@@ -117,23 +127,29 @@ private struct PinnedSource {
         suites = source.suites
         only = source.only
         // Each apt gets the first URI alone.
-        host = uris.first.flatMap { Recipe.PackageSource.host(of: $0) }
+        host = uris.first.flatMap { Recipe.PackageSource.host(of: $0)?.lowercased() }
+        let debian = [mirrors.debian.first, mirrors.security.first].compactMap(\.self)
+        hosts =
+            source.uris.isEmpty
+            ? Set(debian.compactMap { Recipe.PackageSource.host(of: $0)?.lowercased() })
+            : Set([host].compactMap(\.self))
     }
 
     /// What the source's packages alone are known by.
     ///
-    /// The host is certain before any index is read. A suite's name is what the Release file says of itself, and `stable` is Debian's,
-    /// too: it serves where there is no host (Debian's mirrors) or another source has the same one, and the solver checks it against
-    /// the Release files (``PackageRequest/pins``).
+    /// The host is certain before any index is read. A suite's name is what the Release file says of itself: it serves for Debian's
+    /// mirrors, and where another source has the same host; the solver holds it against the Release files (``PackageRequest/pins``).
     func pins(besides others: [PinnedSource], for reader: PinReader) throws -> [ArchivePin] {
-        let sameHost = host.flatMap { host in others.first { $0.host == host } }
-        let sameSuite = others.first { !Set($0.suites).isDisjoint(with: suites) }
-        let names = sameSuite == nil && !suites.contains { $0.contains("/") } ? suites.map(ArchivePin.release) : nil
-        let isDebians = host.map { $0 == "debian.org" || $0.hasSuffix(".debian.org") } ?? true
-        // A mirror of this machine may be Debian's own host.
-        if isDebians, let names { return names }
+        let sameHost = host.flatMap { host in others.first { $0.hosts.contains(host) } }
         if let host, sameHost == nil { return [.origin(host)] }
-        if let names { return names }
+        let names = Set(suites.map { $0.lowercased() })
+        let sameSuite = others.first { !names.isDisjoint(with: $0.suites.map { $0.lowercased() }) }
+        // Debian's releases are called so, too, whichever it is at the time.
+        let isAnyones =
+            host != nil && names.contains { name in Self.moving.contains { name == $0 || name.hasPrefix("\($0)-") } }
+        if sameSuite == nil, !isAnyones, !suites.contains(where: { $0.contains("/") }) {
+            return suites.map { .release($0) }
+        }
         let other = sameHost ?? sameSuite
         throw Failure(
             .usage, at: "only of the source '\(name)'",
@@ -148,4 +164,6 @@ private struct PinnedSource {
                 : "take only out, and write packages.preferences by what its Release file says: pin: \"release o=ORIGIN,l=LABEL\""
         )
     }
+
+    private static let moving = ["oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental"]
 }

@@ -14,8 +14,8 @@ struct Secrets {
     private(set) var generated: [(user: String, password: String)] = []
     /// Whether one that cannot be read is an error.
     private let isNeeded: Bool
-    /// Why some could not be read, where none is needed; something else stands for them then.
-    private(set) var missing: [Failure] = []
+    /// Why some could not be read, where none is needed, by the step that wants them; something else stands for them then.
+    private(set) var missing: [String: String] = [:]
 
     /// - Parameters:
     ///   - environment: the caller's, for `{env: NAME}`.
@@ -40,9 +40,10 @@ struct Secrets {
         switch source {
         case nil: return .locked
         case .hash(let hash): return .hash(hash)
-        case .file(let path): plain = try secret { try Self.stored(in: path.path, for: "accounts: \(user)") }
+        case .file(let path):
+            plain = try secret("accounts") { try Self.stored(in: path.path, for: "accounts: \(user)") }
         case .environment(let name):
-            plain = try secret { try Self.variable(name, of: environment, for: "accounts: \(user)") }
+            plain = try secret("accounts") { try Self.variable(name, of: environment, for: "accounts: \(user)") }
         case .generate:
             let isNew = credentials.passwords[user] == nil
             var generator = SystemRandomNumberGenerator()
@@ -65,9 +66,9 @@ struct Secrets {
         switch wifi.passphrase {
         case .psk(let key): return WirelessNetwork(country: wifi.country, ssid: wifi.ssid, key: key)
         case .file(let path):
-            phrase = try secret { try Self.stored(in: path.path, for: "system.wifi.passphrase") }
+            phrase = try secret("network") { try Self.stored(in: path.path, for: "system.wifi.passphrase") }
         case .environment(let name):
-            phrase = try secret { try Self.variable(name, of: environment, for: "system.wifi.passphrase") }
+            phrase = try secret("network") { try Self.variable(name, of: environment, for: "system.wifi.passphrase") }
         }
         guard (8...63).contains(phrase.utf8.count) else {
             throw Failure(
@@ -79,9 +80,9 @@ struct Secrets {
     }
 
     /// Reads a secret, or where none is needed, notes why it cannot be read.
-    private mutating func secret(_ read: () throws -> String) throws -> String {
+    private mutating func secret(_ step: String, _ read: () throws -> String) throws -> String {
         do { return try read() } catch let failure as Failure where !isNeeded {
-            missing.append(failure)
+            missing[step] = missing[step] ?? failure.message
             return "not known"
         }
     }

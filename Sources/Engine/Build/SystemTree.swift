@@ -72,12 +72,20 @@ extension ImageBuilder {
     func packagedSystem(
         _ inputs: Inputs, _ packages: ProvidedPackages, _ walk: inout Walk, work: FilePath
     ) async throws -> PackagedSystem {
+        let files = packages.files.map { $0.package.file(at: $0.path) }
+        walk.note("packages", files.allSatisfy { DebianPackage.isStored($0, in: cache.layers) } ? .stored : .made)
+        let kernel: BuiltKernel?
+        do { kernel = recipe.kernel.source == nil ? nil : try await builtKernel(&walk) } catch is Walk.Missing {
+            kernel = nil
+        }
+        if let kernel, !DebianPackage.isStored(kernel.package, in: cache.layers) { walk.note("kernel package", .made) }
         let base = try await baseImage(inputs, &walk).map { try BaseSystem($0) }
-        if walk.purpose == .look, walk.outcomes["packages"] == .made { throw Walk.Missing(step: "packages") }
-        let kernel = recipe.kernel.source == nil ? nil : try await builtKernel(&walk)
+        for step in ["packages", "kernel package"] where walk.purpose == .look && walk.outcomes[step] == .made {
+            throw Walk.Missing(step: step)
+        }
         let unpacked = try await DebianPackage.unpackAll(
-            packages.files.map { $0.package.file(at: $0.path) } + [kernel?.package].compactMap(\.self),
-            store: cache.layers, workers: options.jobs, progress: progress)
+            files + [kernel?.package].compactMap(\.self), store: cache.layers, workers: options.jobs, progress: progress
+        )
         let ordered = try InstallOrder.sort(unpacked)
         try engineContract(packages.lock, base: base)
         // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'

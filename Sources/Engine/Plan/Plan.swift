@@ -10,6 +10,8 @@ public struct PlannedStep: Sendable, Equatable {
     public let inputs: [StepInput]
     /// The names of the steps whose results it starts from.
     public let below: [String]
+    /// Whether its result is kept in the store; otherwise each build makes it.
+    public let isKept: Bool
     /// The names of the steps whose trees it is put on, where its key does not hang on them.
     public let onto: [String]
     /// The digest of all that shapes the result, the steps below included.
@@ -39,7 +41,8 @@ public struct Plan: Sendable, Equatable {
     /// - Returns: its key.
     @discardableResult
     public mutating func add(
-        _ name: String, summary: String, inputs: [StepInput], below: [String] = [], onto: [String] = []
+        _ name: String, kept: Bool = false, summary: String, inputs: [StepInput], below: [String] = [],
+        onto: [String] = []
     ) -> SHA256Digest {
         let hasher = KeyHasher(purpose: "plan step")
         hasher.add(formatVersion)
@@ -50,7 +53,8 @@ public struct Plan: Sendable, Equatable {
         }
         for step in steps where below.contains(step.name) { hasher.add(step.key) }
         let step = PlannedStep(
-            name: name, summary: summary, inputs: inputs, below: below, onto: onto, key: hasher.finalize())
+            name: name, summary: summary, inputs: inputs, below: below, isKept: kept, onto: onto, key: hasher.finalize()
+        )
         steps.append(step)
         return step.key
     }
