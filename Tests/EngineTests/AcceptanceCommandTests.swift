@@ -7,14 +7,6 @@ import Testing
 
 /// Files that a person has to accept, and the commands by which that is done.
 @Suite struct AcceptanceCommandTests {
-    private func failure(_ body: () async throws -> Void) async -> Failure? {
-        do {
-            try await body()
-            Issue.record("nothing was thrown")
-        } catch let failure as Failure { return failure } catch { Issue.record(error) }
-        return nil
-    }
-
     @Test func aFileOfThisMachineIsAcceptedWithoutANetwork() async throws {
         let server = try await FileServer()
         let bench = try RuntimeBench(

@@ -99,16 +99,6 @@ final class RuntimeBench {
     }
 }
 
-/// The failure that a body throws, the first of several.
-private func failure(_ body: () async throws -> Void) async -> Failure? {
-    do {
-        try await body()
-        Issue.record("no error was thrown")
-    } catch let failure as Failure { return failure } catch let list as FailureList { return list.failures.first } catch
-    { Issue.record(error) }
-    return nil
-}
-
 @Suite struct RuntimeInputTests {
     private func file(_ server: FileServer, sha256: String? = nil) -> String {
         """

@@ -71,15 +71,6 @@ final class StockBench {
     }
 }
 
-/// The failure that a body throws.
-private func failure(_ body: () async throws -> Void) async -> Failure? {
-    do {
-        try await body()
-        Issue.record("no error was thrown")
-    } catch let failure as Failure { return failure } catch { Issue.record(error) }
-    return nil
-}
-
 /// With `--locked` and no packages in the lock, that is what a plan says once every input is proven and pinned.
 private let provenButNotLocked = "the recipe has no lock file"
 
