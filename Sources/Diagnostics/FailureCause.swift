@@ -7,6 +7,8 @@ extension Failure {
         case noRoom
         /// Something in the cache is damaged, or another than it should be.
         case damagedCache
+        /// The lock answers another request than the recipe's.
+        case staleLock
     }
 
     /// A run with `--offline` lacks what only a network gives.
@@ -54,7 +56,7 @@ extension Failure {
         case .noRoom:
             failure.next = "free some, run \(prune()), or choose another folder with -o and --cache"
         case .damagedCache: failure.next = "\(prune("--all")), then build again"
-        case .offline, nil: break
+        case .offline, .staleLock, nil: break
         }
         return failure
     }

@@ -27,7 +27,7 @@ extension Verification {
                 let why = "there is no manifest: the lines are its publisher's; "
                 return .notChecked(why + (found.isEmpty ? "each has an effect" : "without effect:\n\(words)"))
             }
-            guard !found.isEmpty else { return .ok("each has") }
+            guard !found.isEmpty else { return .ok("each line has an effect") }
             guard manifest.base == nil, found.contains(where: \.isCertain) else { return .ok("noted: \(words)") }
             return .failed(words)
         }

@@ -173,9 +173,10 @@ struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Show what a build would run, what is cached, and why the rest runs.",
         discussion: """
-            A step is 'cached' when its result is in the cache, whatever the folder of the output is; 'run' when the build makes it; 'after STEP' \
-            when that step has to be made first, and its result decides. Behind that stands what is different from the last build into that \
-            folder. Nothing is built, and no password is needed.
+            A step is 'cached' when its result is in the cache, or when the image in the output's folder is already the one that a build would \
+            make; 'run' when the build makes it: the small steps above the kernel are kept nowhere, and made for each new image in a second; \
+            'after STEP' when that step has to be made first, and its result decides. Behind that stands what is different from the last build \
+            into that folder, where something is. Nothing is built, and no password is needed.
 
             piforge plan recipes/debian-13.yaml
             piforge plan recipes/debian-13.yaml --set system.hostname=shed
@@ -184,7 +185,7 @@ struct PlanCommand: AsyncParsableCommand {
 
     @OptionGroup var arguments: BuildArguments
 
-    @Flag(help: "Print the steps as a graph in the DOT language.")
+    @Flag(help: "Print the steps as a graph in the DOT language of Graphviz, instead of rows.")
     var graph = false
 
     func run() async throws {

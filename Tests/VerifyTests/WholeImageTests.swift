@@ -37,7 +37,7 @@ func names(in folder: FilePath) throws -> [String] {
             report["labels"]
                 == "vfat system-boot AE22-5928\next4 writable 11111111-2222-8333-8444-555555555555")
         #expect(report["boot files"] == "vmlinuz, initrd, bcm2711-rpi-4-b.dtb, total_mem=1024")
-        #expect(report["firmware settings"] == "each has")
+        #expect(report["firmware settings"] == "each line has an effect")
         #expect(report["kernel config"] == "6.12.1-test, all 3 followed")
         #expect(report["first bad byte"] == nil)
     }

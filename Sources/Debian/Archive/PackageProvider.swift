@@ -118,10 +118,12 @@ public struct PackageProvider: Sendable {
         }
         guard lock.request == request.digest else {
             if options.lock == .require {
-                throw Failure(
+                var failure = Failure(
                     .usage, at: "--locked", "the lock file answers another request than the recipe's",
                     expected: "request sha256:\(request.digest.hex)", found: "request sha256:\(lock.request.hex)",
                     next: "renew it: piforge build --update-lock")
+                failure.cause = .staleLock
+                throw failure
             }
             return try await replace(lock, request, options, status, why: "the lock file answers another request")
         }

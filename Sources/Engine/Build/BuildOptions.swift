@@ -112,7 +112,7 @@ public struct BuildResult: Sendable, Codable {
         }
         for signature in signatures { lines.append("  signed: \(signature)") }
         if let credentials { lines.append("  passwords are kept in \(credentials)") }
-        lines.append((["next: piforge prove", image] + cacheArguments(cache)).joined(separator: " "))
+        lines.append((["next: piforge prove", image.shellFile] + cacheArguments(cache)).joined(separator: " "))
         return lines.map { $0 + "\n" }.joined()
     }
 }

@@ -290,9 +290,15 @@ public struct ImageBuilder: Sendable {
         let provider = provider(try downloader(), sources: inputs.request.sources)
         // A lock without packages is one that only accepts a file.
         let lock = inputs.lock.flatMap { $0.packages.isEmpty ? nil : $0 }
-        var provided = try await provider.provide(inputs.request, lock: lock, options: packageOptions) {
-            guard let base = try await baseImage(inputs) else { return [] }
-            return try InstalledPackages(reading: try Tree([base.layer])).status
+        var provided: ProvidedPackages
+        do {
+            provided = try await provider.provide(inputs.request, lock: lock, options: packageOptions) {
+                guard let base = try await baseImage(inputs) else { return [] }
+                return try InstalledPackages(reading: try Tree([base.layer])).status
+            }
+        } catch var failure as Failure where failure.cause == .staleLock {
+            failure.next = "renew it: \(options.command("build", "--update-lock"))"
+            throw failure
         }
         for pin in inputs.pins { provided.lock.pin(pin) }
         return provided

@@ -155,7 +155,9 @@ private struct PinnedSource {
             .usage, at: "only of the source '\(name)'",
             "\(reader == .board ? "the board's apt" : "apt") cannot tell the source's packages from those of "
                 + "\(other.map { "'\($0.name)'" } ?? "Debian's mirrors")",
-            expected: "a host that no other source has, or suites with names of their own",
+            expected: isAnyones
+                ? "a host that no other source has, or suites that are not called as Debian's are (stable, testing and so on)"
+                : "a host that no other source has, or suites with names of their own",
             found: host.map { $0.isEmpty ? "both are folders of this machine" : "both come from \($0)" }
                 ?? suites.joined(separator: ", "),
             next: reader == .board

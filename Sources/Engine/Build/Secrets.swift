@@ -91,7 +91,7 @@ struct Secrets {
         guard let value = environment[name], !value.isEmpty else {
             throw Failure(
                 .usage, at: place, "the environment variable \(name) is not set",
-                next: "set it for this command only: read -rs \(name) && export \(name)")
+                next: "set it in this shell: read -rs \(name) && export \(name)")
         }
         return try secretText(value.utf8, at: place, from: "the environment variable \(name)")
     }

@@ -75,7 +75,7 @@ public struct PlanRecord: Codable, Sendable {
         let new = Dictionary(step.inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         var changes: [String] = []
         for name in Set(old.keys).union(new.keys).sorted() where old[name] != new[name] {
-            changes.append("\(name): \(Self.short(old[name])) → \(Self.short(new[name]))")
+            changes.append("\(name): \(Self.change(from: old[name], to: new[name]))")
         }
         for name in step.below where reason(below: name, plan) { changes.append("step \(name)") }
         return changes.isEmpty ? "piforge's format changed" : changes.joined(separator: "; ")
@@ -85,11 +85,32 @@ public struct PlanRecord: Codable, Sendable {
         plan[name].map { steps[name]?.key != $0.key } ?? false
     }
 
+    /// What is different between two values; of long ones, the lines or words that only one of them has.
+    private static func change(from old: String?, to new: String?) -> String {
+        guard let old, let new, max(old.count, new.count) > longest || (old + new).contains("\n") else {
+            return "\(short(old)) → \(short(new))"
+        }
+        func parts(_ text: String) -> [String] {
+            (old + new).contains("\n")
+                ? text.splitLines().map(String.init) : text.split(separator: " ").map(String.init)
+        }
+        let (before, after) = (parts(old), parts(new))
+        let (known, wanted) = (Set(before), Set(after))
+        let gone = before.filter { !wanted.contains($0) }.map { "- \(short($0))" }
+        let come = after.filter { !known.contains($0) }.map { "+ \(short($0))" }
+        let all = gone + come
+        guard !all.isEmpty else { return "another order" }
+        return all.prefix(4).joined(separator: ", ") + (all.count > 4 ? ", and \(all.count - 4) more" : "")
+    }
+
+    /// Of a value that is shown whole, in characters.
+    private static let longest = 60
+
     /// A value as a person wants to read it: one line, digests cut to twelve digits.
     private static func short(_ value: String?) -> String {
         guard let value, !value.isEmpty else { return "none" }
         let line = value.splitLines().joined(separator: " ⏎ ")
         if SHA256Digest(hex: line) != nil { return String(line.prefix(12)) }
-        return line.count > 60 ? line.prefix(57) + "…" : line
+        return line.count > longest ? line.prefix(longest - 3) + "…" : line
     }
 }
