@@ -87,7 +87,9 @@ public struct PlanRecord: Codable, Sendable {
 
     /// What is different between two values; of long ones, the lines or words that only one of them has.
     private static func change(from old: String?, to new: String?) -> String {
-        guard let old, let new, max(old.count, new.count) > longest || (old + new).contains("\n") else {
+        guard let old, let new, SHA256Digest(hex: new) == nil,
+            max(old.count, new.count) > longest || (old + new).contains("\n")
+        else {
             return "\(short(old)) → \(short(new))"
         }
         func parts(_ text: String) -> [String] {
