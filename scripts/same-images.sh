@@ -55,8 +55,8 @@ sum() { sha256sum <"$1" | cut -d ' ' -f 1; }
 # After a build, where the recipe's own lock could not be used the one that was lies beside the image.
 keep() {
     local kept base
-    rm -rf "$(kept "$1")"
     kept=$(kept "$1")
+    rm -rf "$kept"
     base=$(base "$1")
     mkdir -p "$kept"
     find "$work/in/recipes" -maxdepth 1 \( -name "$base.lock" -o -name "$base.kernel.lock" \) -exec cp -t "$kept" {} +

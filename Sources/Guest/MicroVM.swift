@@ -56,7 +56,7 @@ public enum MicroVM {
         }
     }
 
-    /// What is stored of a request, as ``configure(_:step:store:shared:keepsSecrets:work:log:progress:qemu:)`` would take it; nil where that would run.
+    /// What is stored of a request; nil where it has to run.
     ///
     /// - Throws: `Failure` when what is stored is damaged.
     public static func stored(
@@ -65,28 +65,41 @@ public enum MicroVM {
         try ConfiguredShelf(store: store, key: request.key, isShared: shared, keepsSecrets: keepsSecrets).result()
     }
 
+    /// What is stored of a request, or what a run gives.
+    ///
+    /// - Throws: as ``stored(_:in:shared:keepsSecrets:)`` and ``run(_:step:store:shared:keepsSecrets:work:log:progress:qemu:)``.
+    public static func configure(
+        _ request: ConfigureRequest, step: String = "configure", store: LayerStore, shared: Bool = true,
+        keepsSecrets: Bool = false, work: FilePath, log: FilePath, progress: any ProgressReporter = SilentProgress(),
+        qemu: QEMU? = nil
+    ) async throws -> Result {
+        if let stored = try stored(request, in: store, shared: shared, keepsSecrets: keepsSecrets) { return stored }
+        return try await run(
+            request, step: step, store: store, shared: shared, keepsSecrets: keepsSecrets, work: work, log: log,
+            progress: progress, qemu: qemu)
+    }
+
     /// Runs the maintainer scripts and returns what they changed, as a layer on top of the request's tree.
     ///
     /// Secrets that scripts make are no part of the layer; they are kept apart, in this machine's own store alone.
     ///
     /// - Parameters:
     ///   - step: what progress and errors call it.
-    ///   - store: where the layer is kept, under the request's key; when it is there already nothing runs.
+    ///   - store: where the layer is kept, under the request's key.
     ///   - shared: whether the shared cache may have it: never with files of the recipe's own in the tree.
     ///   - keepsSecrets: whether the secrets that scripts make are asked for, and so kept in this machine's store.
     ///   - work: a folder for the virtual disk; what is put there is removed again.
     ///   - log: a file that takes all that the scripts and the guest's kernel print.
-    /// - Returns: the layer, and a report when the micro-VM ran.
+    /// - Returns: the layer, and the report.
     /// - Throws: `Failure` naming the package, script and exit code of a script that failed; or saying that the guest's
     ///   kernel panicked, that the guest hung, or that its disk was full. `CancellationError`; no process stays.
-    public static func configure(
+    public static func run(
         _ request: ConfigureRequest, step: String = "configure", store: LayerStore, shared: Bool = true,
         keepsSecrets: Bool = false, work: FilePath, log: FilePath, progress: any ProgressReporter = SilentProgress(),
         qemu: QEMU? = nil
     ) async throws -> Result {
         let shelf = ConfiguredShelf(
             store: store, key: request.key, isShared: shared, keepsSecrets: keepsSecrets)
-        if let stored = try shelf.result() { return stored }
         let machine = if let qemu { qemu } else { try await QEMU.locate() }
         let folder = try TemporaryFolder(in: work, name: "configure")
         let disk = GuestDisk(path: folder.path.appending("tree.ext4"), epoch: request.epoch)

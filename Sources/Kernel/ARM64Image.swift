@@ -56,9 +56,11 @@ public struct ARM64Image: Sendable, Hashable {
         if has([0x18, 0x28, 0x6f, 0x01], at: 36) { return "a 32-bit arm zImage" }
         if has([0x4d, 0x5a], at: 0) { return "an EFI program" }
         if has([0x7f, 0x45, 0x4c, 0x46], at: 0) { return "an ELF file" }
-        if PackedFormat(start: header) == .xz { return "an xz file" }
-        if PackedFormat(start: header) == .zstd { return "a zstd file" }
-        return header.isEmpty ? "an empty file" : "something else"
+        switch PackedFormat(start: header) {
+        case .xz: return "an xz file"
+        case .zstd: return "a zstd file"
+        default: return header.isEmpty ? "an empty file" : "something else"
+        }
     }
 
     private static func u64(_ header: [UInt8], _ offset: Int) -> UInt64 {

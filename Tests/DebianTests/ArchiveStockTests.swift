@@ -183,6 +183,26 @@ import Testing
             ])
     }
 
+    /// Two archives as a recipe names them, with their indices at hand: the first is `ports` with the suite trixie.
+    private func sources(
+        of archive: TestArchive, and second: TestArchive, suite: String, name: String
+    ) async throws -> ([ArchiveSource], AptSolver) {
+        let sources = [
+            try ArchiveSource(
+                suite: "trixie", components: ["main"], keyring: archive.keyring, name: "ports",
+                uris: ["file:\(archive.debian)"]),
+            try ArchiveSource(
+                suite: suite, components: ["main"], keyring: second.keyring, name: name,
+                uris: ["file:\(second.debian)"]),
+        ]
+        let solver = try AptSolver(
+            sources: sources, architecture: "arm64",
+            mirrors: try ArchiveMirrors(debian: [], security: []).adding(sources),
+            folder: archive.folder.path.appending("indices"))
+        try await solver.update(.refresh)
+        return (sources, solver)
+    }
+
     /// The suite's name is the release's suite in one archive, and its code name in the other.
     @Test(arguments: ["", "Codename: other"])
     func aPackageOfBothArchivesComesFromTheOneThatMayGiveIt(release: String) async throws {
@@ -194,19 +214,7 @@ import Testing
         try await second.publish(
             [.init(name: "hello", version: "2.0", fields: "Depends: tool"), .init(name: "tool", version: "2.0")],
             suite: "bookworm", release: release)
-        let sources = [
-            try ArchiveSource(
-                suite: "trixie", components: ["main"], keyring: archive.keyring, name: "ports",
-                uris: ["file:\(archive.debian)"]),
-            try ArchiveSource(
-                suite: "bookworm", components: ["main"], keyring: second.keyring, name: "debian-12",
-                uris: ["file:\(second.debian)"]),
-        ]
-        let solver = try AptSolver(
-            sources: sources, architecture: "arm64",
-            mirrors: try ArchiveMirrors(debian: [], security: []).adding(sources),
-            folder: archive.folder.path.appending("indices"))
-        try await solver.update(.refresh)
+        let (sources, solver) = try await sources(of: archive, and: second, suite: "bookworm", name: "debian-12")
         // As a recipe's `only: [hell*]` becomes pins.
         let only =
             "Package: hell*\nPin: release bookworm\nPin-Priority: 990\n\nPackage: *\nPin: release bookworm\nPin-Priority: -10\n"
@@ -226,19 +234,7 @@ import Testing
         try await archive.publish([.init(name: "tool", version: "1.0")], release: "Version: 13")
         let vendor = try await TestArchive()
         try await vendor.publish([.init(name: "hello", version: "2.0")], suite: "vendor")
-        let sources = [
-            try ArchiveSource(
-                suite: "trixie", components: ["main"], keyring: archive.keyring, name: "ports",
-                uris: ["file:\(archive.debian)"]),
-            try ArchiveSource(
-                suite: "vendor", components: ["main"], keyring: vendor.keyring, name: "vendor",
-                uris: ["file:\(vendor.debian)"]),
-        ]
-        let solver = try AptSolver(
-            sources: sources, architecture: "arm64",
-            mirrors: try ArchiveMirrors(debian: [], security: []).adding(sources),
-            folder: archive.folder.path.appending("indices"))
-        try await solver.update(.refresh)
+        let (sources, solver) = try await sources(of: archive, and: vendor, suite: "vendor", name: "vendor")
         func resolve(_ pin: ArchivePin) async throws -> Solution {
             try await solver.resolve(
                 PackageRequest(sources: sources, packages: ["hello"], pins: ["vendor": [pin]], addsEssential: false))

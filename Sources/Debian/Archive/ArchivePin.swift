@@ -17,6 +17,19 @@ public enum ArchivePin: Sendable, Hashable {
             name.first?.isNumber == true ? ["release a=\(name)", "release n=\(name)"] : ["release \(name)"]
         }
     }
+
+    /// The error for a source whose `only` no pin can keep.
+    ///
+    /// - Parameter isOfBoard: whether it is the board's apt that cannot, which need not have the source.
+    public static func refusal(
+        of source: String, _ message: String, expected: String, found: String, isOfBoard: Bool = false
+    ) -> Failure {
+        Failure(
+            .usage, at: "only of the source '\(source)'", message, expected: expected, found: found,
+            next: (isOfBoard ? "write on_board: false, or take" : "take")
+                + " only out\(isOfBoard ? "" : ",") and write packages.preferences by what its Release file says: "
+                + "pin: \"release o=ORIGIN,l=LABEL\"")
+    }
 }
 
 /// A package index that apt has, as apt's pins see it (apt-get(8), indextargets).
@@ -73,14 +86,11 @@ package struct IndexTarget: Equatable {
         _ pins: [ArchivePin], of source: String, own: [IndexTarget], others: [(name: String, target: IndexTarget)]
     ) throws {
         func failure(_ problem: String, _ found: String) -> Failure {
-            Failure(
-                .usage, at: "only of the source '\(source)'", problem,
+            ArchivePin.refusal(
+                of: source, problem,
                 expected:
                     "packages that are known by \(pins.flatMap(\.texts).joined(separator: " or ")), and no others",
-                found: found,
-                next:
-                    "take only out, and write packages.preferences by what its Release file says: pin: \"release o=ORIGIN,l=LABEL\""
-            )
+                found: found)
         }
         func words(_ target: IndexTarget) -> String {
             "\(target.uri) \(target.release): host '\(target.host)', Suite '\(target.suite)', Codename '\(target.codename)'"

@@ -36,7 +36,8 @@ extension String {
     /// With spaces at its end, so that it has `width` characters; as it is where it has more.
     package func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 
-    var trimmedEnd: String {
+    /// Without spaces at its end.
+    package var trimmedEnd: String {
         var text = self[...]
         while text.last == " " { text.removeLast() }
         return String(text)

@@ -128,23 +128,9 @@ public struct PlanRow: Sendable, Codable, Equatable {
     public let reason: String?
     public let key: String
 
-    /// The row with another reason.
-    func because(_ reason: String) -> PlanRow {
-        PlanRow(step: step, summary: summary, action: action, reason: reason, key: key)
-    }
-
     /// One line for a person.
     public var text: String {
         "\(step.padding(to: 18)) \(key.prefix(12))  \(action.padding(to: 16))\(reason.map { "  \($0)" } ?? "")"
-            .trimmingEnd
-    }
-}
-
-extension String {
-    /// Without blanks at the end.
-    fileprivate var trimmingEnd: String {
-        var text = self
-        while text.last == " " { text.removeLast() }
-        return text
+            .trimmedEnd
     }
 }

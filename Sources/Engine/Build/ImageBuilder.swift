@@ -21,8 +21,8 @@ import Tools
 public struct ImageBuilder: Sendable {
     let recipe: Recipe
     let options: BuildOptions
-    private(set) var cache: Cache
-    private(set) var progress: any ProgressReporter
+    let cache: Cache
+    let progress: any ProgressReporter
     let tools = ToolRunner()
 
     public init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
@@ -85,7 +85,9 @@ public struct ImageBuilder: Sendable {
         if inputs.secrets.missing.isEmpty, try wholeImage(plan, record) != nil {
             return (plan, rows(plan, record) { _ in "cached" })
         }
-        let looker = looking()
+        // A look says nothing, and asks nobody else.
+        let looker = ImageBuilder(
+            recipe: recipe, options: options, cache: cache.withoutShared(), progress: SilentProgress())
         var walk = Walk(.look)
         let work = try TemporaryFolder(in: cache.work, name: "plan")
         defer { withExtendedLifetime(work) {} }
@@ -93,7 +95,7 @@ public struct ImageBuilder: Sendable {
         do {
             _ = try await looker.packagedSystem(inputs, looker.storedPackages(lock), &walk, work: work.path)
         } catch let result as Walk.Missing { missing = result.step }
-        let rows = rows(plan, record) { step in
+        let rows = rows(plan, record, unknown: inputs.secrets.missing) { step in
             switch walk.outcomes[step] {
             case .stored: "cached"
             case .made: "run"
@@ -101,26 +103,20 @@ public struct ImageBuilder: Sendable {
             case nil: plan[step]?.isKept == true ? missing.map { "after \($0)" } ?? "run" : "run"
             }
         }
-        return (
-            plan, rows.map { row in inputs.secrets.missing[row.step].map { row.because("not known: \($0)") } ?? row }
-        )
+        return (plan, rows)
     }
 
-    private func rows(_ plan: Plan, _ record: PlanRecord, action: (String) -> String) -> [PlanRow] {
+    /// - Parameter unknown: why a step's inputs are not known, by its name.
+    private func rows(
+        _ plan: Plan, _ record: PlanRecord, unknown: [String: String] = [:], action: (String) -> String
+    ) -> [PlanRow] {
         plan.steps.map { step in
             let action = action(step.name)
+            let reason = unknown[step.name].map { "not known: \($0)" } ?? record.reason(for: step, in: plan)
             return PlanRow(
-                step: step.name, summary: step.summary, action: action,
-                reason: action == "cached" ? nil : record.reason(for: step, in: plan), key: step.key.hex)
+                step: step.name, summary: step.summary, action: action, reason: action == "cached" ? nil : reason,
+                key: step.key.hex)
         }
-    }
-
-    /// This builder, for a look: it says nothing, and asks nobody else.
-    private func looking() -> ImageBuilder {
-        var builder = self
-        builder.progress = SilentProgress()
-        builder.cache = cache.withoutShared()
-        return builder
     }
 
     /// The steps of a build and their keys. Resolves packages where there is no lock.
@@ -229,18 +225,15 @@ public struct ImageBuilder: Sendable {
         let artefacts = try await fetcher.artefactPins()
         let sources = try archiveSources(opened)
         let boardMirrors = try boardMirrors(sources)
-        let hasLimits = recipe.allSources.contains { !$0.only.isEmpty }
         let pins = try recipe.sourcePins(
             for: .build,
-            mirrors: hasLimits
-                ? try Self.mirrors(for: sources, debian: options.mirror, security: options.securityMirror)
-                : boardMirrors)
+            mirrors: Self.mirrors(for: sources, debian: options.mirror, security: options.securityMirror))
         let boardPreferences = try recipe.sourcePins(for: .board, mirrors: boardMirrors).text
         let request = try PackageRequest(
             sources: sources,
             packages: recipe.packages.install + own.filter { !recipe.packages.installNames.contains($0) },
             preferences: pins.text, pins: pins.bySource,
-            preferencesKey: hasLimits ? recipe.preferencesOfItsOwn : nil, recommends: recipe.packages.recommends,
+            preferencesKey: recipe.preferencesKey, recommends: recipe.packages.recommends,
             addsEssential: base == nil,
             base: base?.sha256, upgrades: recipe.packages.upgrade)
         let systemSteps = try recipe.systemSteps(secrets: &secrets)

@@ -35,7 +35,7 @@ extension ImageBuilder {
             let asked = request
             let stored = try MicroVM.stored(asked, in: cache.layers, shared: false)
             let run = try await walk.result(of: name, stored: stored) {
-                try await MicroVM.configure(
+                try await MicroVM.run(
                     asked, step: name, store: cache.layers, shared: false, work: work,
                     log: options.output.appending("\(outputName).indexes.log"), progress: progress)
             }

@@ -234,10 +234,7 @@ struct InputFetcher {
         // The package itself, or one that it only leads to since its contents have moved.
         let others = provided.files.filter { $0.package.name != name }
         for (found, file) in provided.files.filter({ $0.package.name == name }) + others {
-            let package = try DebianPackage.unpack(
-                PackageFile(
-                    path: file, digest: found.sha256, name: found.name, version: found.version,
-                    architecture: found.architecture), store: cache.layers)
+            let package = try DebianPackage.unpack(found.file(at: file), store: cache.layers)
             guard let content = try Tree([package.data]).content(path), content.size <= UInt64(OpenPGPKeyring.limit)
             else { continue }
             return try fetched(

@@ -79,12 +79,13 @@ struct SourcePins {
 extension Recipe {
     /// The recipe's pins, and what keeps each source to its `only`.
     ///
-    /// - Parameter mirrors: where Debian's own packages come from for that apt.
+    /// - Parameter mirrors: where Debian's own packages come from for that apt; asked for only where a source has `only`.
     /// - Throws: `Failure` for a source with `only` that apt cannot tell from another one.
-    func sourcePins(for reader: PinReader, mirrors: ArchiveMirrors) throws -> SourcePins {
+    func sourcePins(for reader: PinReader, mirrors: @autoclosure () throws -> ArchiveMirrors) throws -> SourcePins {
         var stanzas = packages.preferences.map { ($0.package, $0.pin, $0.priority) }
         var pins = SourcePins()
-        let sources = allSources.compactMap { PinnedSource($0, for: reader, mirrors) }
+        let mirrors = try hasLimitedSources ? mirrors() : nil
+        let sources = allSources.compactMap { source in mirrors.flatMap { PinnedSource(source, for: reader, $0) } }
         for source in sources where !source.only.isEmpty {
             let own = try source.pins(besides: sources.filter { $0.name != source.name }, for: reader)
             pins.bySource[source.name] = own
@@ -97,8 +98,11 @@ extension Recipe {
         return pins
     }
 
-    /// What of the preferences is the recipe's: for the request, which must not hang on a machine's mirrors.
-    var preferencesOfItsOwn: String {
+    private var hasLimitedSources: Bool { allSources.contains { !$0.only.isEmpty } }
+
+    /// What of the preferences is the recipe's own, for the request, which must not hang on a machine's mirrors; nil where all of them are.
+    var preferencesKey: String? {
+        guard hasLimitedSources else { return nil }
         let own = packages.preferences.map { "\($0.package): \($0.pin): \($0.priority)" }
         let limits = allSources.filter { !$0.only.isEmpty }.map { "only \($0.name): \($0.only.joined(separator: " "))" }
         return (own + limits).joined(separator: "\n")
@@ -151,20 +155,15 @@ private struct PinnedSource {
             return suites.map { .release($0) }
         }
         let other = sameHost ?? sameSuite
-        throw Failure(
-            .usage, at: "only of the source '\(name)'",
+        throw ArchivePin.refusal(
+            of: name,
             "\(reader == .board ? "the board's apt" : "apt") cannot tell the source's packages from those of "
                 + "\(other.map { "'\($0.name)'" } ?? "Debian's mirrors")",
             expected: isAnyones
                 ? "a host that no other source has, or suites that are not called as Debian's are (stable, testing and so on)"
                 : "a host that no other source has, or suites with names of their own",
             found: host.map { $0.isEmpty ? "both are folders of this machine" : "both come from \($0)" }
-                ?? suites.joined(separator: ", "),
-            next: reader == .board
-                ? "write on_board: false, or take only out and write packages.preferences by what its Release file says: "
-                    + "pin: \"release o=ORIGIN,l=LABEL\""
-                : "take only out, and write packages.preferences by what its Release file says: pin: \"release o=ORIGIN,l=LABEL\""
-        )
+                ?? suites.joined(separator: ", "), isOfBoard: reader == .board)
     }
 
     private static let moving = ["oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental"]

@@ -35,15 +35,12 @@ struct Secrets {
     ///
     /// - Throws: `Failure` naming the user and the file or variable that has no password.
     mutating func password(_ source: Recipe.Password?, of user: String) throws -> UserAccount.Password {
-        let environment = environment
         let plain: String
         switch source {
         case nil: return .locked
         case .hash(let hash): return .hash(hash)
-        case .file(let path):
-            plain = try secret("accounts") { try Self.stored(in: path.path, for: "accounts: \(user)") }
-        case .environment(let name):
-            plain = try secret("accounts") { try Self.variable(name, of: environment, for: "accounts: \(user)") }
+        case .file(let path): plain = try secret(.file(path.path), for: "accounts: \(user)", step: "accounts")
+        case .environment(let name): plain = try secret(.variable(name), for: "accounts: \(user)", step: "accounts")
         case .generate:
             let isNew = credentials.passwords[user] == nil
             var generator = SystemRandomNumberGenerator()
@@ -61,14 +58,13 @@ struct Secrets {
     /// - Throws: `Failure` when the pass phrase is missing or is none of 8 to 63 characters (IEEE 802.11-2020, J.4.1).
     mutating func wireless() throws -> WirelessNetwork? {
         guard let wifi = recipe.system.wifi else { return nil }
-        let environment = environment
         let phrase: String
         switch wifi.passphrase {
         case .psk(let key): return WirelessNetwork(country: wifi.country, ssid: wifi.ssid, key: key)
         case .file(let path):
-            phrase = try secret("network") { try Self.stored(in: path.path, for: "system.wifi.passphrase") }
+            phrase = try secret(.file(path.path), for: "system.wifi.passphrase", step: "network")
         case .environment(let name):
-            phrase = try secret("network") { try Self.variable(name, of: environment, for: "system.wifi.passphrase") }
+            phrase = try secret(.variable(name), for: "system.wifi.passphrase", step: "network")
         }
         guard (8...63).contains(phrase.utf8.count) else {
             throw Failure(
@@ -79,24 +75,33 @@ struct Secrets {
             country: wifi.country, ssid: wifi.ssid, key: wirelessKey(passphrase: phrase, ssid: wifi.ssid))
     }
 
+    private enum Place {
+        case file(FilePath)
+        case variable(String)
+    }
+
     /// Reads a secret, or where none is needed, notes why it cannot be read.
-    private mutating func secret(_ step: String, _ read: () throws -> String) throws -> String {
-        do { return try read() } catch let failure as Failure where !isNeeded {
+    ///
+    /// - Parameters:
+    ///   - key: the recipe's key that asks for it.
+    ///   - step: the one that wants it.
+    private mutating func secret(_ place: Place, for key: String, step: String) throws -> String {
+        do { return try read(place, for: key) } catch let failure as Failure where !isNeeded {
             missing[step] = missing[step] ?? failure.message
             return "not known"
         }
     }
 
-    private static func variable(_ name: String, of environment: [String: String], for place: String) throws -> String {
-        guard let value = environment[name], !value.isEmpty else {
-            throw Failure(
-                .usage, at: place, "the environment variable \(name) is not set",
-                next: "set it in this shell: read -rs \(name) && export \(name)")
+    private func read(_ place: Place, for key: String) throws -> String {
+        switch place {
+        case .file(let path): return try secretText(readFile(path, limit: 1 << 16), at: key, from: "the file \(path)")
+        case .variable(let name):
+            guard let value = environment[name], !value.isEmpty else {
+                throw Failure(
+                    .usage, at: key, "the environment variable \(name) is not set",
+                    next: "set it in this shell: read -rs \(name) && export \(name)")
+            }
+            return try secretText(value.utf8, at: key, from: "the environment variable \(name)")
         }
-        return try secretText(value.utf8, at: place, from: "the environment variable \(name)")
-    }
-
-    private static func stored(in path: FilePath, for place: String) throws -> String {
-        try secretText(readFile(path, limit: 1 << 16), at: place, from: "the file \(path)")
     }
 }

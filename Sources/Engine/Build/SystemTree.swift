@@ -74,15 +74,14 @@ extension ImageBuilder {
     ) async throws -> PackagedSystem {
         let files = packages.files.map { $0.package.file(at: $0.path) }
         walk.note("packages", files.allSatisfy { DebianPackage.isStored($0, in: cache.layers) } ? .stored : .made)
+        // None of these hangs on another: a look tells of each.
         let kernel: BuiltKernel?
         do { kernel = recipe.kernel.source == nil ? nil : try await builtKernel(&walk) } catch is Walk.Missing {
             kernel = nil
         }
         if let kernel, !DebianPackage.isStored(kernel.package, in: cache.layers) { walk.note("kernel package", .made) }
         let base = try await baseImage(inputs, &walk).map { try BaseSystem($0) }
-        for step in ["packages", "kernel package"] where walk.purpose == .look && walk.outcomes[step] == .made {
-            throw Walk.Missing(step: step)
-        }
+        try walk.require(["packages", "kernel package"])
         let unpacked = try await DebianPackage.unpackAll(
             files + [kernel?.package].compactMap(\.self), store: cache.layers, workers: options.jobs, progress: progress
         )
@@ -317,7 +316,7 @@ extension ImageBuilder {
         let stored = try MicroVM.stored(request, in: cache.layers, keepsSecrets: keeps)
         let result = try await walk.result(of: "configure", stored: stored) {
             try createFolder(options.output)
-            return try await MicroVM.configure(
+            return try await MicroVM.run(
                 request, store: cache.layers, keepsSecrets: keeps, work: work, log: log, progress: progress)
         }
         if let report = result.report {

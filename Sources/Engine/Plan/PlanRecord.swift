@@ -87,14 +87,12 @@ public struct PlanRecord: Codable, Sendable {
 
     /// What is different between two values; of long ones, the lines or words that only one of them has.
     private static func change(from old: String?, to new: String?) -> String {
-        guard let old, let new, SHA256Digest(hex: new) == nil,
-            max(old.count, new.count) > longest || (old + new).contains("\n")
-        else {
+        let isText = [old, new].contains { $0?.contains("\n") == true }
+        guard let old, let new, SHA256Digest(hex: new) == nil, isText || max(old.count, new.count) > longest else {
             return "\(short(old)) → \(short(new))"
         }
-        func parts(_ text: String) -> [String] {
-            (old + new).contains("\n")
-                ? text.splitLines().map(String.init) : text.split(separator: " ").map(String.init)
+        func parts(_ value: String) -> [String] {
+            (isText ? value.splitLines() : value.split(separator: " ")).map(String.init)
         }
         let (before, after) = (parts(old), parts(new))
         let (known, wanted) = (Set(before), Set(after))

@@ -42,6 +42,14 @@ struct Walk {
         return try await make()
     }
 
+    /// Ends a look where one of these steps has to be made.
+    ///
+    /// - Throws: `Missing` with the first of them.
+    func require(_ steps: [String]) throws {
+        guard purpose == .look, let step = steps.first(where: { outcomes[$0] == .made }) else { return }
+        throw Missing(step: step)
+    }
+
     /// Takes what became of a step whose parts are elsewhere. A step is made as soon as a part of it is.
     mutating func note(_ step: String, _ outcome: Outcome) {
         if outcomes[step] != .made { outcomes[step] = outcome }
