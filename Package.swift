@@ -38,7 +38,9 @@ let package = Package(
             ], swiftSettings: settings),
 
         // Recipe to image, from the bottom up.
-        .target(name: "Recipe", dependencies: ["Diagnostics", "Digests", "Yams", system], swiftSettings: settings),
+        .target(
+            name: "Recipe", dependencies: ["Diagnostics", "Digests", "Storage", "Yams", system],
+            swiftSettings: settings),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
             name: "Fetch", dependencies: ["CCurl", "Diagnostics", "Digests", "Storage", "Tools", system],
@@ -126,7 +128,8 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"], swiftSettings: settings),
+        .testTarget(
+            name: "DiagnosticsTests", dependencies: ["Diagnostics", "Storage"], swiftSettings: settings),
         .testTarget(
             name: "LayersTests", dependencies: ["Layers", "Storage", "Digests", "Diagnostics", "Tools", system],
             swiftSettings: settings),

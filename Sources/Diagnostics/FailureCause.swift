@@ -7,6 +7,8 @@ extension Failure {
         case noRoom
         /// Something in the cache is damaged, or another than it should be.
         case damagedCache
+        /// A file that was got has other bytes than those that are wanted: another size, or another digest.
+        case otherFile
         /// The lock answers another request than the recipe's.
         case staleLock
     }
@@ -56,7 +58,7 @@ extension Failure {
         case .noRoom:
             failure.next = "free some, run \(prune()), or choose another folder with -o and --cache"
         case .damagedCache: failure.next = "\(prune("--all")), then build again"
-        case .offline, .staleLock, nil: break
+        case .offline, .otherFile, .staleLock, nil: break
         }
         return failure
     }

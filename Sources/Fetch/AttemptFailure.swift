@@ -96,9 +96,13 @@ struct AttemptFailure {
             )
         }
         let problem = worst.problem
-        let failure = Failure(
+        var failure = Failure(
             at: shownURL(worst.url), problem.message, expected: problem.expected, found: problem.found,
             next: problem.next)
+        switch worst.reason {
+        case .wrongSize, .wrongDigest: failure.cause = .otherFile
+        case .missing, .transient, .refused, .storage: break
+        }
         let others = failures.filter { $0.url != worst.url }
         return (false, failure.with(others: others.map { "\(shownURL($0.url)): \($0.problem.message)" }))
     }

@@ -51,34 +51,12 @@ public struct DownloadStore: Sendable {
         guard UseGate(root).use(path) else { return nil }
         let file = try OpenFile.reading(path)
         let found = try file.size()
-        if size ?? found == found, try check == .size || Self.digest(of: file, size: found) == digest {
+        if size ?? found == found, try check == .size || SHA256Digest.of(file, size: found) == digest {
             return StoredFile(path: path, digest: digest, size: found)
         }
         note("a stored download is damaged; it is dropped, and fetched again (\(path))")
         unlink(path.string)
         return nil
-    }
-
-    /// The SHA-256 of a file of the host.
-    public static func digest(of path: FilePath) throws -> SHA256Digest {
-        let file = try OpenFile.reading(path)
-        return try digest(of: file, size: try file.size())
-    }
-
-    private static func digest(of file: OpenFile, size: UInt64) throws -> SHA256Digest {
-        let hasher = SHA256Hasher()
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-        defer { buffer.deallocate() }
-        var offset: UInt64 = 0
-        while offset < size {
-            try Task.checkCancellation()
-            let piece = UnsafeMutableRawBufferPointer(
-                rebasing: buffer[..<Int(min(UInt64(buffer.count), size - offset))])
-            try file.readExactly(at: offset, into: piece)
-            hasher.update(UnsafeRawBufferPointer(piece))
-            offset += UInt64(piece.count)
-        }
-        return hasher.finalize()
     }
 
     /// Stores bytes that are at hand: a file taken out of a proven archive.

@@ -1,3 +1,4 @@
+import Storage
 import Diagnostics
 import Layers
 
@@ -29,38 +30,17 @@ public struct ARM64Image: Sendable, Hashable {
             let whole = try reader.bytes(of: content, limit: 128 << 20)
             header = Array(try Decompression.bytes(of: whole, place: place).prefix(64))
         }
-        guard Self.isRaw(header) else {
+        let kind = KernelImage(header)
+        guard kind == .arm64, header.count >= 64 else {
             throw Failure(
                 at: place, "the Pi's firmware cannot start this kernel",
                 expected: "a raw arm64 Image, or a gzip of one",
-                found: (compressed ? "a gzip of " : "") + Self.describe(header),
+                found: (compressed ? "a gzip of " : "") + kind.summary,
                 next: "use a kernel package whose image is uncompressed, or build with CONFIG_EFI_ZBOOT=n")
         }
         isCompressed = compressed
         textOffset = Self.u64(header, 8)
         memorySize = Self.u64(header, 16)
-    }
-
-    private static func isRaw(_ header: [UInt8]) -> Bool {
-        header.count >= 64 && Array(header[56..<60]) == [0x41, 0x52, 0x4d, 0x64]
-    }
-
-    /// Names what the first bytes of a file say it is.
-    private static func describe(_ header: [UInt8]) -> String {
-        func has(_ bytes: [UInt8], at offset: Int) -> Bool {
-            header.count >= offset + bytes.count && Array(header[offset..<(offset + bytes.count)]) == bytes
-        }
-        // "MZ", two zero bytes, "zimg": Linux, drivers/firmware/efi/libstub/zboot-header.S.
-        if has([0x4d, 0x5a], at: 0), has(Array("zimg".utf8), at: 4) { return "an EFI zboot image" }
-        // Linux, arch/arm/boot/compressed/head.S.
-        if has([0x18, 0x28, 0x6f, 0x01], at: 36) { return "a 32-bit arm zImage" }
-        if has([0x4d, 0x5a], at: 0) { return "an EFI program" }
-        if has([0x7f, 0x45, 0x4c, 0x46], at: 0) { return "an ELF file" }
-        switch PackedFormat(start: header) {
-        case .xz: return "an xz file"
-        case .zstd: return "a zstd file"
-        default: return header.isEmpty ? "an empty file" : "something else"
-        }
     }
 
     private static func u64(_ header: [UInt8], _ offset: Int) -> UInt64 {

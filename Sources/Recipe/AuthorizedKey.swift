@@ -43,7 +43,7 @@ public struct AuthorizedKey: Sendable, Hashable {
     /// Parses `[options] type base64 [comment]`.
     ///
     /// - Throws: `Refusal` for what sshd would not accept, and for keys that are too weak.
-    init(parsing line: String) throws {
+    public init(parsing line: String) throws {
         let names = Self.types.map(\.name)
         if line.contains("PRIVATE KEY") {
             throw Refusal(

@@ -1,98 +1,76 @@
 import Diagnostics
 import Digests
 import Layers
+import Recipe
 
-/// A person's account in the image.
-public struct UserAccount: Sendable, Equatable {
-    /// How a password stands in the image.
-    public enum Password: Sendable, Equatable {
-        /// No password opens the account.
-        case locked
-        /// The hash as `/etc/shadow` holds it.
-        case hash(String)
-    }
-
-    /// What sudo asks of the user.
-    public enum Sudo: String, Sendable { case none, password, nopasswd }
-
-    public var name: String
-    /// Nil takes the next free one from 1000 on.
-    public var uid: Int?
-    public var groups: [String]
-    public var sudo: Sudo
-    public var shell: String
-    public var gecos: String
-    /// Lines of authorized_keys.
-    public var sshKeys: [String]
-    public var password: Password
-    /// Whether the first login must change the password.
-    public var expires: Bool
-
-    public init(
-        name: String, uid: Int? = nil, groups: [String] = [], sudo: Sudo = .none, shell: String = "/bin/bash",
-        gecos: String = "", sshKeys: [String] = [], password: Password = .locked, expires: Bool = true
-    ) {
-        self.name = name
-        self.uid = uid
-        self.groups = groups
-        self.sudo = sudo
-        self.shell = shell
-        self.gecos = gecos
-        self.sshKeys = sshKeys
-        self.password = password
-        self.expires = expires
-    }
-}
-
-/// Makes the recipe's users, and locks or opens root.
-public struct AccountsStep: Step {
+/// Makes the recipe's users, and locks or opens root: `accounts`.
+public struct AccountsStep: TreeStep {
     public let name = "accounts"
-    public var root: UserAccount.Password
-    /// Whether root's first login must change the password.
-    public var rootExpires: Bool
-    public var rootKeys: [String]
-    public var users: [UserAccount]
-    /// What becomes of accounts that the tree has already.
-    public var others: OtherAccounts
+    private let root: Recipe.Accounts.Root
+    private let users: [Recipe.Accounts.User]
+    /// What becomes of people's accounts that are in the tree and not the recipe's. Nil: there are none to be, and an account of the
+    /// recipe's that is there is a mistake.
+    private let stock: Recipe.Accounts.Stock?
+    /// By the user's name; nobody who is not in it has a password.
+    private let passwords: [String: Password]
 
-    /// What becomes of people's accounts that are in the tree and not the recipe's.
-    public enum OtherAccounts: String, Sendable {
-        /// There are none to be: an account of the recipe's that is there is a mistake.
-        case refused
-        /// A stock image's: no password or key opens them. One that the recipe names becomes the recipe's.
-        case locked
-        /// A stock image's: they stay as they are.
-        case kept
+    /// A password that opens an account.
+    private struct Password {
+        /// What is typed; nil where the recipe gives the hash.
+        var plain: String?
+        /// As `/etc/shadow` holds it, unless the tree's libcrypt does not know it.
+        var hash: String
     }
 
+    private let seed: String
+
+    /// - Parameters:
+    ///   - stock: what becomes of the accounts that a stock image brings; nil for a system from packages.
+    ///   - passwords: those that the recipe does not give as a hash, by the user's name.
+    ///   - seed: the image's, for the salts.
+    /// - Throws: `Failure` for a password that cannot be hashed, or that is not there.
     public init(
-        root: UserAccount.Password, rootExpires: Bool, rootKeys: [String], users: [UserAccount],
-        others: OtherAccounts = .refused
-    ) {
-        self.root = root
-        self.rootExpires = rootExpires
-        self.rootKeys = rootKeys
-        self.users = users
-        self.others = others
+        _ accounts: Recipe.Accounts, stock: Recipe.Accounts.Stock? = nil, passwords: [String: String] = [:],
+        seed: String
+    ) throws {
+        root = accounts.root
+        users = accounts.users
+        self.stock = stock
+        self.seed = seed
+        var known: [String: Password] = [:]
+        for (user, source) in [("root", accounts.root.password)] + accounts.users.map({ ($0.name, $0.password) }) {
+            switch source {
+            case nil: continue
+            case .hash(let hash): known[user] = Password(plain: nil, hash: hash)
+            case .file, .environment, .generate:
+                guard let plain = passwords[user] else {
+                    throw Failure(at: "accounts: \(user)", "the password was not read")
+                }
+                known[user] = Password(
+                    plain: plain, hash: try PasswordHash.make(password: plain, user: user, seed: seed))
+            }
+        }
+        self.passwords = known
     }
 
     public var summary: String {
-        (users.map(\.name) + ["root \(root == .locked ? "locked" : "open")"]).joined(separator: ", ")
+        (users.map(\.name) + ["root \(root.isLocked ? "locked" : "open")"]).joined(separator: ", ")
     }
 
     public var inputs: [StepInput] {
         var inputs = [
-            StepInput("accounts.root", Self.digest(root, rootKeys)),
-            StepInput("accounts.root.expire", String(rootExpires)), StepInput("accounts.stock", others.rawValue),
+            StepInput("accounts.root", digest("root", root.sshKeys)),
+            StepInput("accounts.root.expire", String(root.expire)),
+            StepInput("accounts.stock", stock?.rawValue ?? "none"),
         ]
         for user in users {
             let facts = [
-                user.uid.map(String.init) ?? "next", user.groups.joined(separator: ","), user.sudo.rawValue, user.shell,
-                user.gecos, String(user.expires),
+                user.uid.map(String.init) ?? "next", user.groups.joined(separator: ","), "\(user.sudo)", user.shell,
+                user.gecos, String(user.expire),
             ]
             inputs.append(StepInput("accounts.\(user.name)", facts.joined(separator: ":")))
             inputs.append(
-                StepInput("accounts.\(user.name) password and keys", Self.digest(user.password, user.sshKeys)))
+                StepInput("accounts.\(user.name) password and keys", digest(user.name, user.sshKeys)))
         }
         return inputs
     }
@@ -105,12 +83,12 @@ public struct AccountsStep: Step {
     }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
-        try checkHashes(tree)
+        let hashes = try hashes(for: tree)
         var layer = Layer(name: name)
         var database = try AccountDatabase(tree)
-        try setRoot(&database, &layer, tree, epoch: epoch)
-        if others == .locked { try lockOthers(&database, &layer, tree, epoch: epoch) }
-        for user in users { try add(user, &database, &layer, tree, epoch: epoch) }
+        try setRoot(&database, hashes, &layer, tree, epoch: epoch)
+        if stock == .locked { try lockOthers(&database, &layer, tree, epoch: epoch) }
+        for user in users { try add(user, hashes, &database, &layer, tree, epoch: epoch) }
         let fallback: [EntryPath: UInt16] = ["etc/gshadow": 0o640, "etc/subuid": 0o644, "etc/subgid": 0o644]
         for file in database.files where !file.rows.isEmpty {
             var attributes = file.attributes ?? .root(fallback[file.path] ?? 0o644, epoch: epoch)
@@ -126,41 +104,51 @@ public struct AccountsStep: Step {
         return layer
     }
 
-    /// glibc's own libcrypt (libcrypt-2.27.so), which systems before Debian 11 have, knows no yescrypt: such a password would
-    /// let nobody in.
-    private func checkHashes(_ tree: Tree) throws {
+    /// The passwords as the tree's libcrypt knows them.
+    ///
+    /// glibc's own (libcrypt-2.27.so), which systems before Debian 11 have, knows no yescrypt: such a password would let nobody in.
+    private func hashes(for tree: Tree) throws -> [String: String] {
         let library = tree.resolve("lib/aarch64-linux-gnu/libcrypt.so.1")
-        guard library?.name.starts(with: "libcrypt-".utf8) ?? false else { return }
-        for (user, password) in [("root", root)] + users.map({ ($0.name, $0.password) }) {
-            guard case .hash(let hash) = password, hash.hasPrefix("$y$") else { continue }
-            throw Failure(
-                .usage, at: "accounts: \(user)", "the image's libcrypt does not know yescrypt hashes",
-                expected: "a SHA-512 hash ($6$…)", next: "make one with: mkpasswd -m sha512crypt")
-        }
+        let isOld = library?.name.starts(with: "libcrypt-".utf8) ?? false
+        return try Dictionary(
+            uniqueKeysWithValues: passwords.map { user, password in
+                guard isOld, password.hash.hasPrefix(PasswordHash.Method.yescrypt.rawValue) else {
+                    return (user, password.hash)
+                }
+                guard let plain = password.plain else {
+                    throw Failure(
+                        .usage, at: "accounts: \(user)", "the image's libcrypt does not know yescrypt hashes",
+                        expected: "a SHA-512 hash ($6$…)", next: "make one with: mkpasswd -m sha512crypt")
+                }
+                return (user, try PasswordHash.make(password: plain, user: user, seed: seed, method: .sha512))
+            })
     }
 
     private func setRoot(
-        _ database: inout AccountDatabase, _ layer: inout Layer, _ tree: Tree, epoch: Int64
+        _ database: inout AccountDatabase, _ hashes: [String: String], _ layer: inout Layer, _ tree: Tree,
+        epoch: Int64
     ) throws {
         guard let index = database.shadow.index(of: "root") else {
             throw Failure(at: "accounts.root", "the tree's /etc/shadow has no root")
         }
         database.shadow.rows[index] = Self.shadowRow(
-            "root", root, hasKeys: !rootKeys.isEmpty, lastChange: rootExpires && root != .locked ? 0 : Self.day(epoch),
+            "root", hashes["root"], hasKeys: !root.sshKeys.isEmpty,
+            lastChange: root.expire && !root.isLocked ? 0 : Self.day(epoch),
             like: database.shadow.rows[index])
-        if others == .locked { removeKeys(below: "root", &layer, tree) }
-        addKeys(rootKeys, home: "root", uid: 0, gid: 0, &layer, epoch: epoch)
+        if stock == .locked { removeKeys(below: "root", &layer, tree) }
+        addKeys(root.sshKeys, home: "root", uid: 0, gid: 0, &layer, epoch: epoch)
     }
 
     private func add(
-        _ user: UserAccount, _ database: inout AccountDatabase, _ layer: inout Layer, _ tree: Tree, epoch: Int64
+        _ user: Recipe.Accounts.User, _ hashes: [String: String], _ database: inout AccountDatabase,
+        _ layer: inout Layer, _ tree: Tree, epoch: Int64
     ) throws {
         let place = "accounts.users: \(user.name)"
         let known = database.passwd.index(of: user.name).map { database.passwd.rows[$0] }
-        guard known == nil || others == .locked else {
+        guard known == nil || stock == .locked else {
             throw Failure(
                 .usage, at: place, "the image has a user of that name already",
-                next: others == .kept ? "choose another name, or write accounts.stock: locked" : "choose another name")
+                next: stock == .kept ? "choose another name, or write accounts.stock: locked" : "choose another name")
         }
         guard tree.resolve(try EntryPath(validating: user.shell)) != nil else {
             throw Failure(
@@ -169,12 +157,13 @@ public struct AccountsStep: Step {
         let (uid, gid, home) = try identity(of: user, known, &database, place)
         database.passwd.put([user.name, "x", String(uid), String(gid), user.gecos, home.description, user.shell])
         let row = [user.name, "", "", "0", "99999", "7", "", "", ""]
-        let lastChange = user.expires && user.password != .locked ? 0 : Self.day(epoch)
+        let lastChange = user.expire && user.password != nil ? 0 : Self.day(epoch)
         database.shadow.put(
-            Self.shadowRow(user.name, user.password, hasKeys: !user.sshKeys.isEmpty, lastChange: lastChange, like: row))
+            Self.shadowRow(
+                user.name, hashes[user.name], hasKeys: !user.sshKeys.isEmpty, lastChange: lastChange, like: row))
         // What the image's own account may do is the recipe's to say.
         if known != nil { database.leaveGroups(user.name) }
-        for group in user.groups + (user.sudo == .none ? [] : ["sudo"]) {
+        for group in user.groups + (user.sudo == .no ? [] : ["sudo"]) {
             try database.add(user: user.name, toGroup: group)
         }
         database.addSubordinateIDs(user.name)
@@ -189,13 +178,13 @@ public struct AccountsStep: Step {
 
     /// The ids and the home folder of a user: those that an account of that name has already, else new ones with a group.
     private func identity(
-        of user: UserAccount, _ known: [String]?, _ database: inout AccountDatabase, _ place: String
+        of user: Recipe.Accounts.User, _ known: [String]?, _ database: inout AccountDatabase, _ place: String
     ) throws -> (uid: UInt32, gid: UInt32, home: EntryPath) {
         if let known {
             guard known.count >= 7, let uid = UInt32(known[2]), let gid = UInt32(known[3]) else {
                 throw Failure(at: place, "the image's /etc/passwd has a line for it that is none")
             }
-            guard user.uid ?? Int(uid) == Int(uid) else {
+            guard user.uid ?? uid == uid else {
                 throw Failure(
                     .usage, at: place, "the image has a user of that name with the id \(uid)",
                     next: "leave uid out, or write uid: \(uid)")
@@ -211,12 +200,12 @@ public struct AccountsStep: Step {
                 found: "group \(user.name), \(row.count > 2 ? row[2] : "without a number")",
                 next: "choose another name; to put a user into it, write groups: [\(user.name)]")
         }
-        let uid = user.uid ?? database.freeID()
+        let uid = user.uid ?? UInt32(database.freeID())
         let taken = (database.passwd.rows + database.group.rows).contains { $0.count > 2 && $0[2] == String(uid) }
         guard !taken else { throw Failure(.usage, at: place, "the id \(uid) is taken in the image") }
         database.group.put([user.name, "x", String(uid), ""])
         if !database.gshadow.rows.isEmpty { database.gshadow.put([user.name, "!", "", ""]) }
-        return (UInt32(uid), UInt32(uid), try EntryPath(validating: "home/\(user.name)"))
+        return (uid, uid, try EntryPath(validating: "home/\(user.name)"))
     }
 
     /// Lets no password and no key in for the accounts that a stock image brings, those of people and all others, and takes
@@ -235,7 +224,7 @@ public struct AccountsStep: Step {
             let password = database.shadow.rows[index].dropFirst().first ?? ""
             guard isPerson || !(password.hasPrefix("!") || password.hasPrefix("*")) else { continue }
             database.shadow.rows[index] = Self.shadowRow(
-                row[0], .locked, hasKeys: false, lastChange: Self.day(epoch), like: database.shadow.rows[index])
+                row[0], nil, hasKeys: false, lastChange: Self.day(epoch), like: database.shadow.rows[index])
         }
         let rights: EntryPath = "etc/sudoers.d/90-cloud-init-users"
         if tree[rights] != nil { layer.whiteouts.append(rights) }
@@ -255,7 +244,7 @@ public struct AccountsStep: Step {
     /// - Parameter isNew: whether the account is made here. Then a folder that is there is what an overlay passes through, and what it has
     ///   in it stays.
     private func addHome(
-        _ user: UserAccount, _ home: EntryPath, isNew: Bool, uid: UInt32, gid: UInt32, _ layer: inout Layer,
+        _ user: Recipe.Accounts.User, _ home: EntryPath, isNew: Bool, uid: UInt32, gid: UInt32, _ layer: inout Layer,
         _ tree: Tree, epoch: Int64
     ) {
         func owned(_ mode: UInt16) -> Attributes {
@@ -276,27 +265,24 @@ public struct AccountsStep: Step {
     }
 
     private func addKeys(
-        _ keys: [String], home: EntryPath, uid: UInt32, gid: UInt32, _ layer: inout Layer, epoch: Int64
+        _ keys: [AuthorizedKey], home: EntryPath, uid: UInt32, gid: UInt32, _ layer: inout Layer, epoch: Int64
     ) {
         guard !keys.isEmpty else { return }
         let time = Timestamp(seconds: epoch)
         layer.addDirectory(home.appending(".ssh"), Attributes(mode: 0o700, uid: uid, gid: gid, mtime: time))
         layer.addFile(
             home.appending(".ssh").appending("authorized_keys"),
-            Attributes(mode: 0o600, uid: uid, gid: gid, mtime: time), text: keys.map { $0 + "\n" }.joined())
+            Attributes(mode: 0o600, uid: uid, gid: gid, mtime: time), text: keys.map { $0.line + "\n" }.joined())
     }
 
     /// A shadow(5) row with another password and day of its last change; the rest stays.
     private static func shadowRow(
-        _ name: String, _ password: UserAccount.Password, hasKeys: Bool, lastChange: Int64, like row: [String]
+        _ name: String, _ hash: String?, hasKeys: Bool, lastChange: Int64, like row: [String]
     ) -> [String] {
         var row = row
         while row.count < 9 { row.append("") }
-        switch password {
         // A "!" locks the account for keys too, where sshd does not use PAM (sshd_config(5), UsePAM).
-        case .locked: row[1] = hasKeys ? "*" : "!*"
-        case .hash(let hash): row[1] = hash
-        }
+        row[1] = hash ?? (hasKeys ? "*" : "!*")
         row[2] = String(lastChange)
         return row
     }
@@ -304,10 +290,10 @@ public struct AccountsStep: Step {
     /// Days since 1970, as shadow(5) counts.
     private static func day(_ epoch: Int64) -> Int64 { max(1, epoch / 86_400) }
 
-    private static func digest(_ password: UserAccount.Password, _ keys: [String]) -> String {
+    private func digest(_ user: String, _ keys: [AuthorizedKey]) -> String {
         let hasher = KeyHasher(purpose: "account secrets")
-        if case .hash(let hash) = password { hasher.add(hash) }
-        for key in keys { hasher.add(key) }
+        if let hash = passwords[user]?.hash { hasher.add(hash) }
+        for key in keys { hasher.add(key.line) }
         return hasher.finalize().hex
     }
 }

@@ -32,18 +32,15 @@ public struct AptStep: Step {
     public var automatic: [(name: String, architecture: String)]
     /// The file of the sources, in /etc/apt/sources.list.d.
     public var fileName: String
-    /// Packages that were there before: what is noted of them stays.
-    public var known: Set<String>
 
     public init(
         sources: [Source], preferences: String, automatic: [(name: String, architecture: String)],
-        fileName: String = "debian.sources", known: Set<String> = []
+        fileName: String = "debian.sources"
     ) {
         self.sources = sources
         self.preferences = preferences
         self.automatic = automatic
         self.fileName = fileName
-        self.known = known
     }
 
     public var summary: String { "\(sources.count) sources, \(automatic.count) packages marked automatic" }
@@ -59,7 +56,7 @@ public struct AptStep: Step {
         path.isInside("etc/apt/preferences.d") ? "packages.preferences" : "packages.sources"
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/bin/apt-get") != nil else { return layer }
         if !sources.isEmpty {
@@ -80,6 +77,7 @@ public struct AptStep: Step {
             Dpkg::Options { "--force-confdef"; "--force-confold"; };
 
             """, epoch: epoch)
+        // What a stock image notes of its packages stays.
         let states: EntryPath = "var/lib/apt/extended_states"
         let before = try tree.content(states).map { try ContentReader().text(of: $0, limit: 16 << 20) } ?? ""
         // An empty line ends a stanza.
@@ -88,7 +86,7 @@ public struct AptStep: Step {
         layer.addText(
             states,
             before + separator
-                + automatic.filter { !known.contains($0.name) }.map {
+                + automatic.filter { !facts.stockPackages.contains($0.name) }.map {
                     "Package: \($0.name)\nArchitecture: \($0.architecture)\nAuto-Installed: 1\n\n"
                 }.joined(),
             epoch: epoch)

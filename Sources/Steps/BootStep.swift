@@ -8,51 +8,47 @@ public struct BootStep: Step {
     /// The mount point of the boot partition.
     public static let mountPoint: EntryPath = "boot/firmware"
 
-    /// The kernel's release, as `uname -r` prints it.
-    public var release: String
-    public var hasInitramfs: Bool
-    /// Where the root file system is, as a kernel finds it without an initramfs: `PARTUUID=…-02`.
-    public var partition: String
+    /// Where the root file system is, as a kernel finds it without an initramfs: `PARTUUID=…-02`; nil where it always has one.
+    public var partition: String?
+    /// The memory that the kernel may use, in MiB; nil for all of it.
     public var memoryLimit: Int?
     public var serialConsole: Bool
     public var extraConfig: [String]
     public var extraCommandLine: [String]
-    /// What a stock image has there: it stays, but for what starts the image's own kernel.
-    public var stock: StockBoot?
 
     public init(
-        release: String, hasInitramfs: Bool, partition: String, memoryLimit: Int?, serialConsole: Bool,
-        extraConfig: [String],
-        extraCommandLine: [String], stock: StockBoot? = nil
+        partition: String?, memoryLimit: Int?, serialConsole: Bool, extraConfig: [String], extraCommandLine: [String]
     ) {
-        self.release = release
-        self.hasInitramfs = hasInitramfs
         self.partition = partition
         self.memoryLimit = memoryLimit
         self.serialConsole = serialConsole
         self.extraConfig = extraConfig
         self.extraCommandLine = extraCommandLine
-        self.stock = stock
     }
 
-    /// What the firmware and the board's hook are told. On a Pi 4 with the mainline device tree the header's pins are
-    /// the mini UART, ttyS1.
-    public var configuration: BootConfiguration {
+    /// What the firmware and the board's hook are told. What a stock image has there stays, but for what starts its own kernel. On a Pi 4
+    /// with the mainline device tree the header's pins are the mini UART, ttyS1.
+    public func configuration(_ facts: SystemFacts) -> BootConfiguration {
+        let label = "LABEL=\(FileSystemTableStep.rootLabel)"
         var configuration = BootConfiguration(
-            kernel: "vmlinuz-\(release)", initramfs: hasInitramfs ? "initrd.img-\(release)" : nil,
+            kernel: "vmlinuz-\(facts.release)", initramfs: facts.hasInitramfs ? "initrd.img-\(facts.release)" : nil,
             // A label is for an initramfs to find: the kernel itself knows devices and partitions alone.
-            root: hasInitramfs ? "LABEL=writable" : partition, memoryLimit: memoryLimit,
+            root: facts.hasInitramfs ? label : partition ?? label, memoryLimit: memoryLimit,
             consoles: ["tty0"] + (serialConsole ? ["ttyS1,115200"] : []), extraConfig: extraConfig,
             extraCommandLine: extraCommandLine)
-        configuration.stock = stock?.config
+        configuration.stock = facts.stockBoot?.config
         return configuration
     }
 
-    public var summary: String { configuration.kernel }
+    public let summary = "firmware, kernel, config.txt, cmdline.txt"
 
     public var inputs: [StepInput] {
         [
-            StepInput("config.txt", configuration.configText), StepInput("cmdline.txt", configuration.commandLineText),
+            StepInput("memory.limit", memoryLimit.map { "\($0)M" } ?? "none"),
+            StepInput("system.serial_console", String(serialConsole)),
+            StepInput("firmware.config", extraConfig.joined(separator: "\n")),
+            StepInput("firmware.cmdline", extraCommandLine.joined(separator: " ")),
+            StepInput("root partition", partition ?? "by its label"),
         ]
     }
 
@@ -64,7 +60,9 @@ public struct BootStep: Step {
         }
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+        let configuration = configuration(facts)
+        let release = facts.release
         // What the package's own script left there while it ran in the micro-VM is made anew.
         var layer = Layer(name: name, whiteouts: tree.children(of: Self.mountPoint))
         layer.addDirectory(Self.mountPoint, .root(0o755, epoch: epoch))
@@ -86,9 +84,9 @@ public struct BootStep: Step {
             try copy("boot/\(initramfs)", from: tree, epoch: epoch, to: &layer)
         }
         layer.addText(Self.mountPoint.appending("config.txt"), configuration.configText, epoch: epoch)
-        let commandLineName = stock?.commandLineName ?? "cmdline.txt"
+        let commandLineName = facts.stockBoot?.commandLineName ?? "cmdline.txt"
         layer.addText(Self.mountPoint.appending(commandLineName), configuration.commandLineText, epoch: epoch)
-        if let stock {
+        if let stock = facts.stockBoot {
             layer.entries += stock.entries(beside: layer.entries)
         }
         layer.entries += configuration.debianSettings(epoch: epoch)

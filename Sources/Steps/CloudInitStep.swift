@@ -3,7 +3,7 @@ import Layers
 
 /// Keeps a stock image's cloud-init from undoing what the recipe says: it would make the stock user with the stock password,
 /// name the host, and configure the network, at the first boot.
-public struct CloudInitStep: Step {
+public struct CloudInitStep: TreeStep {
     public let name = "cloud-init"
     /// Whether it runs at all.
     public var isEnabled: Bool

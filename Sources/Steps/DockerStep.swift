@@ -5,7 +5,7 @@ import Recipe
 
 /// Completes Docker's daemon.json: runtimes, rotation of logs, the recipe's own keys. It comes behind the overlays, since what the
 /// image has there already is kept, and only added to.
-public struct DockerStep: Step {
+public struct DockerStep: TreeStep {
     public let name = "docker"
     private let docker: Recipe.Docker
     private let runtimes: [ContainerRuntime]

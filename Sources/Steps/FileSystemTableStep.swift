@@ -2,7 +2,7 @@ import Diagnostics
 import Layers
 
 /// Writes /etc/fstab: the root and the boot partition, by label.
-public struct FileSystemTableStep: Step {
+public struct FileSystemTableStep: TreeStep {
     public let name = "fstab"
     public static let rootLabel = "writable"
     public static let bootLabel = "system-boot"

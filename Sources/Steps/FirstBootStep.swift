@@ -2,7 +2,7 @@ import Layers
 
 /// Adds the services that finish the system on the board: the root file system grows to the card's end on the first
 /// boot, and SSH host keys are made where they are missing. Their files are those of `overlays/firstboot`.
-public struct FirstBootStep: Step {
+public struct FirstBootStep: TreeStep {
     public let name = "first boot"
     public var grows: Bool
     public var makesHostKeys: Bool
@@ -18,11 +18,12 @@ public struct FirstBootStep: Step {
     }
 
     public var inputs: [StepInput] {
-        let files = grow + hostKeys
-        return [
-            StepInput("disk.grow", String(grows)), StepInput("system.ssh.enable", String(makesHostKeys)),
-            StepInput("overlays/firstboot", Layer(name: "", entries: files).digest.hex),
-        ]
+        [StepInput("disk.grow", String(grows)), StepInput("system.ssh.enable", String(makesHostKeys))]
+            + brought.map { StepInput($0.name, $0.digest.hex) }
+    }
+
+    public var brought: [BroughtFiles] {
+        [BroughtFiles(name: "overlays/firstboot", digest: Layer(name: "", entries: grow + hostKeys).digest)]
     }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {

@@ -2,36 +2,42 @@ import Diagnostics
 import Digests
 import Kernel
 import Layers
+import Recipe
 
-/// A wireless network the board joins by itself.
-public struct WirelessNetwork: Sendable, Equatable {
-    /// ISO 3166-1 alpha-2, for the regulatory domain.
-    public var country: String
-    public var ssid: String
-    /// The pre-shared key as 64 hex digits (IEEE 802.11i, PBKDF2 of pass phrase and SSID); nil for an open network.
-    public var key: String?
-
-    public init(country: String, ssid: String, key: String?) {
-        self.country = country
-        self.ssid = ssid
-        self.key = key
-    }
-}
-
-/// Brings the network up with systemd-networkd: DHCP on every wired port, and one wireless network where asked for.
-public struct NetworkStep: Step {
+/// Brings the network up with systemd-networkd: DHCP on every wired port, and one wireless network where asked for: `system.wifi`.
+public struct NetworkStep: TreeStep {
     public let name = "network"
-    public var wireless: WirelessNetwork?
+    private let wifi: Recipe.System.Wifi?
+    /// The pre-shared key as 64 hex digits (IEEE 802.11i, PBKDF2 of pass phrase and SSID).
+    private let key: String
 
-    public init(wireless: WirelessNetwork?) { self.wireless = wireless }
+    /// - Parameter passphrase: the network's, where the recipe does not give the key.
+    /// - Throws: `Failure` when the pass phrase is missing or is none of 8 to 63 characters (IEEE 802.11-2020, J.4.1).
+    public init(_ wifi: Recipe.System.Wifi?, passphrase: String? = nil) throws {
+        self.wifi = wifi
+        switch (wifi, wifi?.passphrase) {
+        case (nil, _), (_, nil): key = ""
+        case (_, .psk(let given)): key = given
+        case (let wifi?, .file), (let wifi?, .environment):
+            guard let passphrase, (8...63).contains(passphrase.utf8.count) else {
+                throw Failure(
+                    .usage, at: "system.wifi.passphrase", "the pass phrase has a length that WPA does not know",
+                    expected: "8 to 63 characters", found: passphrase.map { String($0.utf8.count) } ?? "none")
+            }
+            guard let made = wirelessKey(passphrase: passphrase, ssid: wifi.ssid) else {
+                throw Failure(at: "system.wifi.passphrase", "libcrypto could not make the network's key of it")
+            }
+            key = made
+        }
+    }
 
-    public var summary: String { wireless.map { "wired by DHCP, wireless \($0.ssid)" } ?? "wired by DHCP" }
+    public var summary: String { wifi.map { "wired by DHCP, wireless \($0.ssid)" } ?? "wired by DHCP" }
 
     public var inputs: [StepInput] {
-        guard let wireless else { return [StepInput("system.wifi", "none")] }
+        guard let wifi else { return [StepInput("system.wifi", "none")] }
         return [
-            StepInput("system.wifi.country", wireless.country), StepInput("system.wifi.ssid", wireless.ssid),
-            StepInput("system.wifi.key", wireless.key.map { SHA256Digest.of("wifi key" + $0).hex } ?? "open"),
+            StepInput("system.wifi.country", wifi.country), StepInput("system.wifi.ssid", wifi.ssid),
+            StepInput("system.wifi.key", SHA256Digest.of("wifi key" + key).hex),
         ]
     }
 
@@ -62,14 +68,14 @@ public struct NetworkStep: Step {
             layer.addSymlink(
                 "etc/resolv.conf", to: "../run/systemd/resolve/stub-resolv.conf", .root(0o777, epoch: epoch))
         }
-        if let wireless {
+        if let wifi {
             try Self.requireRadioFiles(in: tree)
             layer.addText(
                 "etc/systemd/network/30-wireless.network", Self.network("Type=wlan", metric: 600), epoch: epoch)
             layer.addText(
-                "etc/wpa_supplicant/wpa_supplicant-wlan0.conf", Self.supplicant(wireless), mode: 0o600, epoch: epoch)
+                "etc/wpa_supplicant/wpa_supplicant-wlan0.conf", supplicant(wifi), mode: 0o600, epoch: epoch)
             layer.addText(
-                "etc/modprobe.d/cfg80211-country.conf", "options cfg80211 ieee80211_regdom=\(wireless.country)\n",
+                "etc/modprobe.d/cfg80211-country.conf", "options cfg80211 ieee80211_regdom=\(wifi.country)\n",
                 epoch: epoch)
             // When the radio is there, and by nothing else: as a part of multi-user.target the boot of a board without one would wait for
             // it (systemd.device(5); udev's 99-systemd.rules make each network interface a device unit).
@@ -125,15 +131,15 @@ public struct NetworkStep: Step {
     }
 
     /// A wpa_supplicant.conf(5). The SSID is written in hex, since any byte may stand in it.
-    private static func supplicant(_ wireless: WirelessNetwork) -> String {
+    private func supplicant(_ wifi: Recipe.System.Wifi) -> String {
         """
         ctrl_interface=DIR=/run/wpa_supplicant GROUP=netdev
         update_config=1
-        country=\(wireless.country)
+        country=\(wifi.country)
 
         network={
-            ssid=\(encodeHex(Array(wireless.ssid.utf8)))
-            \(wireless.key.map { "psk=\($0)" } ?? "key_mgmt=NONE")
+            ssid=\(encodeHex(Array(wifi.ssid.utf8)))
+            psk=\(key)
         }
 
         """

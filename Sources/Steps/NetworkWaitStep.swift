@@ -5,7 +5,7 @@ import Layers
 /// piforge's own network lets nothing wait. A stock image, a package or `system.services.enable: [systemd-networkd]` brings a unit
 /// that does, in front of network-online.target: 120 seconds without a cable (systemd-networkd-wait-online.service(8)), and who
 /// is started behind that target waits too, which may be the login (cloud-init, /etc/rc.local, a network mount).
-public struct NetworkWaitStep: Step {
+public struct NetworkWaitStep: TreeStep {
     public let name = "network wait"
     /// The longest wait, in seconds: an address by DHCP, behind a switch that takes its 30 s to let a port in (IEEE 802.1D: twice a
     /// forward delay of 15 s), comes after it, and what needs the network goes on without.

@@ -12,7 +12,7 @@ import SystemPackage
 ///
 /// Of the host's modes only "may be run" counts, so that a umask or a checkout does not matter: 0755 where the owner
 /// may run it, else 0644; folders 0755.
-public struct OverlayStep: Step {
+public struct OverlayStep: TreeStep {
     public var name: String { "overlay \(number) \(folder.lastComponent?.string ?? "")" }
     /// Which of the recipe's overlays it is, from 1.
     public let number: Int
@@ -70,10 +70,16 @@ public struct OverlayStep: Step {
     public var summary: String { "\(entries.count) entries to \(target)" }
 
     public var inputs: [StepInput] {
-        let name = "overlay \(folder.lastComponent?.string ?? "") to \(target)"
         let given = (givenModes.map { "mode \($0)" } + replaced.map { "replace \($0)" }).sorted()
-        return [StepInput(name, Layer(name: "", entries: entries).digest.hex)]
-            + (given.isEmpty ? [] : [StepInput("\(name), what is given", given.joined(separator: ", "))])
+        return brought.flatMap { files in
+            [StepInput(files.name, files.digest.hex)]
+                + (given.isEmpty ? [] : [StepInput("\(files.name), what is given", given.joined(separator: ", "))])
+        }
+    }
+
+    public var brought: [BroughtFiles] {
+        let name = "overlay \(folder.lastComponent?.string ?? "") to \(target)"
+        return [BroughtFiles(name: name, digest: Layer(name: "", entries: entries).digest)]
     }
 
     public func apply(to tree: Tree, epoch: Int64) throws -> Layer {

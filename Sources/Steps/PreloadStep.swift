@@ -3,7 +3,7 @@ import Digests
 import Layers
 
 /// Puts container images beside Docker, and a service that gives them to it on the first boot.
-public struct PreloadStep: Step {
+public struct PreloadStep: TreeStep {
     /// One of the recipe's `docker.preload`.
     public struct Source: Sendable {
         /// As the recipe wrote it.

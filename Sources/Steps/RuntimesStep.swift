@@ -5,7 +5,7 @@ import Recipe
 import Storage
 
 /// Adds what container runtimes bring beside packages: programs from their release files, and their configuration.
-public struct RuntimesStep: Step {
+public struct RuntimesStep: TreeStep {
     public let name = "runtimes"
     private let runtimes: [ContainerRuntime]
     private let artefacts: [RuntimeArtefact]

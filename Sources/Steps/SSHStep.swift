@@ -1,8 +1,9 @@
 import Diagnostics
 import Layers
+import Recipe
 
 /// Sets the SSH server's rules. Its host keys are made at the first boot.
-public struct SSHStep: Step {
+public struct SSHStep: TreeStep {
     public let name = "ssh"
     public var isEnabled: Bool
     /// Whether a password opens a session.
@@ -14,6 +15,10 @@ public struct SSHStep: Step {
         self.isEnabled = isEnabled
         self.passwordLogin = passwordLogin
         self.port = port
+    }
+
+    public init(_ ssh: Recipe.System.SSH) {
+        self.init(isEnabled: ssh.enable, passwordLogin: ssh.passwordLogin, port: ssh.port)
     }
 
     public var summary: String {

@@ -5,18 +5,15 @@ import Layers
 /// `overlays/firstboot`, and the packages' own scripts do the work.
 public struct SecretsStep: Step {
     public let name = "secrets"
-    /// Those that are left out of the image, each with the means by which its package makes it.
-    public var secrets: [MadeSecret]
+    public let summary = "made at the first boot, where packages' scripts make any"
 
-    public init(secrets: [MadeSecret]) { self.secrets = secrets }
+    public init() {}
 
-    public var summary: String {
-        secrets.isEmpty ? "none" : "made at the first boot: " + secrets.map { "/\($0.path)" }.joined(separator: ", ")
-    }
+    /// What there is to make is a result of the steps below.
+    public var inputs: [StepInput] { [] }
 
-    public var inputs: [StepInput] { [StepInput("secrets of packages", list)] }
-
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+        let list = Self.list(facts.secrets)
         var layer = Layer(name: name)
         guard !list.isEmpty else { return layer }
         let files = FirstBootStep.files(
@@ -32,7 +29,7 @@ public struct SecretsStep: Step {
     }
 
     /// What `make-secrets` reads: a line for each secret that a package can make.
-    private var list: String {
+    private static func list(_ secrets: [MadeSecret]) -> String {
         secrets.compactMap { secret in
             guard let means = secret.means, let package = secret.package else { return nil }
             return

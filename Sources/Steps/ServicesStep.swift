@@ -1,7 +1,8 @@
 import Layers
+import Recipe
 
 /// Enables and disables systemd units by name.
-public struct ServicesStep: Step {
+public struct ServicesStep: TreeStep {
     public let name = "services"
     public var enable: [String]
     public var disable: [String]
@@ -9,6 +10,10 @@ public struct ServicesStep: Step {
     public init(enable: [String], disable: [String]) {
         self.enable = enable
         self.disable = disable
+    }
+
+    public init(_ services: Recipe.System.Services) {
+        self.init(enable: services.enable, disable: services.disable)
     }
 
     public var summary: String { "\(enable.count) enabled, \(disable.count) disabled" }

@@ -1,4 +1,5 @@
 import Digests
+import Guest
 import Layers
 
 /// One thing that shapes a step's result, by a name a person knows: a recipe's key, a file, a tool.
@@ -13,30 +14,78 @@ public struct StepInput: Sendable, Hashable, Codable {
     }
 }
 
-/// A step makes one layer from the tree below it, by itself: what it needs is in its own fields and in that tree.
+/// What the steps below have found out, as far as a small step may read it besides the tree.
+public struct SystemFacts: Sendable {
+    /// The kernel's release, as `uname -r` prints it.
+    public var release: String
+    /// Whether the kernel boots with an initramfs.
+    public var hasInitramfs: Bool
+    /// Secrets that packages' scripts made and that are left out of the image.
+    public var secrets: [MadeSecret]
+    /// What a stock image has on its boot partition; nil for a system from packages.
+    public var stockBoot: StockBoot?
+    /// The names of the packages that a stock image brings.
+    public var stockPackages: Set<String>
+
+    public init(
+        release: String, hasInitramfs: Bool, secrets: [MadeSecret] = [], stockBoot: StockBoot? = nil,
+        stockPackages: Set<String> = []
+    ) {
+        self.release = release
+        self.hasInitramfs = hasInitramfs
+        self.secrets = secrets
+        self.stockBoot = stockBoot
+        self.stockPackages = stockPackages
+    }
+}
+
+/// Files of an overlay as one: what it is called, and the digest of all.
+public struct BroughtFiles: Sendable, Equatable {
+    public let name: String
+    public let digest: SHA256Digest
+}
+
+/// A step makes one small layer from what is below it: what it needs is in its own fields, in the tree, and in the facts.
 public protocol Step: Sendable {
     /// As the plan and the progress show it: lower case, a word or two.
     var name: String { get }
     /// One line for a person: what it does here.
     var summary: String { get }
-    /// All that shapes the layer besides the tree below and the epoch.
+    /// All that shapes the layer besides what is below and the epoch.
     var inputs: [StepInput] { get }
     /// Files that the step completes rather than writes: what is there stays, and is added to. Those that an overlay brings are
     /// completed too; over all others an overlay has the last word.
     var completes: [EntryPath] { get }
+    /// The overlays' files among its inputs, for the image's manifest.
+    var brought: [BroughtFiles] { get }
 
     /// The recipe's key that asks for a path of the step's layer: what a person is told of when an overlay brings the path.
     func key(of path: EntryPath) -> String
 
     /// Makes the layer.
     ///
-    /// - Parameter epoch: the time of everything it makes, in seconds since 1970.
-    /// - Throws: `Failure` when the tree below lacks what the step needs.
+    /// - Parameters:
+    ///   - tree: what is below, with the overlays in sight.
+    ///   - epoch: the time of everything it makes, in seconds since 1970.
+    /// - Throws: `Failure` when the tree lacks what the step needs.
+    func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer
+}
+
+/// A step that reads the tree alone.
+public protocol TreeStep: Step {
+    /// As ``Step/apply(to:_:epoch:)``.
     func apply(to tree: Tree, epoch: Int64) throws -> Layer
+}
+
+extension TreeStep {
+    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+        try apply(to: tree, epoch: epoch)
+    }
 }
 
 extension Step {
     public var completes: [EntryPath] { [] }
+    public var brought: [BroughtFiles] { [] }
     public func key(of path: EntryPath) -> String { name }
 }
 

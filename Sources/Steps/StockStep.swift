@@ -7,7 +7,7 @@ import Layers
 ///
 /// A conffile that was removed stays removed when its package is upgraded (dpkg, conffile handling), so the hooks do not come
 /// back; packages on hold are not upgraded at all (dpkg --set-selections).
-public struct StockStep: Step {
+public struct StockStep: TreeStep {
     public let name = "stock"
 
     public init() {}

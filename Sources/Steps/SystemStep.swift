@@ -1,12 +1,13 @@
 import Diagnostics
 import Layers
+import Recipe
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
 /// Names the machine: host name, time zone, locale; and leaves its identity to the first boot.
-public struct SystemStep: Step {
+public struct SystemStep: TreeStep {
     public let name = "system"
     public var hostname: String
     /// A name of the time zone database: `Europe/Berlin`.
@@ -17,6 +18,10 @@ public struct SystemStep: Step {
         self.hostname = hostname
         self.timezone = timezone
         self.locale = locale
+    }
+
+    public init(_ system: Recipe.System) {
+        self.init(hostname: system.hostname, timezone: system.timezone, locale: system.locale)
     }
 
     public var summary: String { "\(hostname), \(timezone), \(locale)" }

@@ -190,15 +190,13 @@ struct PlanCommand: AsyncParsableCommand {
 
     func run() async throws {
         let builder = try arguments.builder()
+        let report = try await interruptible { try await builder.plan() }
         if graph {
-            print(try await interruptible { try await builder.planGraph() }, terminator: "")
-            return
-        }
-        let rows = try await interruptible { try await builder.plan() }
-        if arguments.shared.json {
-            for row in rows { print(jsonLine(row), terminator: "") }
+            print(report.graph, terminator: "")
+        } else if arguments.shared.json {
+            for row in report.rows { print(jsonLine(row), terminator: "") }
         } else {
-            for row in rows { print(row.text) }
+            for row in report.rows { print(row.text) }
         }
     }
 }

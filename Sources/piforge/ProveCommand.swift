@@ -1,3 +1,5 @@
+import Digests
+import Storage
 import ArgumentParser
 import Diagnostics
 import Engine
@@ -80,7 +82,7 @@ struct ProveCommand: AsyncParsableCommand {
         options.givenCache = shared.cache
         options.credentials = credentials.map { absolute($0) }
         options.sshKey = sshKey.map { absolute($0) }
-        let given = try runtimeImage.map { absolute($0) }.map { (try DownloadStore.digest(of: $0), $0) }
+        let given = try runtimeImage.map { absolute($0) }.map { (try SHA256Digest.of(file: $0), $0) }
         options.runtimeImage = { digest in
             try given.first { $0.0 == digest }?.1 ?? cache.stored(digest)
         }

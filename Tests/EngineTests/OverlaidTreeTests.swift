@@ -3,6 +3,7 @@ import Engine
 import Guest
 import Layers
 import Pack
+import Recipe
 import Steps
 import Storage
 import SystemPackage
@@ -43,12 +44,21 @@ import Testing
     }
 
     private var accounts: AccountsStep {
-        AccountsStep(root: .locked, rootExpires: false, rootKeys: [], users: [UserAccount(name: "pi", uid: 1000)])
+        get throws {
+            var user = Recipe.Accounts.User()
+            user.name = "pi"
+            user.uid = 1000
+            var accounts = Recipe.Accounts()
+            accounts.users = [user]
+            return try AccountsStep(accounts, seed: "seed")
+        }
     }
+
+    private let facts = SystemFacts(release: "6.12.1-arm64", hasInitramfs: true)
 
     @Test func aUnitOfAnOverlayIsEnabled() throws {
         var tree = try overlaid(["etc/systemd/system/mine.service": "[Install]\nWantedBy=multi-user.target\n"])
-        #expect(try tree.apply(ServicesStep(enable: ["mine"], disable: [])) == [])
+        #expect(try tree.apply(ServicesStep(enable: ["mine"], disable: []), facts) == [])
         try tree.applyOverlays { _ in }
         #expect(
             tree.tree["etc/systemd/system/multi-user.target.wants/mine.service"]?.kind
@@ -58,7 +68,7 @@ import Testing
     /// The home is its owner's, has what the skeleton has, and what the overlay has in it.
     @Test func aSkeletonOfAnOverlayComesToNewHomes() throws {
         var tree = try overlaid(["etc/skel/.vimrc": "overlay's\n", "home/pi/.profile": "pi's\n", "home/pi/a/b": "x"])
-        #expect(try tree.apply(accounts) == [])
+        #expect(try tree.apply(accounts, facts) == [])
         try tree.applyOverlays { _ in }
         #expect(try text(tree.tree, "home/pi/.vimrc") == "overlay's\n")
         #expect(try text(tree.tree, "home/pi/.profile") == "pi's\n")
@@ -70,7 +80,7 @@ import Testing
 
     @Test func anOverlayHasTheLastWordAndTheKeyIsNamed() throws {
         var tree = try overlaid(["etc/hostname": "mine\n"])
-        let notes = try tree.apply(SystemStep(hostname: "pi", timezone: "UTC", locale: "C.UTF-8"))
+        let notes = try tree.apply(SystemStep(hostname: "pi", timezone: "UTC", locale: "C.UTF-8"), facts)
         #expect(
             notes == [
                 "/etc/hostname is that of overlay 1 \(folder.path.lastComponent?.string ?? ""), and not what system.hostname would make of it"
@@ -85,7 +95,7 @@ import Testing
         var tree = try overlaid([
             "etc/group": "root:x:0:\nshadow:x:42:\nlab:x:900:\n", "etc/shadow": "root:*:1:0:99999:7:::\n",
         ])
-        #expect(try tree.apply(accounts) == [])
+        #expect(try tree.apply(accounts, facts) == [])
         try tree.applyOverlays { _ in }
         #expect(try text(tree.tree, "etc/group") == "root:x:0:\nshadow:x:42:\nlab:x:900:\npi:x:1000:\n")
         let shadow = try #require(tree.tree["etc/shadow"])

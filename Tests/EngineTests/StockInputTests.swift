@@ -229,7 +229,7 @@ private let provenButNotLocked = "the recipe has no lock file"
         let request = try #require(
             SHA256Digest(hex: (other?.expected ?? "").dropFirst("request sha256:".count)))
         try bench.writeLock(request: request, pin: bench.pin(.accepted))
-        let rows = try await builder().plan()
+        let rows = try await builder().plan().rows
         #expect(
             Array(rows.map(\.step).prefix(6)) == [
                 "base image", "packages", "module index", "configure", "kernel", "apt",

@@ -61,11 +61,15 @@ private let arm64Magic: [UInt8] = [0x41, 0x52, 0x4d, 0x64]
     }
 
     @Test(arguments: [
-        (header([0x4d, 0x5a, 0, 0] + Array("zimg".utf8), [(56, [0xcd, 0x23, 0x82, 0x81])]), "an EFI zboot image"),
-        (header([], [(36, [0x18, 0x28, 0x6f, 0x01])]), "a 32-bit arm zImage"),
+        (
+            header([0x4d, 0x5a, 0, 0] + Array("zimg".utf8), [(56, [0xcd, 0x23, 0x82, 0x81])]),
+            "an EFI zboot image (a compressed EFI program)"
+        ),
+        (header([], [(36, [0x18, 0x28, 0x6f, 0x01])]), "a 32-bit zImage"),
         (header([0x7f, 0x45, 0x4c, 0x46]), "an ELF file"),
         (header([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), "an xz file"),
-        (Content("MZ"), "an EFI program"), (Content(""), "an empty file"), (Content("hello"), "something else"),
+        (Content("MZ"), "an EFI program without an arm64 Image header"), (Content(""), "an empty file"),
+        (Content("hello"), "a file of no known kind"),
     ])
     func whatTheFirmwareCannotStartIsRefused(content: Content, found: String) {
         let error = #expect(throws: Failure.self) { try ARM64Image(content, place: "/boot/vmlinuz-7.0") }

@@ -1,18 +1,15 @@
 import Diagnostics
 import Layers
+import Recipe
 import Steps
 import Testing
 
 @Suite struct AccountsStepTests {
-    private func step(_ users: [UserAccount], root: UserAccount.Password = .locked) -> AccountsStep {
-        AccountsStep(root: root, rootExpires: false, rootKeys: [], users: users)
-    }
-
     @Test func userGetsTheNextIDItsGroupsAndAHome() throws {
         let tree = try sampleTree()
-        let user = UserAccount(
-            name: "pi", groups: ["docker"], sudo: .nopasswd, sshKeys: ["ssh-ed25519 AAAA me"], password: .hash("$y$h"))
-        let result = try tree.with(step([user]).apply(to: tree, epoch: epoch))
+        let key = try sshKey()
+        let user = recipeUser("pi", groups: ["docker"], sudo: .nopasswd, keys: [key], hash: "$y$h")
+        let result = try tree.with(accountsStep([user]).apply(to: tree, epoch: epoch))
         #expect(
             try result.text("etc/passwd")
                 == "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\npi:x:1000:1000::/home/pi:/bin/bash\n"
@@ -29,45 +26,70 @@ import Testing
         #expect(result["home/pi"]?.attributes.uid == 1000)
         #expect(try result.text("home/pi/.bashrc") == "# rc\n")
         #expect(result["home/pi/.ssh"]?.attributes.mode == 0o700)
-        #expect(try result.text("home/pi/.ssh/authorized_keys") == "ssh-ed25519 AAAA me\n")
+        #expect(try result.text("home/pi/.ssh/authorized_keys") == key.line + "\n")
         #expect(result["home/pi/.ssh/authorized_keys"]?.attributes.mode == 0o600)
     }
 
     @Test func passwordThatDoesNotExpireHasTheEpochsDay() throws {
         let tree = try sampleTree()
-        let user = UserAccount(name: "pi", password: .hash("$y$h"), expires: false)
-        let result = try tree.with(step([user]).apply(to: tree, epoch: epoch))
+        let user = recipeUser("pi", hash: "$y$h", expire: false)
+        let result = try tree.with(accountsStep([user]).apply(to: tree, epoch: epoch))
         #expect(try result.text("etc/shadow")?.hasSuffix("pi:$y$h:19675:0:99999:7:::\n") == true)
     }
 
     @Test func rootIsOpenOnlyWhenAsked() throws {
         let tree = try sampleTree()
-        let result = try tree.with(step([], root: .hash("$y$r")).apply(to: tree, epoch: epoch))
+        let result = try tree.with(accountsStep([], root: "$y$r").apply(to: tree, epoch: epoch))
         #expect(try result.text("etc/shadow") == "root:$y$r:19675:0:99999:7:::\n")
     }
 
     @Test(arguments: [
         (
-            UserAccount(name: "pi", groups: ["dokcer"]),
+            recipeUser("pi", groups: ["dokcer"]),
             "accounts: pi: the image has no group 'dokcer'. Did you mean 'docker'?"
         ),
-        (UserAccount(name: "daemon"), "accounts.users: daemon: the image has a user of that name already"),
-        (UserAccount(name: "docker"), "accounts.users: docker: the image has a group of that name already"),
-        (UserAccount(name: "pi", shell: "/bin/zsh"), "accounts.users: pi: the image has no shell /bin/zsh"),
-        (UserAccount(name: "pi", uid: 998), "accounts.users: pi: the id 998 is taken in the image"),
+        (recipeUser("daemon"), "accounts.users: daemon: the image has a user of that name already"),
+        (recipeUser("docker"), "accounts.users: docker: the image has a group of that name already"),
+        (recipeUser("pi", shell: "/bin/zsh"), "accounts.users: pi: the image has no shell /bin/zsh"),
+        (recipeUser("pi", uid: 998), "accounts.users: pi: the id 998 is taken in the image"),
     ])
-    func badUsersAreRefused(user: UserAccount, message: String) throws {
+    func badUsersAreRefused(user: Recipe.Accounts.User, message: String) throws {
         let tree = try sampleTree()
-        let error = #expect(throws: Failure.self) { try step([user]).apply(to: tree, epoch: epoch) }
+        let error = #expect(throws: Failure.self) { try accountsStep([user]).apply(to: tree, epoch: epoch) }
         #expect(error?.description.split(separator: "\n").first.map(String.init) == message)
         #expect(error?.exitCode == 2)
     }
 
-    @Test func secretsReachThePlanOnlyAsDigests() {
-        let user = UserAccount(name: "pi", sshKeys: ["ssh-ed25519 KEY"], password: .hash("$y$secret"))
-        let text = step([user]).inputs.map { $0.name + $0.value }.joined()
-        #expect(!text.contains("secret"))
-        #expect(!text.contains("KEY"))
+    @Test func secretsReachThePlanOnlyAsDigests() throws {
+        var typed = recipeUser("ada")
+        typed.password = .generate
+        let step = try accountsStep(
+            [recipeUser("pi", keys: [sshKey("KEY")], hash: "$y$secret"), typed], passwords: ["ada": "correct horse"])
+        let text = step.inputs.map { $0.name + $0.value }.joined()
+        for secret in ["secret", "KEY", "correct horse", "$y$"] { #expect(!text.contains(secret)) }
+        let other = try accountsStep(
+            [recipeUser("pi", keys: [sshKey("KEY")], hash: "$y$secret"), typed], passwords: ["ada": "battery staple"])
+        #expect(other.inputs != step.inputs)
+    }
+
+    /// Of two systems with the same recipe each gets the hash that its libcrypt knows, whatever it was made from.
+    @Test(arguments: [("libcrypt-2.27.so", PasswordHash.Method.sha512), ("libcrypt.so.1.1.0", .yescrypt)])
+    func aTypedPasswordIsHashedAsTheTreesLibraryKnowsIt(library: String, method: PasswordHash.Method) throws {
+        let time = Timestamp(seconds: 1)
+        let folder: EntryPath = "lib/aarch64-linux-gnu"
+        let tree = try sampleTree([
+            Entry(folder.appending(library), Attributes(mode: 0o644, mtime: time), .regular(Content("elf"))),
+            Entry(
+                folder.appending("libcrypt.so.1"), Attributes(mode: 0o777, mtime: time), .symlink(Array(library.utf8))
+            ),
+        ])
+        var user = recipeUser("pi")
+        user.password = .environment("PASSWORD")
+        let step = try accountsStep([user], passwords: ["pi": "correct horse"])
+        let shadow = try tree.with(step.apply(to: tree, epoch: epoch)).text("etc/shadow") ?? ""
+        let hash = shadow.split(separator: "\n").last?.split(separator: ":").dropFirst().first.map(String.init) ?? ""
+        #expect(hash.hasPrefix(method.rawValue))
+        #expect(PasswordHash.verify(password: "correct horse", hash: hash))
     }
 }
 

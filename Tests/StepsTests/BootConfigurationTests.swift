@@ -45,9 +45,10 @@ import Testing
             return try StockBoot(Layer(name: "stock", entries: [file]), mountPoint: partition)
         }
         let configuration = BootStep(
-            release: "6.12", hasInitramfs: shape.initramfs != nil, partition: "PARTUUID=1234abcd-02",
-            memoryLimit: shape.memoryLimit, serialConsole: true, extraConfig: [], extraCommandLine: [], stock: stock
-        ).configuration
+            partition: "PARTUUID=1234abcd-02", memoryLimit: shape.memoryLimit, serialConsole: true, extraConfig: [],
+            extraCommandLine: []
+        ).configuration(
+            SystemFacts(release: "6.12", hasInitramfs: shape.initramfs != nil, stockBoot: stock))
         let text = configuration.configText
         #expect(try PiFirmware.ineffectiveSettings(Partition(config: text)) == [], "\(text)")
         // Behind what Debian's hook writes itself, the same holds on the board.

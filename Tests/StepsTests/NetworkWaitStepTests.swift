@@ -38,7 +38,7 @@ import Testing
     /// What piforge sets up by itself waits for nothing, so nothing is written.
     @Test func imageInWhichNothingWaitsIsLeftAsItIs() throws {
         let tree = try sampleTree(networkd())
-        let network = try tree.with(NetworkStep(wireless: nil).apply(to: tree, epoch: epoch))
+        let network = try tree.with(NetworkStep(nil).apply(to: tree, epoch: epoch))
         let layer = try NetworkWaitStep().apply(to: network, epoch: epoch)
         #expect(layer.entries.isEmpty)
         #expect(layer.whiteouts.isEmpty)

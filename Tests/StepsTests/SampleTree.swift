@@ -1,4 +1,6 @@
 import Layers
+import Recipe
+import Steps
 
 let epoch: Int64 = 1_700_000_000
 
@@ -50,4 +52,48 @@ extension Tree {
         try tree.apply(layer)
         return tree
     }
+}
+
+/// The key of somebody, whose private half nobody has.
+func sshKey(_ comment: String = "me") throws -> AuthorizedKey {
+    try AuthorizedKey(parsing: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI\(String(repeating: "A", count: 43)) \(comment)")
+}
+
+/// A user as a recipe has it.
+///
+/// - Parameter hash: of the password.
+func recipeUser(
+    _ name: String, uid: UInt32? = nil, groups: [String] = [], sudo: Recipe.Sudo = .no, shell: String = "/bin/bash",
+    keys: [AuthorizedKey] = [], hash: String? = nil, expire: Bool = true
+) -> Recipe.Accounts.User {
+    var user = Recipe.Accounts.User()
+    user.name = name
+    user.uid = uid
+    user.groups = groups
+    user.sudo = sudo
+    user.shell = shell
+    user.sshKeys = keys
+    user.password = hash.map { .hash($0) }
+    user.expire = expire
+    return user
+}
+
+/// A step that makes users, with root's password as a hash that does not expire.
+func accountsStep(
+    _ users: [Recipe.Accounts.User], root: String? = nil, stock: Recipe.Accounts.Stock? = nil,
+    passwords: [String: String] = [:]
+) throws -> AccountsStep {
+    var accounts = Recipe.Accounts()
+    accounts.root.password = root.map { .hash($0) }
+    accounts.root.expire = false
+    accounts.users = users
+    return try AccountsStep(accounts, stock: stock, passwords: passwords, seed: "seed")
+}
+
+/// What the steps below found out, for a kernel that is in the sample tree.
+func facts(
+    hasInitramfs: Bool = true, stockBoot: StockBoot? = nil, stockPackages: Set<String> = []
+) -> SystemFacts {
+    SystemFacts(
+        release: "6.12.1-arm64", hasInitramfs: hasInitramfs, stockBoot: stockBoot, stockPackages: stockPackages)
 }

@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Layers
+import Recipe
 import Steps
 import Storage
 import SystemPackage
@@ -8,13 +9,12 @@ import Testing
 
 @Suite struct BootStepTests {
     private let step = BootStep(
-        release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: 1024,
-        serialConsole: true,
-        extraConfig: ["dtparam=audio=off"], extraCommandLine: ["quiet"])
+        partition: "PARTUUID=1234abcd-02", memoryLimit: 1024, serialConsole: true, extraConfig: ["dtparam=audio=off"],
+        extraCommandLine: ["quiet"])
 
     @Test func bootPartitionHoldsExactlyWhatTheFirmwareNeeds() throws {
         let tree = try sampleTree()
-        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        let result = try tree.with(step.apply(to: tree, facts(), epoch: epoch))
         let names = result.subtree("boot/firmware")?.paths.map(\.description)
         #expect(
             names == [
@@ -39,7 +39,7 @@ import Testing
 
     @Test func boardsOwnHookIsToldTheSameSettings() throws {
         let tree = try sampleTree()
-        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        let result = try tree.with(step.apply(to: tree, facts(), epoch: epoch))
         #expect(
             try result.text("etc/default/raspi-firmware-custom")
                 == "enable_gic=1\ndisable_overscan=1\narm_boost=1\ntotal_mem=1024\ndtparam=audio=off\n")
@@ -51,10 +51,8 @@ import Testing
 
     /// A kernel that mounts its root by itself: nothing names an initramfs, the root is a partition, and the board's hook keeps to it.
     @Test func withoutAnInitramfsNothingNamesOne() throws {
-        var step = step
-        step.hasInitramfs = false
         let tree = try sampleTree()
-        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+        let result = try tree.with(step.apply(to: tree, facts(hasInitramfs: false), epoch: epoch))
         #expect(result.subtree("boot/firmware")?.paths.contains { "\($0)".contains("initrd") } == false)
         #expect(try result.text("boot/firmware/config.txt")?.contains("initramfs") == false)
         #expect(try result.text("boot/firmware/cmdline.txt")?.contains(" root=PARTUUID=1234abcd-02 rw ") == true)
@@ -68,7 +66,7 @@ import Testing
 
     @Test func missingFirmwareIsNamed() throws {
         let tree = try sampleTree().with(Layer(name: "x", whiteouts: ["usr/lib/raspi-firmware/start4.elf"]))
-        let error = #expect(throws: Failure.self) { try step.apply(to: tree, epoch: epoch) }
+        let error = #expect(throws: Failure.self) { try step.apply(to: tree, facts(), epoch: epoch) }
         #expect(error?.message == "the image has no /usr/lib/raspi-firmware/start4.elf")
     }
 }
@@ -247,12 +245,31 @@ import Testing
         #expect(error?.description == message)
     }
 
+    private var wifi: Recipe.System.Wifi {
+        var wifi = Recipe.System.Wifi()
+        wifi.country = "DE"
+        wifi.ssid = "IEEE"
+        wifi.passphrase = .environment("WIFI")
+        return wifi
+    }
+
+    @Test(arguments: [("1234567", "7"), (String(repeating: "x", count: 64), "64"), (nil, "none")])
+    func aPassPhraseThatWPADoesNotKnowIsRefused(phrase: String?, found: String) {
+        let error = #expect(throws: Failure.self) { try NetworkStep(wifi, passphrase: phrase) }
+        #expect(
+            error?.description == """
+                system.wifi.passphrase: the pass phrase has a length that WPA does not know
+                  expected: 8 to 63 characters
+                  found:    \(found)
+                """)
+    }
+
     @Test func wirelessNetworkIsJoinedByItsKey() throws {
         // IEEE 802.11-2020, annex J.4.2, test case 1.
         let key = wirelessKey(passphrase: "password", ssid: "IEEE")
         #expect(key == "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e")
         let tree = try sampleTree()
-        let step = NetworkStep(wireless: WirelessNetwork(country: "DE", ssid: "IEEE", key: key))
+        let step = try NetworkStep(wifi, passphrase: "password")
         let result = try tree.with(step.apply(to: tree, epoch: epoch))
         let path: EntryPath = "etc/wpa_supplicant/wpa_supplicant-wlan0.conf"
         #expect(result[path]?.attributes.mode == 0o600)
@@ -289,10 +306,9 @@ import Testing
     func wifiWithoutTheRadiosFilesIsRefused(file: String, message: String) throws {
         let path = try EntryPath(validating: "usr/lib/firmware/\(file)")
         let tree = try sampleTree().with(Layer(name: "x", whiteouts: [path]))
-        _ = try NetworkStep(wireless: nil).apply(to: tree, epoch: epoch)
-        let wireless = WirelessNetwork(country: "DE", ssid: "IEEE", key: nil)
+        _ = try NetworkStep(nil).apply(to: tree, epoch: epoch)
         let error = #expect(throws: Failure.self) {
-            try NetworkStep(wireless: wireless).apply(to: tree, epoch: epoch)
+            try NetworkStep(wifi, passphrase: "password").apply(to: tree, epoch: epoch)
         }
         #expect(error?.description == message)
     }

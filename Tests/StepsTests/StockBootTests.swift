@@ -24,11 +24,8 @@ import Testing
         try StockBoot(Layer(name: "stock", entries: entries), mountPoint: mountPoint)
     }
 
-    private func step(_ stock: StockBoot?, extra: [String] = []) -> BootStep {
-        BootStep(
-            release: "6.12.1-arm64", hasInitramfs: true, partition: "PARTUUID=1234abcd-02", memoryLimit: nil,
-            serialConsole: false, extraConfig: extra,
-            extraCommandLine: [], stock: stock)
+    private func step(extra: [String] = []) -> BootStep {
+        BootStep(partition: nil, memoryLimit: nil, serialConsole: false, extraConfig: extra, extraCommandLine: [])
     }
 
     /// The lines of ours, but the comment.
@@ -83,7 +80,7 @@ import Testing
     func configIsChangedInPlace(row: ConfigCase) throws {
         let tree = try sampleTree()
         let boot = try stock([try file("config.txt", row.before.replacing("|", with: "\n"))])
-        let result = try tree.with(step(boot).apply(to: tree, epoch: epoch))
+        let result = try tree.with(step().apply(to: tree, facts(stockBoot: boot), epoch: epoch))
         let text = try #require(try result.text("boot/firmware/config.txt"))
         let written = text.replacing("\n", with: "|")
         let marks = "# Written by piforge. "
@@ -105,7 +102,7 @@ import Testing
     func theRecipesSettingsHaveTheLastWord(before: String) throws {
         let tree = try sampleTree()
         let boot = try stock([try file("config.txt", before)])
-        let result = try tree.with(step(boot, extra: ["gpu_mem=64"]).apply(to: tree, epoch: epoch))
+        let result = try tree.with(step(extra: ["gpu_mem=64"]).apply(to: tree, facts(stockBoot: boot), epoch: epoch))
         let text = try #require(try result.text("boot/firmware/config.txt"))
         #expect(try FirmwareConfig { $0 == "config.txt" ? text : nil }.settings["gpu_mem"] == "64", "\(text)")
         // The board's own hook writes the file anew from these: the same must count then.
@@ -122,7 +119,7 @@ import Testing
                 "config.txt", "kernel=x\ncmdline=btcmd.txt\n[pi3]\ncmdline=other.txt\n[pi4]\ncmdline=nobtcmd.txt\n"),
             try file("nobtcmd.txt", "stock"), try file("btcmd.txt", "stock"), try file("cmdline.txt", "stock"),
         ])
-        let result = try tree.with(step(boot).apply(to: tree, epoch: epoch))
+        let result = try tree.with(step().apply(to: tree, facts(stockBoot: boot), epoch: epoch))
         #expect(try result.text("boot/firmware/nobtcmd.txt")?.hasPrefix("console=tty0 root=LABEL=writable ") == true)
         #expect(try result.text("boot/firmware/btcmd.txt") == "stock")
         #expect(try result.text("boot/firmware/cmdline.txt") == "stock")
@@ -136,7 +133,7 @@ import Testing
             try file("OVERLAYS/A.DTBO", "old"), try file("OVERLAYS/b.dtbo", "theirs"), try folder("Fixup4.dat"),
             try file("Fixup4.dat/inside", "x"), try folder("extra"), try file("extra/x", "y"),
         ])
-        let result = try tree.with(step(boot).apply(to: tree, epoch: epoch))
+        let result = try tree.with(step().apply(to: tree, facts(stockBoot: boot), epoch: epoch))
         let paths = result.subtree(Self.mountPoint)?.paths.map(\.description) ?? []
         #expect(
             paths == [

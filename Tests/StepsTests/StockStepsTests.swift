@@ -1,5 +1,6 @@
 import Diagnostics
 import Layers
+import Recipe
 import Steps
 import Testing
 
@@ -148,14 +149,14 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
         ])
     }
 
-    private func step(_ users: [UserAccount], _ others: AccountsStep.OtherAccounts) -> AccountsStep {
-        AccountsStep(root: .locked, rootExpires: false, rootKeys: [], users: users, others: others)
+    private func step(_ users: [Recipe.Accounts.User], _ stock: Recipe.Accounts.Stock) throws -> AccountsStep {
+        try accountsStep(users, stock: stock)
     }
 
     @Test func anAccountOfTheImageBecomesTheRecipesAndAllOthersAreLocked() throws {
         let tree = try tree()
-        let user = UserAccount(
-            name: "ubuntu", groups: ["docker"], sshKeys: ["ssh-ed25519 MINE"], password: .hash("$6$mine"))
+        let key = try sshKey()
+        let user = recipeUser("ubuntu", groups: ["docker"], keys: [key], hash: "$6$mine")
         let result = try tree.with(step([user], .locked).apply(to: tree, epoch: epoch))
         #expect(
             difference(tree, result) == [
@@ -187,7 +188,7 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
             try result.text("etc/group")
                 == "root:x:0:\nsudo:x:27:ada\ndocker:x:998:ubuntu\nadm:x:4:syslog\nubuntu:x:1002:\n")
         #expect(try result.text("etc/gshadow") == "root:*::\nsudo:*::ada\nadm:*::syslog\nubuntu:!::\n")
-        #expect(try result.text("home/ubuntu/.ssh/authorized_keys") == "ssh-ed25519 MINE\n")
+        #expect(try result.text("home/ubuntu/.ssh/authorized_keys") == key.line + "\n")
         #expect(result["home/ubuntu/.ssh/authorized_keys"]?.attributes.uid == 1001)
         #expect(result["home/ubuntu/.ssh/authorized_keys"]?.attributes.gid == 1002)
         #expect(result["home/ubuntu"]?.attributes.uid == 1001)
@@ -196,7 +197,7 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
 
     @Test func anAccountWithoutKeysLosesTheImages() throws {
         let tree = try tree()
-        let user = UserAccount(name: "ubuntu", sudo: .nopasswd, password: .hash("$6$mine"), expires: false)
+        let user = recipeUser("ubuntu", sudo: .nopasswd, hash: "$6$mine", expire: false)
         let result = try tree.with(step([user], .locked).apply(to: tree, epoch: epoch))
         #expect(result["home/ubuntu/.ssh/authorized_keys"] == nil)
         #expect(try result.text("etc/group")?.contains("sudo:x:27:ada,ubuntu\n") == true)
@@ -215,8 +216,8 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
                     .symlink(Array(library.utf8))),
             ])
         }
-        let pi = UserAccount(name: "pi", password: .hash("$y$j9T$salt$hash"))
-        let step = AccountsStep(root: .locked, rootExpires: false, rootKeys: [], users: [pi], others: .locked)
+        let pi = recipeUser("pi", hash: "$y$j9T$salt$hash")
+        let step = try accountsStep([pi], stock: .locked)
         let error = #expect(throws: Failure.self) { try step.apply(to: tree("libcrypt-2.27.so"), epoch: epoch) }
         #expect(error?.description.contains("accounts: pi: the image's libcrypt does not know yescrypt hashes") == true)
         #expect(throws: Never.self) { try step.apply(to: tree("libcrypt.so.1.1.0"), epoch: epoch) }
@@ -225,7 +226,7 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
     @Test func aNewAccountTakesAFreeID() throws {
         let tree = try tree()
         let result = try tree.with(
-            step([UserAccount(name: "pi", password: .hash("$6$p"))], .locked).apply(to: tree, epoch: epoch))
+            step([recipeUser("pi", hash: "$6$p")], .locked).apply(to: tree, epoch: epoch))
         // 1000 and 1001 are users, 1002 is a group.
         #expect(try result.text("etc/passwd")?.hasSuffix("pi:x:1003:1003::/home/pi:/bin/bash\n") == true)
     }
@@ -233,12 +234,12 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
     @Test func keptAccountsStayWholeAndStillMayNotBeNamed() throws {
         let tree = try tree()
         let result = try tree.with(
-            step([UserAccount(name: "pi", password: .hash("$6$p"))], .kept).apply(to: tree, epoch: epoch))
+            step([recipeUser("pi", hash: "$6$p")], .kept).apply(to: tree, epoch: epoch))
         #expect(try result.text("etc/shadow")?.contains("ubuntu:$6$stock:18000:0:99999:7:::\n") == true)
         #expect(try result.text("home/ubuntu/.ssh/authorized_keys") == "ssh-rsa STOCK\n")
         #expect(result["etc/sudoers.d/90-cloud-init-users"] != nil)
         let error = #expect(throws: Failure.self) {
-            try step([UserAccount(name: "ubuntu")], .kept).apply(to: tree, epoch: epoch)
+            try step([recipeUser("ubuntu")], .kept).apply(to: tree, epoch: epoch)
         }
         #expect(
             error?.description == """
@@ -249,7 +250,7 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
 
     @Test func anIDThatTheImageGaveOtherwiseIsRefused() throws {
         let error = #expect(throws: Failure.self) {
-            try step([UserAccount(name: "ubuntu", uid: 1000)], .locked).apply(to: tree(), epoch: epoch)
+            try step([recipeUser("ubuntu", uid: 1000)], .locked).apply(to: tree(), epoch: epoch)
         }
         #expect(
             error?.description == """
@@ -347,7 +348,7 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
                         install + "Alias=dbus-org.freedesktop.resolve1.service\n"),
                 ])
         ])
-        let result = try tree.with(NetworkStep(wireless: nil).apply(to: tree, epoch: epoch))
+        let result = try tree.with(NetworkStep(nil).apply(to: tree, epoch: epoch))
         func link(_ name: String) -> EntryKind { .symlink(Array("/lib/systemd/system/\(name)".utf8)) }
         let units: EntryPath = "etc/systemd/system"
         #expect(
@@ -384,8 +385,8 @@ private func difference(_ before: Tree, _ after: Tree) -> [String] {
                     uri: "http://mirror.example.org/flat", suites: ["./"], components: [],
                     keyring: "/usr/share/keyrings/piforge-ports.gpg"),
             ], preferences: "Package: *\nPin: release bionic\nPin-Priority: -10\n",
-            automatic: [("libnew", "arm64"), ("libold", "arm64")], fileName: "piforge.sources", known: ["libold"])
-        let result = try tree.with(step.apply(to: tree, epoch: epoch))
+            automatic: [("libnew", "arm64"), ("libold", "arm64")], fileName: "piforge.sources")
+        let result = try tree.with(step.apply(to: tree, facts(stockPackages: ["libold"]), epoch: epoch))
         #expect(
             try result.text("var/lib/apt/extended_states") == kept
                 + "Package: libnew\nArchitecture: arm64\nAuto-Installed: 1\n\n")

@@ -75,7 +75,7 @@ public struct AptSolver: Sendable {
             key.add(source.components.joined(separator: " "))
             if let name = source.name { key.add(name) }
             key.add(mirrors.bases(for: source.kind)[0])
-            key.add(try DownloadStore.digest(of: source.keyring))
+            key.add(try SHA256Digest.of(file: source.keyring))
         }
         self.folder = folder.appending(String(key.finalize().hex.prefix(16)))
     }

@@ -43,7 +43,7 @@ struct IndexState {
             // What is a link lies in a mirror's folder on this machine.
             guard case .regular = try fileKind(lists.appending(name)) else { continue }
             hasher.add(name)
-            hasher.add(try DownloadStore.digest(of: lists.appending(name)))
+            hasher.add(try SHA256Digest.of(file: lists.appending(name)))
         }
         return hasher.finalize()
     }

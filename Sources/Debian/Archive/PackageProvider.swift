@@ -22,8 +22,13 @@ public struct PackageOptions: Sendable, Equatable {
     public var offline: Bool
     /// When the indices are fetched for a solve; ``offline`` overrides it.
     public var indices: IndexPolicy
+    /// Whether the packages' files are brought into the store; without, packages are only chosen, and only where no lock names them.
+    public var fetches: Bool
 
-    public init(lock: Lock = .prefer, offline: Bool = false, indices: IndexPolicy = .refresh) {
+    public init(
+        lock: Lock = .prefer, offline: Bool = false, indices: IndexPolicy = .refresh, fetches: Bool = true
+    ) {
+        self.fetches = fetches
         self.lock = lock
         self.offline = offline
         self.indices = indices
@@ -128,7 +133,7 @@ public struct PackageProvider: Sendable {
             return try await replace(lock, request, options, status, why: "the lock file answers another request")
         }
 
-        let missing = try await fetchLocked(lock.packages, options)
+        let missing = options.fetches ? try await fetchLocked(lock.packages, options) : []
         if missing.isEmpty {
             return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: .locked)
         }
@@ -173,7 +178,8 @@ public struct PackageProvider: Sendable {
         ) { [progress] in progress.report(.note(step: "cache", text: $0)) }
         let fetched = try await solver.update(options.offline ? .offline : options.indices)
         var solution = try await solver.resolve(request)
-        var outcome = try await fetch(solution.packages, from: mirrors, offline: options.offline)
+        var outcome =
+            options.fetches ? try await fetch(solution.packages, from: mirrors, offline: options.offline) : []
         if !outcome.isEmpty, !fetched, !options.offline {
             // Indices that were kept may name versions that the mirror has dropped since.
             try await solver.update(.refresh)

@@ -146,7 +146,7 @@ public enum DebianPackage {
     }
 
     private static func checkDigest(_ package: PackageFile, _ place: String) throws {
-        let found = try DownloadStore.digest(of: package.path)
+        let found = try SHA256Digest.of(file: package.path)
         guard found == package.digest else {
             throw Failure(
                 at: place, "the file is not the one that was locked", expected: "SHA-256 \(package.digest)",

@@ -24,30 +24,3 @@ struct BuiltKernel: Sendable {
     /// Whether it was in the cache.
     var isCached: Bool
 }
-
-extension ImageBuilder {
-    /// The recipe's kernel from source: from the cache, else compiled.
-    ///
-    /// - Throws: `Failure` for all that keeps it from being compiled; `CancellationError`. What was compiled until then stays in the
-    ///   cache for the next run.
-    func builtKernel() async throws -> BuiltKernel {
-        var walk = Walk(.make)
-        return try await builtKernel(&walk)
-    }
-
-    /// As ``builtKernel()``, as a step of a build.
-    func builtKernel(_ walk: inout Walk) async throws -> BuiltKernel {
-        let source = try sourceOfKernel()
-        let shelf = KernelShelf(folder: cache.kernels, store: cache.store)
-        let inputs = try await kernelInputs(source)
-        let hasher = KeyHasher(purpose: "kernel inputs")
-        for input in inputs.inputs {
-            hasher.add(input.name)
-            hasher.add(input.value)
-        }
-        let key = hasher.finalize()
-        return try await walk.result(of: "kernel package", stored: try shelf.kernel(key)) {
-            try await compileKernel(planned: inputs.source, key, shelf)
-        }
-    }
-}

@@ -10,17 +10,16 @@ import Storage
 import SystemPackage
 import Tools
 
-extension ImageBuilder {
+extension KernelFromSource {
     private static var step: String { "kernel" }
 
     /// Compiles the recipe's kernel in its work folder, or goes on where an earlier run was interrupted.
     ///
     /// - Parameters:
-    ///   - planned: what ``kernelInputs(_:)`` calls the source.
+    ///   - planned: what ``inputs()`` calls the source.
     ///   - inputsKey: the key of all that it names.
     ///   - shelf: where the kernel goes.
-    func compileKernel(planned: String, _ inputsKey: SHA256Digest, _ shelf: KernelShelf) async throws -> BuiltKernel {
-        let source = try sourceOfKernel()
+    func compile(planned: String, _ inputsKey: SHA256Digest, _ shelf: KernelShelf) async throws -> BuiltKernel {
         try KernelToolchain.require(KernelCompiler.programs)
         try checkEpoch()
         let work = cache.kernelWork.appending(recipe.name)
@@ -35,22 +34,22 @@ extension ImageBuilder {
         if let remark = remark(on: made) { progress.report(.note(step: Self.step, text: remark)) }
         // A package that the lock pins and that can no longer be had is replaced: what is compiled is not what was planned.
         let isPlanned = planned == made.part.identity
-        let identity = isTree(source) ? planned : made.part.identity
-        let key = try await buildKey(source, identity, made.config)
+        let identity = isTree ? planned : made.part.identity
+        let key = try await buildKey(identity, made.config)
         if let kernel = try shelf.kernel(key) {
-            if isPlanned || isTree(source) { try shelf.put(kernel, as: inputsKey) }
+            if isPlanned || isTree { try shelf.put(kernel, as: inputsKey) }
             return kernel
         }
         try await KernelCompiler.endLeftovers(of: work)
-        try await prepareTree(source, key, work, made.report)
+        try await prepareTree(key, work, made.report)
         let kernel = try await compile(made, identity, key, work, shelf)
         try shelf.put(kernel, as: key)
-        if isPlanned || isTree(source) { try shelf.put(kernel, as: inputsKey) }
+        if isPlanned || isTree { try shelf.put(kernel, as: inputsKey) }
         Cache.empty(kernelWork: work)
         return kernel
     }
 
-    private func isTree(_ source: KernelSource) -> Bool {
+    private var isTree: Bool {
         if case .tree = source.origin { return true }
         return false
     }
@@ -64,7 +63,7 @@ extension ImageBuilder {
             next: "set the recipe's epoch to today")
     }
 
-    private func buildKey(_ source: KernelSource, _ identity: String, _ config: [UInt8]) async throws -> SHA256Digest {
+    private func buildKey(_ identity: String, _ config: [UInt8]) async throws -> SHA256Digest {
         let hasher = KeyHasher(purpose: "kernel")
         hasher.add(KernelToolchain.rulesVersion)
         hasher.add(identity)
@@ -86,7 +85,7 @@ extension ImageBuilder {
     private static var bytesForOption: UInt64 { 700_000 }
 
     private func prepareTree(
-        _ source: KernelSource, _ key: SHA256Digest, _ work: FilePath, _ report: KernelConfigReport
+        _ key: SHA256Digest, _ work: FilePath, _ report: KernelConfigReport
     ) async throws {
         let mark = work.appending("key")
         let tree = work.appending("linux")
@@ -101,7 +100,7 @@ extension ImageBuilder {
             "to compile the kernel")
         let unpacking = work.appending("unpacking")
         try createFolder(unpacking)
-        try await kernelSourceReader(source, writesLock: false).whole(to: unpacking)
+        try await reader(writesLock: false).whole(to: unpacking)
         for patch in source.patches { try await Self.patch(patch).apply(to: unpacking, tools: tools) }
         try writeAtomically(to: mark, bytes: Array(key.hex.utf8))
         guard rename(unpacking.string, tree.string) == 0 else {
@@ -129,7 +128,7 @@ extension ImageBuilder {
                 step: Self.step,
                 detail: "Linux \(made.version), \(options.jobs) at a time\(ccache == nil ? ", without ccache" : "")"))
         let log = work.appending("log")
-        let kept = options.output.appending("\(recipe.name).kernel.log")
+        let kept = context.outputs.kernelLog
         let clock = ContinuousClock()
         let start = clock.now
         let outcome: (package: FilePath, log: MakeLog)

@@ -7,7 +7,7 @@ import Storage
 import SystemPackage
 import Tools
 
-extension ImageBuilder {
+extension KernelFromSource {
     /// Configures the recipe's kernel from its source, and compares the result with the committed one.
     ///
     /// - Parameters:
@@ -15,7 +15,7 @@ extension ImageBuilder {
     ///   - why: symbols to tell about, with or without `CONFIG_`.
     /// - Returns: what came of it; its `failures` are for the caller to throw. Nothing was written when there are any.
     /// - Throws: `Failure` for all that keeps the kernel from being configured; `CancellationError`.
-    public func configureKernel(check: Bool, why: [String]) async throws -> KernelConfigReport {
+    func configure(check: Bool, why: [String]) async throws -> KernelConfigReport {
         var made = try await madeConfiguration(writesLock: !check, why: why)
         judge(&made, check: check)
         let report = made.report
@@ -43,12 +43,11 @@ extension ImageBuilder {
 
     /// Makes the configuration; lines that did not take are the report's failures.
     func madeConfiguration(writesLock: Bool, why: [String]) async throws -> MadeConfiguration {
-        let source = try sourceOfKernel()
         try checkKernelFolder()
         let folder = kernelConfigs
-        let fragment = try kernelFragment()
+        let fragment = try KernelContract(context).fragment()
         let patches = try source.patches.map { try Self.patch($0) }
-        let reader = try kernelSourceReader(source, writesLock: writesLock)
+        let reader = try reader(writesLock: writesLock)
         let part = try await reader.part(also: try patches.reduce(into: []) { $0.formUnion(try $1.files()) })
 
         let work = try TemporaryFolder(in: cache.work, name: "kconfig")
@@ -66,7 +65,7 @@ extension ImageBuilder {
         progress.report(.finished(step: "kconfig", detail: "\(made.count) bytes", cached: false))
 
         let file = folder.appending("generated").appending("\(recipe.name).config")
-        let bytes = Self.header(try inputs(source, part, tree.version, fragment)) + made
+        let bytes = Self.header(try digest(part, tree.version, fragment)) + made
         let config = try KernelConfig(bytes, at: file.string)
         let committed = exists(file) ? try readFile(file, limit: KernelConfig.largest) : nil
         let old = try committed.map { try KernelConfig($0, at: file.string) }
@@ -102,21 +101,6 @@ extension ImageBuilder {
         return exists(beside) ? beside : folder.appending("kernel-configs")
     }
 
-    /// `recipes/NAME.kernel.lock` beside `recipes/NAME.yaml`.
-    var kernelLockPath: FilePath {
-        var path = options.recipePath
-        path.extension = "kernel.lock"
-        return path
-    }
-
-    /// - Throws: `Failure` for a recipe whose kernel is a package.
-    func sourceOfKernel() throws -> KernelSource {
-        if let source = recipe.kernel.source { return source }
-        throw Failure(
-            .usage, at: options.recipePath.string, "the recipe's kernel is a package, which brings its configuration",
-            expected: "kernel.source", next: "piforge kernel config recipes/debian-13-custom-kernel.yaml")
-    }
-
     static func patch(_ patch: KernelSource.Patch) throws -> KernelPatch {
         let bytes = try readFile(patch.file.path)
         let digest = SHA256Digest.of(bytes)
@@ -130,8 +114,8 @@ extension ImageBuilder {
     }
 
     /// A digest of all that shapes the configuration, but for the compiler.
-    private func inputs(
-        _ source: KernelSource, _ part: KernelSourceReader.Part, _ version: KernelVersion, _ fragment: ConfigFragment
+    private func digest(
+        _ part: KernelSourceReader.Part, _ version: KernelVersion, _ fragment: ConfigFragment
     ) throws -> SHA256Digest {
         let hasher = KeyHasher(purpose: "kernel configuration 1")
         hasher.add(part.identity)

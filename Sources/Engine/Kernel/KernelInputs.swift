@@ -13,15 +13,15 @@ struct KernelInputs {
     var inputs: [StepInput]
 }
 
-extension ImageBuilder {
-    /// All that shapes a kernel from a source of the recipe's, by what a person calls it. Nothing is compiled for it, and of a package of
+extension KernelFromSource {
+    /// All that shapes it, by what a person calls it. Nothing is compiled for it, and of a package of
     /// source whose version is pinned nothing is fetched; a source tree of this machine is read whole.
     ///
     /// - Throws: `Failure` when the source cannot be told, or the compiler is missing; `FailureList` with the fragments' faults.
-    func kernelInputs(_ source: KernelSource) async throws -> KernelInputs {
-        let identity = try await kernelSourceReader(source, writesLock: true).identity()
+    func inputs() async throws -> KernelInputs {
+        let identity = try await reader(writesLock: true).identity()
         let hasher = KeyHasher(purpose: "kernel fragments")
-        for line in try kernelFragment().lines {
+        for line in try KernelContract(context).fragment().lines {
             hasher.add(line.text)
             hasher.add(line.since?.description ?? "")
             hasher.add(line.until?.description ?? "")
@@ -38,18 +38,5 @@ extension ImageBuilder {
                 StepInput("kernel build rules", String(KernelToolchain.rulesVersion)),
             ]
         return KernelInputs(source: identity.proof, inputs: inputs)
-    }
-
-    /// What of it the plan has; empty where the kernel comes from a package.
-    func kernelStepInputs() async throws -> [StepInput] {
-        guard let source = recipe.kernel.source else { return [] }
-        return try await kernelInputs(source).inputs
-    }
-
-    /// What gets the recipe's source of a kernel.
-    func kernelSourceReader(_ source: KernelSource, writesLock: Bool) throws -> KernelSourceReader {
-        KernelSourceReader(
-            source: source, options: options, cache: cache, fetcher: try inputFetcher(nil), progress: progress,
-            lockPath: kernelLockPath, writesLock: writesLock)
     }
 }

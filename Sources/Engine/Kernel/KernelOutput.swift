@@ -45,18 +45,17 @@ public struct KernelBuildReport: Sendable, Codable {
     }
 }
 
-extension ImageBuilder {
-    /// Compiles the recipe's kernel, or takes it from the cache, and writes the package and its main parts into the folder
-    /// `NAME.kernel` of the output folder.
+extension KernelFromSource {
+    /// Writes the package and its main parts into the folder `NAME.kernel` of the output folder.
     ///
-    /// - Throws: as ``builtKernel()``, and `Failure` when the folder cannot be written.
-    public func buildKernel() async throws -> KernelBuildReport {
-        let kernel = try await builtKernel()
+    /// - Throws: as ``built()``, and `Failure` when the folder cannot be written.
+    func writePackage() async throws -> KernelBuildReport {
+        let kernel = try await built()
         if kernel.isCached {
             progress.report(.finished(step: "kernel", detail: kernel.release, cached: true))
         }
         let files = try KernelContents(kernel, store: cache.layers).files()
-        let folder = options.output.appending("\(recipe.name).kernel")
+        let folder = context.outputs.kernel
         let package = "\(kernel.package.name)_\(kernel.package.version)_\(kernel.package.architecture).deb"
         let deb = Content(
             size: kernel.size, digest: kernel.package.digest, source: .file(kernel.package.path, offset: 0))
@@ -83,7 +82,7 @@ extension ImageBuilder {
         }
         for (name, content) in files {
             let path = folder.pushing(FilePath(name))
-            if exists(path), try DownloadStore.digest(of: path) == content.digest { continue }
+            if exists(path), try SHA256Digest.of(file: path) == content.digest { continue }
             try writeAtomically(to: path) { file in
                 var offset: UInt64 = 0
                 try reader.forEachChunk(of: content) { bytes in

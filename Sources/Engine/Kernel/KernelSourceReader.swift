@@ -10,16 +10,12 @@ import SystemPackage
 import Tools
 
 /// Gets a kernel's source, proves it, and takes out the part that Kconfig reads.
-struct KernelSourceReader {
+struct KernelSourceReader: Contextual {
     static let step = "kernel source"
 
     let source: KernelSource
-    let options: BuildOptions
-    let cache: Cache
+    let context: BuildContext
     let fetcher: InputFetcher
-    let progress: any ProgressReporter
-    /// What a Debian package of source is pinned by; beside the recipe.
-    let lockPath: FilePath
     /// Whether a lock may be written.
     let writesLock: Bool
 
@@ -63,8 +59,8 @@ struct KernelSourceReader {
     }
 
     private func pinned(_ package: String, _ suite: String) throws -> LockedPackage? {
-        guard !options.updateLock, exists(lockPath) else { return nil }
-        let lock = try PackageLock.read(lockPath)
+        guard !options.updateLock, exists(options.kernelLockPath) else { return nil }
+        let lock = try PackageLock.read(options.kernelLockPath)
         guard lock.request == (try request(package, suite).digest) else { return nil }
         return lock.packages.first { $0.name == package }
     }
@@ -159,8 +155,8 @@ struct KernelSourceReader {
 
     private func packageFile(_ package: String, _ suite: String) async throws -> PackageFile {
         let request = try request(package, suite)
-        let lock = exists(lockPath) ? try PackageLock.read(lockPath) : nil
-        let provided = try await fetcher.packages.provide(
+        let lock = exists(options.kernelLockPath) ? try PackageLock.read(options.kernelLockPath) : nil
+        let provided = try await context.provider(fetcher.downloader, sources: []).provide(
             request, lock: lock,
             options: PackageOptions(
                 lock: options.updateLock ? .update : options.locked ? .require : .prefer, offline: options.offline))
@@ -173,8 +169,8 @@ struct KernelSourceReader {
             progress.report(.note(step: Self.step, text: "\(why): \(package) \(found.package.version) instead"))
         case .solved, .updated:
             if writesLock {
-                try provided.lock.write(to: lockPath)
-                progress.report(.note(step: Self.step, text: "wrote \(lockPath)"))
+                try provided.lock.write(to: options.kernelLockPath)
+                progress.report(.note(step: Self.step, text: "wrote \(options.kernelLockPath)"))
             }
         }
         return PackageFile(

@@ -63,7 +63,7 @@ public struct PlanRecord: Codable, Sendable {
         (outputs ?? [:]).filter { !names.contains($0.key) && isPlainFileName($0.key) }.sorted { $0.key < $1.key }
             .compactMap { name, digest in
                 let path = folder.appending(name)
-                return exists(path) && (try? DownloadStore.digest(of: path)) == digest ? path : nil
+                return exists(path) && (try? SHA256Digest.of(file: path)) == digest ? path : nil
             }
     }
 

@@ -196,7 +196,7 @@ public final class HTTPSharedCache: SharedCache {
     private func put(_ key: SHA256Digest, _ path: FilePath) -> Bool {
         let isStopped = { [self] in state.withLock { $0.isClosed || !$0.takesUploads } }
         guard !isStopped(), let file = try? OpenFile.reading(path), let size = try? file.size(),
-            let digest = try? DownloadStore.digest(of: path)
+            let digest = try? SHA256Digest.of(file: path)
         else { return false }
         let result = ActionResult(digest: digest, size: size)
         let content = CacheRequest(sending: (file, size), isStopped: isStopped)

@@ -1,0 +1,143 @@
+import Diagnostics
+import SystemPackage
+
+/// What a build is told besides its recipe.
+public struct BuildOptions: Sendable {
+    /// The recipe's file; its lock lies beside it. Absolute.
+    public var recipePath: FilePath
+    /// Of a list of devices, the one whose image this is: a part of the outputs' names, and of nothing in the image.
+    public var device: String?
+    /// Where the image goes. Absolute.
+    public var output: FilePath
+    public var offline: Bool
+    /// The lock's packages or none.
+    public var locked: Bool
+    /// What the command line has put in place of the recipe's values, for commands that messages name.
+    public var overrides: [String]
+    /// The cache's folder as the command line wrote it, for commands that messages name; nil for the default.
+    public var givenCache: String?
+    /// Solve anew and write the lock.
+    public var updateLock: Bool
+    /// Base URIs in place of the host's mirrors.
+    public var mirror: String?
+    public var securityMirror: String?
+    /// The keys that sign the list of sums; at most one of a kind.
+    public var signingKeys: [SigningKey]
+    /// How much runs at a time; the result never depends on it.
+    public var jobs: Int
+    /// The caller's environment: passwords that the recipe asks for, and proxies.
+    public var environment: [String: String]
+    /// The versions of the host's programs that shape bytes, by name; nil asks dpkg.
+    public var programVersions: [String: String]?
+    /// The version of what piforge makes of the same inputs.
+    public var formatVersion = Plan.formatVersion
+
+    public init(
+        recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false,
+        locked: Bool = false,
+        updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil,
+        signingKeys: [SigningKey] = [],
+        jobs: Int, environment: [String: String], overrides: [String] = [], givenCache: String? = nil
+    ) {
+        self.recipePath = recipePath
+        self.device = device
+        self.output = output
+        self.offline = offline
+        self.locked = locked
+        self.updateLock = updateLock
+        self.mirror = mirror
+        self.securityMirror = securityMirror
+        self.signingKeys = signingKeys
+        self.jobs = jobs
+        self.environment = environment
+        self.overrides = overrides
+        self.givenCache = givenCache
+    }
+
+    /// A command for the same recipe, with what the command line has set: what a message names has to find the same files.
+    ///
+    /// - Parameter arguments: what follows the recipe.
+    func command(_ name: String, _ arguments: String...) -> String {
+        let set = overrides.map { "--set \($0.shellWord)" }
+        return (["piforge \(name)", recipePath.string.shellWord] + arguments + cacheArguments(givenCache) + set)
+            .joined(separator: " ")
+    }
+
+    /// `recipes/debian-13.lock` beside `recipes/debian-13.yaml`.
+    var lockPath: FilePath {
+        var path = recipePath
+        path.extension = "lock"
+        return path
+    }
+
+    /// `recipes/NAME.kernel.lock` beside `recipes/NAME.yaml`: what a Debian package of kernel source is pinned by.
+    var kernelLockPath: FilePath {
+        var path = recipePath
+        path.extension = "kernel.lock"
+        return path
+    }
+}
+
+/// What a build left.
+public struct BuildResult: Sendable, Codable {
+    public let image: String
+    /// Bytes of the .img.xz.
+    public let size: UInt64
+    /// SHA-256 of the .img.xz, in hex.
+    public let sha256: String
+    /// Bytes of the disk that it unpacks to.
+    public let uncompressedSize: UInt64
+    public let packages: Int
+    /// Whether everything was there already.
+    public let upToDate: Bool
+    /// The seconds of the maintainer scripts, the slowest packages first; empty when they did not run.
+    public let slowestPackages: [PackageSeconds]
+    /// Passwords that were made up in this build: `user: password`.
+    public let generatedPasswords: [String]
+    /// Where those stand.
+    public let credentials: String?
+    /// The signatures over the list of sums.
+    public internal(set) var signatures: [String] = []
+    /// What became of each step: `cached`, or `run` where it was made.
+    public internal(set) var steps: [PlanRow] = []
+
+    public struct PackageSeconds: Sendable, Codable {
+        public let name: String
+        public let seconds: Double
+    }
+
+    /// For a person, with the next command.
+    ///
+    /// - Parameter cache: the cache's folder as the command line wrote it; nil for the default.
+    public func text(cache: String?) -> String {
+        var lines = [
+            "\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"
+        ]
+        lines.append("  sha256 \(sha256)\(upToDate ? "  (nothing has changed)" : "")")
+        for password in generatedPasswords {
+            lines.append("  password  \(password)")
+        }
+        for signature in signatures { lines.append("  signed: \(signature)") }
+        if let credentials { lines.append("  passwords are kept in \(credentials)") }
+        lines.append((["next: piforge prove", image.shellFile] + cacheArguments(cache)).joined(separator: " "))
+        return lines.map { $0 + "\n" }.joined()
+    }
+}
+
+/// One step of a plan against the cache.
+public struct PlanRow: Sendable, Codable, Equatable {
+    public let step: String
+    public let summary: String
+    /// `cached`: its result is in the store. `run`: the build makes it. `after STEP`: whether it has to be made shows when that step's result
+    /// is there.
+    public let action: String
+    /// What is different from the last build; nil where nothing is, or that is not known.
+    public let reason: String?
+    public let key: String
+
+    /// One line for a person.
+    public var text: String {
+        "\(step.padding(to: 18)) \(key.prefix(12))  \(action.padding(to: 16))\(reason.map { "  \($0)" } ?? "")"
+            .trimmedEnd
+    }
+}
