@@ -175,13 +175,74 @@ import Testing
         #expect(renamed.output.contains("system.hostname: rpi4 → other"), "\(renamed.output)")
     }
 
-    /// What the plan says would run is what the build makes, and nothing else.
-    @Test(arguments: [[], ["system.hostname=planned"], ["disk.free_space=600M"]])
-    func planRunsWhatTheBuildMakes(changes: [String]) throws {
+    /// One thing that is changed before a plan and a build.
+    struct Edit: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        /// Of both commands.
+        var arguments: [String] = []
+        /// What the reason of a row names; nil where the folder was never built into, or nothing but the store is different.
+        var reason: String?
+        /// Steps that the plan finds to be made, besides those that are kept nowhere.
+        var made: Set<String> = []
+        /// - Parameter root: the folder with the recipes, the cache and the outputs.
+        var change: @Sendable (_ root: FilePath) throws -> Void = { _ in }
+
+        static let overlay = ["--set", "overlays=[{path: ./mine}]"]
+
+        static func write(_ path: String, _ text: String) -> @Sendable (FilePath) throws -> Void {
+            { root in
+                let file = root.pushing(FilePath(path))
+                try createFolder(file.removingLastComponent())
+                try writeAtomically(to: file, bytes: Array(text.utf8))
+            }
+        }
+    }
+
+    static let edits = [
+        Edit(testDescription: "another output folder"),
+        Edit(
+            testDescription: "system", arguments: ["--set", "system.hostname=planned"], reason: "system.hostname: "),
+        Edit(testDescription: "disk", arguments: ["--set", "disk.free_space=600M"], reason: "disk.free_space: "),
+        Edit(testDescription: "memory", arguments: ["--set", "memory.limit=512M"], reason: "memory.limit: "),
+        Edit(
+            testDescription: "output", arguments: ["--set", "output.compression.preset=1"],
+            reason: "output.compression.preset: "),
+        Edit(testDescription: "seed, one job", arguments: ["--set", "seed=other", "--jobs", "1"], reason: "seed: "),
+        Edit(
+            testDescription: "fragment", arguments: ["--set", "kernel.fragments=[./mine.config]"],
+            reason: "kernel.fragments ./mine.config: ", change: Edit.write("recipes/mine.config", "CONFIG_KVM=y\n")),
+        Edit(
+            testDescription: "overlay", arguments: Edit.overlay, reason: "overlay mine to /: ",
+            change: Edit.write("recipes/mine/etc/motd", "welcome\n")),
+        Edit(testDescription: "overlay's file", arguments: Edit.overlay, reason: "overlay mine to /: ") {
+            try Edit.write("recipes/mine/etc/motd", "hello\n")($0)
+        },
+        Edit(testDescription: "overlay's mode", arguments: Edit.overlay, reason: "overlay mine to /: ") {
+            chmod($0.pushing("recipes/mine/etc/motd").string, 0o755)
+        },
+        Edit(
+            testDescription: "overlay that feeds a package's script", arguments: Edit.overlay,
+            reason: "what feeds others: ", made: ["indexes"],
+            change: Edit.write("recipes/mine/etc/ld.so.conf.d/mine.conf", "/opt/mine\n")),
+        Edit(testDescription: "secret", reason: "password and keys: ") { root in
+            let file = root.pushing("planned/debian-13-small.credentials")
+            let text = String(decoding: try readFile(file), as: UTF8.self)
+            try writeAtomically(
+                to: file, mode: 0o600, bytes: Array(text.replacing(/:.*/, with: ":battery-staple").utf8))
+        },
+        Edit(testDescription: "pruned store", made: ["packages"]) { root in
+            let layers = root.pushing("cache/layers")
+            for name in fileNames(in: layers) { removeTree(layers.appending(name)) }
+        },
+    ]
+
+    /// What the plan says would run is what the build makes, and nothing else; where it says that a step decides, the build does.
+    @Test(arguments: edits) func planRunsWhatTheBuildMakes(edit: Edit) throws {
         let out = root.appending("planned")
+        try edit.change(root)
         let arguments =
             [recipePath, "--offline", "--cache", root.appending("cache").string, "-o", out.string, "--json"]
-            + changes.flatMap { ["--set", $0] }
+            + edit.arguments
         struct Row: Decodable {
             var step: String
             var action: String
@@ -197,17 +258,20 @@ import Testing
         #expect(built.status == 0, "\(built.errors)")
         let last = try #require(built.output.split(separator: "\n").last)
         let made = try JSONDecoder().decode(Built.self, from: Data(last.utf8)).steps
-        #expect(made.map { "\($0.step) \($0.action)" } == rows.map { "\($0.step) \($0.action)" })
-        // Into whatever folder: what packages make is in the cache.
-        #expect(
-            rows.filter { $0.action == "cached" }.map(\.step) == ["packages", "module index", "configure", "kernel"])
-        #expect(rows.contains { $0.step == "accounts" && $0.action == "run" })
-        for change in changes {
-            let key = change.prefix { $0 != "=" }
-            #expect(rows.contains { $0.reason?.contains("\(key): ") == true }, "\(rows)")
+        #expect(made.map(\.step) == rows.map(\.step))
+        for (row, step) in zip(rows, made) {
+            if row.action.hasPrefix("after ") {
+                #expect(!edit.made.isEmpty, "\(row)")
+            } else {
+                #expect(row.action == step.action, "\(row)")
+            }
         }
+        let kept: Set = ["packages", "module index", "configure", "indexes", "kernel"]
+        #expect(Set(rows.filter { $0.action == "run" }.map(\.step)).intersection(kept) == edit.made)
+        #expect(rows.contains { $0.step == "accounts" && $0.action == "run" })
+        if let reason = edit.reason { #expect(rows.contains { $0.reason?.contains(reason) == true }, "\(rows)") }
         let again = try Program.piforge(["plan"] + arguments)
-        #expect(!again.output.contains("\"run\""), "\(again.output)")
+        #expect(!again.output.contains("\"run\"") && !again.output.contains("\"after"), "\(again.output)")
         let graph = try Program.piforge(["plan", "--graph"] + arguments)
         #expect(graph.output.hasPrefix("digraph plan {\n") && graph.output.contains("\"configure\" -> \"kernel\";\n"))
     }
