@@ -45,6 +45,8 @@ public struct BlockCache: Sendable {
         key.add(liblzmaVersion())
         key.add(settings.preset)
         key.add(settings.options.dict_size)
+        // Blocks without a filter keep the key that they always had.
+        if settings.filter != .none { key.add(settings.filter.rawValue) }
         key.add(SHA256Digest.of(data))
         return key.finalize()
     }

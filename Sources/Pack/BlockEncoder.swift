@@ -70,9 +70,9 @@ private final class BlockCoder {
         stream.initialize(to: lzma_stream())
         options = .allocate(capacity: 1)
         options.initialize(to: settings.options)
-        filters = .allocate(capacity: 2)
-        filters.initialize(to: lzma_filter(id: lzma2FilterID, options: options))
-        (filters + 1).initialize(to: lzma_filter(id: unknownSize, options: nil))
+        let chain = settings.chain(options)
+        filters = .allocate(capacity: chain.count)
+        filters.initialize(from: chain, count: chain.count)
         block = .allocate(capacity: 1)
         block.initialize(to: lzma_block())
     }

@@ -215,6 +215,8 @@ public struct Manifest: Codable, Sendable, Equatable {
         public var blockSize: Int
         /// xz's preset, 0 to 9.
         public var preset: Int
+        /// `arm64`: what the bytes went through before they were compressed, and who unpacks them has to know; nil for nothing.
+        public var filter: String?
         /// The liblzma that compressed it; another version may give other bytes.
         public var liblzma: String
 
@@ -226,6 +228,7 @@ public struct Manifest: Codable, Sendable, Equatable {
             uncompressedSHA256 = summary.uncompressedDigest
             blockSize = settings.blockSize
             preset = settings.preset
+            filter = settings.filter == .none ? nil : settings.filter.rawValue
             liblzma = liblzmaVersion()
         }
     }

@@ -3,11 +3,20 @@ import Diagnostics
 
 /// How an .xz file is made. The numbers come from the recipe; nothing here depends on the machine.
 ///
-/// Every block is compressed with LZMA2 alone, at the preset's settings; its dictionary is no larger than the block, since a
+/// Every block is compressed with LZMA2, at the preset's settings; its dictionary is no larger than the block, since a
 /// match never reaches into another block. The check is CRC64.
 public struct XZSettings: Sendable, Hashable {
+    /// What the bytes of a block go through before LZMA2.
+    public enum Filter: String, Sendable, CaseIterable {
+        /// Nothing: every xz unpacks it.
+        case none
+        /// The addresses in ARM64's branch instructions become absolute, so that calls of one function look alike (xz file format 1.2.0,
+        /// section 5.3.2). It takes xz 5.4 (2022) to unpack. The dictionary is as large as the block.
+        case arm64
+    }
+
     /// Preset 6, as xz itself; blocks of 8 MiB.
-    public static let standard = XZSettings(checkedPreset: 6, blockSize: 8 << 20)
+    public static let standard = XZSettings(checkedPreset: 6, blockSize: 8 << 20, filter: .none)
 
     /// What the encoders of one writer may take together, in bytes.
     static let memoryBudget: UInt64 = 400 << 20
@@ -16,9 +25,11 @@ public struct XZSettings: Sendable, Hashable {
     public let preset: Int
     /// Uncompressed bytes in every block but the last: 64 KiB to 64 MiB, a multiple of 4096.
     public let blockSize: Int
+    public let filter: Filter
 
-    /// - Throws: `Failure` of kind usage when a number is out of range, or when one encoder alone would take more than 400 MiB.
-    public init(preset: Int, blockSize: Int) throws {
+    /// - Throws: `Failure` of kind usage when a number is out of range, or when one encoder alone would take more than 400 MiB; `Failure`
+    ///   when this machine's liblzma lacks the filter.
+    public init(preset: Int, blockSize: Int, filter: Filter = .none) throws {
         guard (0...9).contains(preset) else {
             throw Failure(.usage, at: "xz", "there is no such preset", expected: "0 to 9", found: "\(preset)")
         }
@@ -27,7 +38,12 @@ public struct XZSettings: Sendable, Hashable {
                 .usage, at: "xz", "the block size is out of range", expected: "65536 to 67108864, a multiple of 4096",
                 found: "\(blockSize)")
         }
-        self.init(checkedPreset: preset, blockSize: blockSize)
+        guard filter == .none || lzma_filter_encoder_is_supported(arm64FilterID) != 0 else {
+            throw Failure(
+                at: "xz", "liblzma has no ARM64 filter", expected: "liblzma 5.4.0 or later", found: liblzmaVersion(),
+                next: "upgrade the package liblzma5, or set output.compression.filter to none")
+        }
+        self.init(checkedPreset: preset, blockSize: blockSize, filter: filter)
         let memory = workerMemory
         guard memory <= Self.memoryBudget else {
             throw Failure(
@@ -37,29 +53,34 @@ public struct XZSettings: Sendable, Hashable {
         }
     }
 
-    private init(checkedPreset preset: Int, blockSize: Int) {
+    private init(checkedPreset preset: Int, blockSize: Int, filter: Filter) {
         self.preset = preset
         self.blockSize = blockSize
+        self.filter = filter
     }
 
     /// LZMA's options for these settings; liblzma's own preset, with the dictionary cut to the block.
     var options: lzma_options_lzma {
         var options = lzma_options_lzma()
         lzma_lzma_preset(&options, UInt32(preset))
-        options.dict_size = min(options.dict_size, UInt32(blockSize))
+        options.dict_size = filter == .none ? min(options.dict_size, UInt32(blockSize)) : UInt32(blockSize)
         return options
+    }
+
+    /// liblzma's filters in their order, with the end of the chain.
+    ///
+    /// - Parameter options: ``options``, in memory that outlives the chain.
+    func chain(_ options: UnsafeMutablePointer<lzma_options_lzma>) -> [lzma_filter] {
+        let first = filter == .none ? [] : [lzma_filter(id: arm64FilterID, options: nil)]
+        return first + [
+            lzma_filter(id: lzma2FilterID, options: options), lzma_filter(id: unknownSize, options: nil),
+        ]
     }
 
     /// What one encoder takes, in bytes, with the block that it reads and the one that waits to be written.
     var workerMemory: UInt64 {
         var options = options
-        let encoder = withUnsafeMutablePointer(to: &options) { options in
-            let filters = [
-                lzma_filter(id: lzma_vli(lzma2FilterID), options: options),
-                lzma_filter(id: unknownSize, options: nil),
-            ]
-            return lzma_raw_encoder_memusage(filters)
-        }
+        let encoder = withUnsafeMutablePointer(to: &options) { lzma_raw_encoder_memusage(chain($0)) }
         return encoder + 3 * UInt64(blockSize)
     }
 
@@ -71,6 +92,9 @@ public struct XZSettings: Sendable, Hashable {
 
 /// LZMA2 in a filter chain (xz file format 1.2.0, section 5.3.1). The header's macro is a cast, which Swift does not import.
 let lzma2FilterID: lzma_vli = 0x21
+
+/// The branch filter for ARM64 (xz file format 1.2.0, section 5.3.2).
+let arm64FilterID: lzma_vli = 0x0a
 
 /// liblzma's LZMA_VLI_UNKNOWN: a size that is not known, and the end of a filter chain.
 let unknownSize = lzma_vli.max

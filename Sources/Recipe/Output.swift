@@ -16,8 +16,16 @@ extension Recipe {
             public var preset = 6
             /// Uncompressed bytes per block, 4 MiB to 64 MiB.
             public var blockSize = ByteCount.mebibytes(8)
+            public var filter = Filter.none
 
             public init() {}
+        }
+
+        /// What the bytes go through before they are compressed.
+        public enum Filter: String, Sendable, CaseIterable {
+            case none
+            /// xz's filter for ARM64 programs.
+            case arm64
         }
 
         /// What Raspberry Pi Imager's list says of the image.
@@ -65,6 +73,12 @@ extension Recipe.Output.Compression {
                 "block_size", \.blockSize, .size(in: .mebibytes(4)...(.mebibytes(64))),
                 "How much is compressed at a time. Small blocks are compressed again when they change; large ones pack better."
             ),
+            Key(
+                "filter", \.filter,
+                Shape<String>.word("filter", of: Recipe.Output.Filter.allCases.map(\.rawValue)).mapped(
+                    { text, _ in Recipe.Output.Filter(rawValue: text) ?? .none }, back: \.rawValue),
+                "`arm64` packs programs better: with it preset 4 makes as small an image as preset 6 in two thirds of the time. "
+                    + "Who unpacks the image needs xz 5.4 (December 2022) or newer."),
         ])
 }
 

@@ -24,6 +24,9 @@ struct PackCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Uncompressed MiB in a block.")
     var blockSize = 8
 
+    @Option(name: .long, help: "Before compression: none, or arm64 (needs xz 5.4 to unpack).")
+    var filter = "none"
+
     @Option(name: .long, help: ArgumentHelp("Write a block map of the disk, too.", valueName: "file"))
     var bmap: String?
 
@@ -36,10 +39,14 @@ struct PackCommand: AsyncParsableCommand {
         guard (1...64).contains(blockSize) else {
             throw ValidationError("--block-size: expected 1 to 64, found \(blockSize)")
         }
+        guard XZSettings.Filter(rawValue: filter) != nil else {
+            throw ValidationError("--filter: expected none or arm64, found \(filter)")
+        }
     }
 
     func run() async throws {
-        let settings = try XZSettings(preset: preset, blockSize: blockSize << 20)
+        let settings = try XZSettings(
+            preset: preset, blockSize: blockSize << 20, filter: XZSettings.Filter(rawValue: filter) ?? .none)
         let disk = absolute(raw)
         try ImagePacking.check(disk)
         let source = try FileSource(disk)

@@ -174,6 +174,7 @@ import Testing
         #expect(recipe.disk.rootSize == nil)
         #expect(recipe.disk.freeSpace == .mebibytes(512))
         #expect(recipe.output.compression.preset == 6)
+        #expect(recipe.output.compression.filter == .none)
         #expect(recipe.output.compression.blockSize == .mebibytes(8))
         #expect(recipe.output.companions == ["bmap", "spdx", "cyclonedx", "imager", "provenance"])
         #expect(recipe.output.imager == .init())

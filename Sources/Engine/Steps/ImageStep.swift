@@ -32,6 +32,7 @@ struct ImageStep: BuildStep, Contextual {
         [
             StepInput("output.compression.preset", String(recipe.output.compression.preset)),
             StepInput("output.compression.block_size", String(recipe.output.compression.blockSize.bytes)),
+            StepInput("output.compression.filter", recipe.output.compression.filter.rawValue),
             StepInput("liblzma", liblzmaVersion()),
             StepInput("recipe", SHA256Digest.of(recipe.canonical).hex),
             StepInput("package lock", SHA256Digest.of(resolved.lock.text).hex),
@@ -52,7 +53,8 @@ struct ImageStep: BuildStep, Contextual {
     func pack(_ disk: AssembledDisk, ownContent: OwnContent?) async throws -> PackedImage {
         let step = "pack"
         let settings = try XZSettings(
-            preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes))
+            preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes),
+            filter: recipe.output.compression.filter == .arm64 ? .arm64 : .none)
         progress.report(.started(step: step, detail: megabytes(disk.image.size)))
         let blocks = try BlockCache(
             folder: cache.blocks, shared: cache.shared, isPublic: { ownContent?.isAbsent(from: $0) ?? false },
