@@ -30,6 +30,7 @@ let package = Package(
         .target(name: "Diagnostics", swiftSettings: settings),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "Digests", dependencies: ["CCrypto", "Diagnostics"], swiftSettings: settings),
+        .target(name: "Packages", dependencies: ["Digests", system], swiftSettings: settings),
         .target(name: "Storage", dependencies: ["Diagnostics", "Digests", system], swiftSettings: settings),
         .target(
             name: "Tools",
@@ -39,7 +40,7 @@ let package = Package(
 
         // Recipe to image, from the bottom up.
         .target(
-            name: "Recipe", dependencies: ["Diagnostics", "Digests", "Storage", "Yams", system],
+            name: "Recipe", dependencies: ["Diagnostics", "Digests", "Packages", "Storage", "Yams", system],
             swiftSettings: settings),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
@@ -56,7 +57,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Debian",
-            dependencies: ["Diagnostics", "Digests", "Fetch", "Layers", "Storage", "Tools", system],
+            dependencies: ["Diagnostics", "Digests", "Fetch", "Layers", "Packages", "Storage", "Tools", system],
             swiftSettings: settings),
         .target(
             name: "Kernel", dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
@@ -64,12 +65,14 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Guest",
-            dependencies: ["Diagnostics", "Digests", "Disk", "Kernel", "Layers", "Storage", "Tools", system],
+            dependencies: [
+                "Diagnostics", "Digests", "Disk", "Kernel", "Layers", "Packages", "Storage", "Tools", system,
+            ],
             resources: [.embedInCode("Resources/init.sh")], swiftSettings: settings),
         .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
         .target(
             name: "Pack",
-            dependencies: ["CLZMA", "Diagnostics", "Digests", "Storage", system],
+            dependencies: ["CLZMA", "Diagnostics", "Digests", "Packages", "Storage", system],
             swiftSettings: settings),
         .target(
             name: "Stock",
@@ -97,7 +100,7 @@ let package = Package(
             name: "Engine",
             dependencies: [
                 "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Guest", "Kernel", "Layers", "Pack",
-                "Recipe", "Steps", "Stock", "Storage", "Tools", system,
+                "Packages", "Recipe", "Steps", "Stock", "Storage", "Tools", system,
             ],
             swiftSettings: settings),
         .target(
@@ -117,7 +120,8 @@ let package = Package(
         .target(
             name: "Inspect",
             dependencies: [
-                "Debian", "Diagnostics", "Digests", "Disk", "Firmware", "Kernel", "Layers", "Pack", "Storage", system,
+                "Debian", "Diagnostics", "Digests", "Disk", "Firmware", "Kernel", "Layers", "Pack", "Packages",
+                "Storage", system,
             ], swiftSettings: settings),
         .executableTarget(
             name: "piforge",
@@ -130,6 +134,8 @@ let package = Package(
 
         .testTarget(
             name: "DiagnosticsTests", dependencies: ["Diagnostics", "Storage"], swiftSettings: settings),
+
+        .testTarget(name: "PackagesTests", dependencies: ["Packages"], swiftSettings: settings),
         .testTarget(
             name: "LayersTests", dependencies: ["Layers", "Storage", "Digests", "Diagnostics", "Tools", system],
             swiftSettings: settings),
@@ -146,7 +152,8 @@ let package = Package(
         .testTarget(
             name: "DebianTests",
             dependencies: [
-                "Debian", "Fetch", "Layers", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools", system,
+                "Debian", "Fetch", "Layers", "Packages", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools",
+                system,
             ],
             swiftSettings: settings),
         .testTarget(
@@ -155,7 +162,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "GuestTests",
-            dependencies: ["Guest", "Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: [
+                "Guest", "Kernel", "Layers", "Packages", "Diagnostics", "Digests", "Storage", "Tools", system,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "PackTests",

@@ -195,8 +195,8 @@ final class PartialFile {
 
     private func writeRecord() throws {
         guard let origin else { return }
-        let data = try JSONEncoder().encode(Record(origin: origin, count: count))
-        try writeAtomically(to: record, bytes: Array(data))
+        let bytes = try jsonBytes(Record(origin: origin, count: count), .oneLine, at: record.string)
+        try writeAtomically(to: record, bytes: bytes)
         isRecorded = true
     }
 }

@@ -1,41 +1,19 @@
 import Digests
 import Layers
+import Packages
 import SystemPackage
 
 /// What the micro-VM is to do: a tree of unpacked packages, and which of their scripts to run.
 public struct ConfigureRequest: Sendable {
-    /// A package whose files are in the tree, `install ok unpacked` in its dpkg database.
-    public struct Package: Sendable, Hashable {
-        public var name: String
-        public var version: String
-        public var architecture: String
-
-        public init(name: String, version: String, architecture: String) {
-            self.name = name
-            self.version = version
-            self.architecture = architecture
-        }
-    }
-
-    /// A package that dpkg unpacks in the micro-VM, because copying its files would not do: ``PreinstScript/divertsWithRename(_:)``
-    /// holds for it, or an older version is in the tree. Neither its files nor its record are there.
-    public struct Archive: Sendable, Hashable {
-        public var package: Package
-        /// The whole .deb.
-        public var content: Content
-
-        public init(package: Package, content: Content) {
-            self.package = package
-            self.content = content
-        }
-    }
-
     /// What stands unpacked, with dpkg's database.
     public var tree: Tree
-    /// The unpacked packages, in the order their preinst scripts are to run.
-    public var packages: [Package]
-    /// Packages that dpkg unpacks, in order, after the preinst scripts; upgrades of installed ones among them.
-    public var archives: [Archive] = []
+    /// The packages whose files are in the tree, `install ok unpacked` in its dpkg database, in the order their preinst scripts
+    /// are to run.
+    public var packages: [PackageIdentity]
+    /// The packages that dpkg unpacks in the micro-VM, in order, after the preinst scripts, because copying their files would not do:
+    /// ``PreinstScript/divertsWithRename(_:)`` holds for them, or an older version is in the tree. Neither their files nor their
+    /// records are there.
+    public var archives: [PackageFile] = []
     /// The names of installed packages that go, before anything else is done.
     public var removed: [String] = []
     /// What packages are to compute from the tree once all are configured: dpkg's triggers, and programs.
@@ -65,7 +43,7 @@ public struct ConfigureRequest: Sendable {
         public init() {}
     }
 
-    public init(tree: Tree, packages: [Package], kernel: GuestKernel, busybox: Content, epoch: Int64) {
+    public init(tree: Tree, packages: [PackageIdentity], kernel: GuestKernel, busybox: Content, epoch: Int64) {
         self.tree = tree
         self.packages = packages
         self.kernel = kernel
@@ -86,13 +64,16 @@ public struct ConfigureRequest: Sendable {
         return hasher.finalize()
     }
 
+    /// All packages that the scripts are of.
+    var allPackages: [PackageIdentity] { packages + archives.map(\.identity) }
+
     /// The key of the layer that this request makes.
     public var key: SHA256Digest {
         let hasher = KeyHasher(purpose: "configure")
         hasher.add(Self.version)
         hasher.add(tree.digest)
-        for package in packages { hasher.add("\(package.name) \(package.version) \(package.architecture)") }
-        for archive in archives { hasher.add(archive.content.digest) }
+        for package in packages { hasher.add("\(package) \(package.architecture)") }
+        for archive in archives { hasher.add(archive.sha256) }
         for name in removed { hasher.add("remove \(name)") }
         for program in programs { hasher.add(program) }
         for trigger in work.triggers + work.programs { hasher.add("work \(trigger)") }

@@ -81,7 +81,7 @@ struct ConfigureRun {
         let start = ContinuousClock.now
         let deadline = start + request.limits.total
         let output = machine.channels[0]
-        let count = request.packages.count + request.archives.count
+        let count = request.allPackages.count
         let total = count > 0 ? UInt64(count) : nil
         var log = ConfigureLog()
         var configured: Set<String> = []
@@ -181,8 +181,7 @@ struct ConfigureRun {
 
     /// `openssh-server 1:10.0p1-7`.
     private func place(of package: String) -> String {
-        let all = request.packages + request.archives.map(\.package)
-        return all.first { $0.name == package }.map { "\($0.name) \($0.version)" } ?? package
+        request.allPackages.first { $0.name == package }?.description ?? package
     }
 
     /// The exit status in dpkg's message: "... subprocess returned error exit status 3".

@@ -57,9 +57,7 @@ struct ConfiguredShelf {
         var noted = layer
         noted.name = Self.name
         if !secrets.isEmpty {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let bytes = Array(try encoder.encode(secrets))
+            let bytes = try jsonBytes(secrets, .oneLine, at: Self.name)
             let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
             noted.entries.append(Entry(Self.note, file, .regular(Content(bytes))))
         }

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Layers
+import Packages
 
 /// The initramfs that carries the micro-VM's work: busybox, `init.sh`, the modules and the job's lists.
 struct JobInitramfs {
@@ -50,7 +51,7 @@ struct JobInitramfs {
         }
         layer.addFile(
             "job/unpack", file,
-            text: request.archives.indices.map { "\(Self.archiveName($0)) \(request.archives[$0].package.name)\n" }
+            text: request.archives.indices.map { "\(Self.archiveName($0)) \(request.archives[$0].name)\n" }
                 .joined())
         if !request.archives.isEmpty { layer.addDirectory("job/debs", program) }
         for (index, archive) in request.archives.enumerated() {
@@ -122,4 +123,9 @@ struct JobInitramfs {
     private static func dpkgVersion(_ request: ConfigureRequest) -> String {
         request.dpkgVersion ?? request.packages.first { $0.name == "dpkg" }?.version ?? "1"
     }
+}
+
+extension PackageFile {
+    /// The whole .deb.
+    fileprivate var content: Content { Content(size: size, digest: sha256, source: .file(path, offset: 0)) }
 }

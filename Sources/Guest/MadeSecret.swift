@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Layers
+import Packages
 
 /// A secret that a maintainer script made: of its kind no two boards may have the same one, and no image may hold one.
 public struct MadeSecret: Sendable, Equatable, Codable {
@@ -49,7 +50,7 @@ struct SecretFinder {
     let changes: Layer
     /// What was there before.
     let tree: Tree
-    let packages: [ConfigureRequest.Package]
+    let packages: [PackageIdentity]
     /// The runs of postinst scripts.
     private let runs: [Run]
     private let after: Tree
@@ -61,7 +62,7 @@ struct SecretFinder {
     }
 
     /// - Throws: `Failure` when dpkg's log cannot be read.
-    init(_ changes: Layer, over tree: Tree, packages: [ConfigureRequest.Package]) throws {
+    init(_ changes: Layer, over tree: Tree, packages: [PackageIdentity]) throws {
         self.changes = changes
         self.tree = tree
         self.packages = packages
@@ -75,7 +76,7 @@ struct SecretFinder {
     /// The secrets, in the order of their paths, each with who may have made it, the likeliest first.
     ///
     /// - Throws: `Failure` when a file cannot be read.
-    func find() throws -> [(secret: MadeSecret, makers: [ConfigureRequest.Package])] {
+    func find() throws -> [(secret: MadeSecret, makers: [PackageIdentity])] {
         let reader = ContentReader()
         var found: [(entry: Entry, what: String)] = []
         var halves: [Entry] = []
@@ -130,13 +131,13 @@ struct SecretFinder {
     }
 
     /// The packages whose scripts ran when the file was written; those whose scripts name it, or its folder, come first.
-    private func makers(of entry: Entry) -> [ConfigureRequest.Package] {
+    private func makers(of entry: Entry) -> [PackageIdentity] {
         let time = entry.attributes.mtime.seconds
         let names = Set(runs.filter { $0.seconds.contains(time) }.map(\.package))
         let candidates = packages.filter { names.contains($0.name) }
         let path = Self.text(entry.path)
         let folder = entry.path.parent.flatMap { $0.components.count > 1 ? Self.text($0) : nil }
-        func distance(_ package: ConfigureRequest.Package) -> Int {
+        func distance(_ package: PackageIdentity) -> Int {
             let script = script(of: package)
             return script.contains(path) ? 0 : folder.map(script.contains) ?? false ? 1 : 2
         }
@@ -144,7 +145,7 @@ struct SecretFinder {
             .sorted { ($0.rank, $0.index) < ($1.rank, $1.index) }.map(\.package)
     }
 
-    private func script(of package: ConfigureRequest.Package) -> String {
+    private func script(of package: PackageIdentity) -> String {
         ["postinst", "config"].compactMap { kind in
             Self.qualifiedName(of: package, kind, in: after)
                 .flatMap { after.content(EntryPath("var/lib/dpkg/info").appending("\($0).\(kind)")) }
@@ -153,7 +154,7 @@ struct SecretFinder {
     }
 
     /// The package as dpkg names its script of this kind; nil where it has none.
-    static func qualifiedName(of package: ConfigureRequest.Package, _ kind: String, in tree: Tree) -> String? {
+    static func qualifiedName(of package: PackageIdentity, _ kind: String, in tree: Tree) -> String? {
         [package.name, "\(package.name):\(package.architecture)"].first {
             tree.content(EntryPath("var/lib/dpkg/info").appending("\($0).\(kind)")) != nil
         }

@@ -103,7 +103,7 @@ public enum MicroVM {
         let machine = if let qemu { qemu } else { try await QEMU.locate() }
         let folder = try TemporaryFolder(in: work, name: "configure")
         let disk = GuestDisk(path: folder.path.appending("tree.ext4"), epoch: request.epoch)
-        let count = request.packages.count + request.archives.count
+        let count = request.allPackages.count
         let computed = request.work.triggers + request.work.programs
         progress.report(
             .started(step: step, detail: count > 0 ? "\(count) packages" : computed.joined(separator: ", ")))
@@ -112,9 +112,7 @@ public enum MicroVM {
         let report = try await ConfigureRun(request: request, log: log, progress: progress, step: step)
             .run(on: disk.path, qemu: machine, work: folder.path)
         let changes = try disk.changes(since: request.tree, work: folder.path)
-        let found = try SecretFinder(
-            changes, over: request.tree, packages: request.packages + request.archives.map(\.package)
-        ).find()
+        let found = try SecretFinder(changes, over: request.tree, packages: request.allPackages).find()
         var layer = Normalisation(tree: request.tree, epoch: request.epoch).apply(to: changes)
         let secretFiles = layer.takeOut(found.map(\.secret))
         if request.standIns.contains(.updateCACertificates) {

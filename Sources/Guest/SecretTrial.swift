@@ -1,12 +1,13 @@
 import Diagnostics
 import Layers
+import Packages
 import Storage
 import SystemPackage
 
 /// A secret that is not in the tree, and the packages that may make it.
 struct SecretTrial {
     let path: String
-    let makers: [ConfigureRequest.Package]
+    let makers: [PackageIdentity]
 
     /// Takes the secrets' makers at their word: boots the tree without the secrets, runs the packages' postinst scripts again, and looks whether
     /// the files come back. What the scripts do here is forgotten.
@@ -14,7 +15,7 @@ struct SecretTrial {
     /// - Returns: the secrets, each with the package that makes it, and how.
     /// - Throws: as ``MicroVM/configure(_:step:store:shared:work:log:progress:qemu:)``.
     static func run(
-        _ found: [(secret: MadeSecret, makers: [ConfigureRequest.Package])], after layer: Layer,
+        _ found: [(secret: MadeSecret, makers: [PackageIdentity])], after layer: Layer,
         of request: ConfigureRequest, work: FilePath, log: FilePath, progress: any ProgressReporter, qemu: QEMU
     ) async throws -> [MadeSecret] {
         guard !found.isEmpty else { return [] }

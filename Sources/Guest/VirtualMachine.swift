@@ -126,7 +126,7 @@ public struct RunningMachine: Sendable {
         struct Reply: Decodable { let `return`: String }
         monitor.send(#"{"execute":"qmp_capabilities"}"# + "\n")
         let call = Command(execute: "human-monitor-command", arguments: ["command-line": command])
-        let bytes = try JSONEncoder().encode(call)
+        let bytes = try jsonBytes(call, .oneLine, at: "QEMU's monitor")
         monitor.send(String(decoding: bytes, as: UTF8.self) + "\n")
         while true {
             // Greetings, events and the answer to qmp_capabilities are no strings, and are passed over.

@@ -1,6 +1,7 @@
 import Debian
 import Diagnostics
 import Layers
+import Packages
 
 /// The packages of a tree, from dpkg's status file.
 struct PackageList {
@@ -15,18 +16,23 @@ struct PackageList {
     /// - Throws: `Failure` where dpkg could not read it either.
     init?(_ files: ImageFiles) throws {
         guard let bytes = try files.bytes(at: SystemFiles.packages, limit: Self.largest) else { return nil }
-        var found: [(name: String, architecture: String, version: String)] = []
+        var found: [(package: PackageIdentity, state: String)] = []
         for paragraph in try ControlParagraph.parse(bytes, place: "\(SystemFiles.packages)") {
             guard let name = paragraph["Package"],
                 let state = paragraph["Status"]?.split(separator: " ").last.map(String.init),
                 state != "not-installed", state != "config-files"
             else { continue }
-            let version = (paragraph["Version"] ?? "?") + (state == "installed" ? "" : " (\(state))")
-            found.append((name, paragraph["Architecture"] ?? "", version))
+            let package = PackageIdentity(
+                name: name, version: paragraph["Version"] ?? "?", architecture: paragraph["Architecture"] ?? "")
+            found.append((package, state))
         }
-        let counts = Dictionary(found.map { ($0.name, 1) }, uniquingKeysWith: +)
+        let counts = Dictionary(found.map { ($0.package.name, 1) }, uniquingKeysWith: +)
         versions = Dictionary(
-            found.map { (counts[$0.name] == 1 ? $0.name : "\($0.name):\($0.architecture)", $0.version) },
-            uniquingKeysWith: { $1 })
+            found.map { package, state in
+                (
+                    counts[package.name] == 1 ? package.name : "\(package.name):\(package.architecture)",
+                    package.version + (state == "installed" ? "" : " (\(state))")
+                )
+            }, uniquingKeysWith: { $1 })
     }
 }

@@ -1,16 +1,14 @@
 import Diagnostics
+import Digests
 import Foundation
+import Packages
 import Storage
 import SystemPackage
 
 extension Manifest {
     /// The manifest as JSON: indented, keys sorted, a newline at the end; the same value gives the same bytes.
     public func json() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        do { return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")] } catch {
-            throw Failure(at: "\(name).manifest.json", "the manifest cannot be written as JSON: \(error)")
-        }
+        try jsonBytes(self, .file, at: "\(name).manifest.json")
     }
 
     /// Writes the manifest, whole or not at all.
@@ -49,6 +47,31 @@ extension Manifest {
                 at: place, "the image's file name is not allowed", expected: "a name in the manifest's own folder",
                 found: image.file)
         }
+    }
+}
+
+extension Manifest.Package: Codable {
+    private enum Key: String, CodingKey { case source, sourceVersion, size, sha256, archive }
+
+    /// The identity's fields stand among the package's own.
+    public init(from decoder: any Decoder) throws {
+        identity = try PackageIdentity(from: decoder)
+        let fields = try decoder.container(keyedBy: Key.self)
+        source = try fields.decode(String.self, forKey: .source)
+        sourceVersion = try fields.decode(String.self, forKey: .sourceVersion)
+        size = try fields.decode(UInt64.self, forKey: .size)
+        sha256 = try fields.decode(SHA256Digest.self, forKey: .sha256)
+        archive = try fields.decodeIfPresent(String.self, forKey: .archive)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        try identity.encode(to: encoder)
+        var fields = encoder.container(keyedBy: Key.self)
+        try fields.encode(source, forKey: .source)
+        try fields.encode(sourceVersion, forKey: .sourceVersion)
+        try fields.encode(size, forKey: .size)
+        try fields.encode(sha256, forKey: .sha256)
+        try fields.encodeIfPresent(archive, forKey: .archive)
     }
 }
 

@@ -1,4 +1,5 @@
 import Digests
+import Packages
 
 /// What went into an image and what came out: the record beside it, and what `prove` checks it against.
 ///
@@ -84,35 +85,21 @@ public struct Manifest: Codable, Sendable, Equatable {
 
     /// A stock image.
     public struct Base: Codable, Sendable, Equatable {
-        /// The packages that it brought and that are still as they were, in the order of its dpkg database.
-        public var packages: [BasePackage]
+        /// The packages that it brought and that are still as they were, in the order of its dpkg database. No .deb is known of
+        /// them.
+        public var packages: [PackageIdentity]
         /// Whether nothing opens the accounts that it brought.
         public var accountsLocked: Bool
 
-        public init(packages: [BasePackage], accountsLocked: Bool) {
+        public init(packages: [PackageIdentity], accountsLocked: Bool) {
             self.packages = packages
             self.accountsLocked = accountsLocked
         }
     }
 
-    /// A package of a stock image, of which no .deb is known.
-    public struct BasePackage: Codable, Sendable, Equatable {
-        public var name: String
-        public var version: String
-        public var architecture: String
-
-        public init(name: String, version: String, architecture: String) {
-            self.name = name
-            self.version = version
-            self.architecture = architecture
-        }
-    }
-
     /// One binary package.
-    public struct Package: Codable, Sendable, Equatable {
-        public var name: String
-        public var version: String
-        public var architecture: String
+    public struct Package: IdentifiedPackage, Sendable, Equatable {
+        public var identity: PackageIdentity
         /// The source package's name.
         public var source: String
         /// The source package's version, which may differ from the binary's.
@@ -126,12 +113,10 @@ public struct Manifest: Codable, Sendable, Equatable {
         public var archive: String?
 
         public init(
-            name: String, version: String, architecture: String, source: String, sourceVersion: String, size: UInt64,
-            sha256: SHA256Digest, archive: String? = nil
+            _ identity: PackageIdentity, source: String, sourceVersion: String, size: UInt64, sha256: SHA256Digest,
+            archive: String? = nil
         ) {
-            self.name = name
-            self.version = version
-            self.architecture = architecture
+            self.identity = identity
             self.source = source
             self.sourceVersion = sourceVersion
             self.size = size

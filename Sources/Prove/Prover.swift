@@ -140,9 +140,13 @@ public enum Prover {
                 next: "\(options.command) --credentials FILE, one user:password a line")
         }
         let logins = try Credentials.read(path).logins
+        guard let first = logins.first else {
+            throw Failure(
+                .usage, at: path.string, "the credentials name no user", expected: "user:password, one a line")
+        }
         // Somebody who may become root is who the checks need; root itself is as good.
         let administrators = image.manifest?.accounts.filter { $0.groups.contains("sudo") || $0.name == "root" }
-        return logins.first { login in administrators?.contains { $0.name == login.user } ?? false } ?? logins[0]
+        return logins.first { login in administrators?.contains { $0.name == login.user } ?? false } ?? first
     }
 
     /// A password that no rule of pam_unix objects to.

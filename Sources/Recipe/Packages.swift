@@ -1,3 +1,4 @@
+import Packages
 import SystemPackage
 
 extension Recipe {
@@ -53,7 +54,7 @@ extension Recipe {
 
         /// The names of the packages to install, without versions and suites.
         public var installNames: [String] {
-            install.map { String($0.prefix { $0 != "=" && $0 != "/" }) }
+            install.compactMap { PackageWish.parse($0) }.filter { !$0.keepsOut }.map(\.name)
         }
     }
 }
@@ -96,7 +97,8 @@ extension Recipe.Packages {
                     of: .text(
                         "a package", pattern: "[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+|/[a-z][a-z0-9-]*)?",
                         expected: "a Debian package: name, name=version or name/suite", limit: 256),
-                    called: "list of packages", identity: { String($0.prefix { $0 != "=" && $0 != "/" }) }),
+                    called: "list of packages",
+                    identity: { PackageWish.parse($0).map { $0.keepsOut ? "\($0.name)-" : $0.name } ?? $0 }),
                 example: .array([.string("sudo"), .string("qemu-utils/trixie-backports")]),
                 "The packages to install beside the base system; what they depend on comes along."),
             Key(

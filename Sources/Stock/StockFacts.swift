@@ -1,6 +1,7 @@
 import Digests
 import Disk
 import Foundation
+import Storage
 
 /// What is known about a stock image's disk, besides the files on it.
 public struct StockFacts: Codable, Sendable, Equatable {
@@ -61,11 +62,7 @@ public struct StockPartition: Codable, Sendable, Equatable {
 }
 
 extension StockFacts {
-    func json() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-    }
+    func json() throws -> [UInt8] { try jsonBytes(self, .file, at: "the facts of a stock image") }
 
     /// nil for anything but what ``json()`` wrote.
     init?(json: [UInt8]) {

@@ -10,7 +10,7 @@ import Tools
         -> LockedPackage
     {
         try LockedPackage(
-            name: name, version: version, architecture: architecture, size: 1234, sha256: .of(name + version),
+            .init(name: name, version: version, architecture: architecture), size: 1234, sha256: .of(name + version),
             path: "pool/main/\(name.prefix(1))/\(name)/\(name)_\(version)_\(architecture).deb", archive: .debian,
             source: name, sourceVersion: version)
     }

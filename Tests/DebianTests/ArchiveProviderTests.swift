@@ -38,7 +38,7 @@ import Testing
         let provided = try await archive.provider().provide(request, lock: nil)
         #expect(provided.origin == .solved)
         #expect(provided.lock == lock)
-        #expect(provided.files.map(\.package.name) == ["apt", "hello", "libc6"])
+        #expect(provided.files.map(\.name) == ["apt", "hello", "libc6"])
         for (file, package) in zip(provided.files, Self.old) { #expect(try readFile(file.path) == package.bytes) }
     }
 
@@ -198,7 +198,7 @@ import Testing
         try await supersede(archive)
         let provided = try await archive.provider().provide(
             request, lock: nil, options: PackageOptions(indices: .ifOlder(than: .seconds(86_400))))
-        #expect(provided.files[1].package.version == "1:2.10-6")
+        #expect(provided.files[1].version == "1:2.10-6")
     }
 
     @Test func aMirrorThatIsDownEndsALockedBuildToo() async throws {

@@ -20,19 +20,19 @@ import Tools
             sources: ArchiveSource.suites(["trixie", "trixie-updates", "trixie-security"], components: ["main"]),
             packages: ["hello"], addsEssential: false)
         let provided = try await provider.provide(request, lock: nil)
-        #expect(provided.files.map(\.package.name).contains("hello"))
-        #expect(provided.files.map(\.package.name).contains("libc6"))
+        #expect(provided.files.map(\.name).contains("hello"))
+        #expect(provided.files.map(\.name).contains("libc6"))
 
         let runner = ToolRunner()
         let dpkgDeb = Tool("dpkg-deb", package: "dpkg", purpose: "judge packages")
         let sha256sum = Tool("sha256sum", package: "coreutils", purpose: "judge digests")
-        for (package, path) in provided.files {
+        for file in provided.files {
             let fields = try await runner.run(
-                dpkgDeb, ["--showformat", "${Package} ${Version} ${Architecture}", "-W", path.string],
-                place: package.name)
-            #expect(fields.text == "\(package.name) \(package.version) \(package.architecture)")
-            let sum = try await runner.run(sha256sum, [path.string], place: package.name)
-            #expect(sum.text.hasPrefix(package.sha256.hex + " "))
+                dpkgDeb, ["--showformat", "${Package} ${Version} ${Architecture}", "-W", file.path.string],
+                place: file.name)
+            #expect(fields.text == "\(file.identity) \(file.architecture)")
+            let sum = try await runner.run(sha256sum, [file.path.string], place: file.name)
+            #expect(sum.text.hasPrefix(file.sha256.hex + " "))
         }
     }
 }

@@ -22,7 +22,7 @@ import Testing
 
     private static func ports(_ name: String, _ version: String) throws -> LockedPackage {
         try LockedPackage(
-            name: name, version: version, architecture: "arm64", size: 1, sha256: .of(name),
+            .init(name: name, version: version, architecture: "arm64"), size: 1, sha256: .of(name),
             path: "pool/main/b/\(name)_\(version)_arm64.deb", archive: .init(rawValue: "ports"), source: name,
             sourceVersion: version)
     }

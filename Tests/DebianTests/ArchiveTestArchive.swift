@@ -55,7 +55,7 @@ final class TestArchive: Sendable {
         var locked: LockedPackage {
             get throws {
                 try LockedPackage(
-                    name: name, version: version, architecture: architecture, size: UInt64(bytes.count),
+                    .init(name: name, version: version, architecture: architecture), size: UInt64(bytes.count),
                     sha256: .of(bytes), path: path, archive: .debian, source: name, sourceVersion: version)
             }
         }

@@ -3,6 +3,7 @@ import Diagnostics
 import Digests
 import Foundation
 import Layers
+import Packages
 import Storage
 import SystemPackage
 import Testing
@@ -56,8 +57,7 @@ private let buildScript = """
         return try fields.split(separator: "\n").map { line in
             let words = line.split(separator: " ").map(String.init)
             let path = folder.path.appending(words[0])
-            return PackageFile(
-                path: path, digest: .of(try readFile(path)), name: words[1], version: words[2], architecture: words[3])
+            return try packageFile(.init(name: words[1], version: words[2], architecture: words[3]), at: path)
         }
     }
 

@@ -1,6 +1,7 @@
 import Debian
 import Digests
 import Layers
+import Packages
 import Storage
 import SystemPackage
 import Testing
@@ -91,6 +92,23 @@ func unpackEvil(_ bytes: [UInt8], digestOf locked: [UInt8]? = nil, keeping kept:
     let path = folder.path.appending("evil.deb")
     try writeAtomically(to: path, bytes: bytes)
     let file = PackageFile(
-        path: path, digest: .of(locked ?? bytes), name: "evil", version: "1.0-1", architecture: "arm64")
+        .init(name: "evil", version: "1.0-1", architecture: "arm64"), size: UInt64((locked ?? bytes).count),
+        sha256: .of(locked ?? bytes), path: path)
     return try DebianPackage.unpack(file, store: try LayerStore(folder: folder.path.appending("store")))
+}
+
+/// A .deb that lies in a folder.
+func packageFile(_ identity: PackageIdentity, at path: FilePath) throws -> PackageFile {
+    let bytes = try readFile(path)
+    return PackageFile(identity, size: UInt64(bytes.count), sha256: .of(bytes), path: path)
+}
+
+/// A package for arm64 as `DebianPackage` would hand it out, without a file.
+func unpackedPackage(
+    _ name: String, version: String = "1.0", control: ControlParagraph, controlFiles: Layer, data: Layer
+) throws -> UnpackedPackage {
+    let file = PackageFile(
+        .init(name: name, version: version, architecture: "arm64"), size: 0, sha256: .of(""), path: "\(name).deb")
+    return UnpackedPackage(
+        file: file, parsedVersion: try DebianVersion(version), control: control, controlFiles: controlFiles, data: data)
 }

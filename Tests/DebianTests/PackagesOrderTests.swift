@@ -10,8 +10,8 @@ private func package(
     let control = ControlParagraph(
         fields: [.init("Package", name), .init("Version", version)]
             + fields.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
-    return UnpackedPackage(
-        name: name, version: try DebianVersion(version), architecture: "arm64", control: control,
+    return try unpackedPackage(
+        name, version: version, control: control,
         controlFiles: Layer(name: name), data: Layer(name: name, entries: files))
 }
 

@@ -3,6 +3,7 @@ import Diagnostics
 import Digests
 import Foundation
 import Layers
+import Packages
 import Storage
 import SystemPackage
 import Testing
@@ -67,9 +68,8 @@ private let dpkg =
             let path = folder.path.appending("\(name).deb")
             let words = try await run("dpkg-deb -f \(name).deb Package Version | sed 's/.*: //'").split(separator: "\n")
             files.append(
-                PackageFile(
-                    path: path, digest: .of(try readFile(path)), name: String(words[0]), version: String(words[1]),
-                    architecture: "all"))
+                try packageFile(
+                    .init(name: String(words[0]), version: String(words[1]), architecture: "all"), at: path))
         }
         let store = try LayerStore(folder: folder.path.appending("store"))
         return try InstallOrder.sort(try await DebianPackage.unpackAll(files, store: store, workers: 2))
@@ -207,8 +207,8 @@ private let dpkg =
     }
 
     private func package(_ name: String, _ entry: Entry) throws -> UnpackedPackage {
-        UnpackedPackage(
-            name: name, version: try DebianVersion("1.0"), architecture: "arm64",
+        try unpackedPackage(
+            name,
             control: ControlParagraph(fields: [.init("Package", name), .init("Version", "1.0")]),
             controlFiles: Layer(name: name), data: Layer(name: name, entries: [entry]))
     }

@@ -89,7 +89,7 @@ final class PlanBench {
     func setPackages(_ packages: [(String, String, String)]) throws {
         self.packages = try packages.map { name, version, bytes in
             try LockedPackage(
-                name: name, version: version, architecture: "arm64", size: 1, sha256: .of(bytes),
+                .init(name: name, version: version, architecture: "arm64"), size: 1, sha256: .of(bytes),
                 path: "pool/main/x/\(name)/\(name)_1_arm64.deb", archive: .init(rawValue: "debian"), source: name,
                 sourceVersion: version)
         }

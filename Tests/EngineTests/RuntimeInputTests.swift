@@ -88,7 +88,7 @@ final class RuntimeBench {
     func lock(docker version: String, _ builder: ImageBuilder) async throws {
         let known = exists(lockPath) ? try PackageLock.read(lockPath).inputs : []
         let package = try LockedPackage(
-            name: "docker.io", version: version, architecture: "arm64", size: 1, sha256: .of("docker"),
+            .init(name: "docker.io", version: version, architecture: "arm64"), size: 1, sha256: .of("docker"),
             path: "pool/main/d/docker.io/docker.io_1_arm64.deb", archive: .init(rawValue: "debian"),
             source: "docker.io", sourceVersion: version)
         try PackageLock(request: .of("another"), packages: [package], inputs: known).write(to: lockPath)

@@ -1,6 +1,6 @@
 import Diagnostics
-import Engine
 import Foundation
+import Pack
 import Storage
 import SystemPackage
 import Testing

@@ -57,7 +57,7 @@ final class StockBench {
     /// A lock that pins the image and has one package.
     func writeLock(request: SHA256Digest = .of("another"), pin: PinnedInput, more: [PinnedInput] = []) throws {
         let package = try LockedPackage(
-            name: "hello", version: "1.0", architecture: "arm64", size: 1, sha256: .of("hello"),
+            .init(name: "hello", version: "1.0", architecture: "arm64"), size: 1, sha256: .of("hello"),
             path: "pool/main/h/hello/hello_1.0_arm64.deb", archive: .init(rawValue: "ports"), source: "hello",
             sourceVersion: "1.0")
         try PackageLock(request: request, packages: [package], removed: ["snapd"], inputs: [pin] + more)

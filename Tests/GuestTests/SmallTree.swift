@@ -3,6 +3,7 @@ import Foundation
 import Guest
 import Kernel
 import Layers
+import Packages
 import Storage
 import SystemPackage
 import Testing
@@ -137,7 +138,7 @@ struct SmallPackage {
     /// What dpkg's database says of it.
     var state = "install ok unpacked"
 
-    var package: ConfigureRequest.Package { .init(name: name, version: version, architecture: "all") }
+    var package: PackageIdentity { .init(name: name, version: version, architecture: "all") }
 
     var fields: String {
         "Package: \(name)\nVersion: \(version)\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\n"
@@ -145,7 +146,7 @@ struct SmallPackage {
     }
 
     /// The package as a .deb, made by dpkg-deb.
-    func archive(in folder: FilePath) async throws -> ConfigureRequest.Archive {
+    func archive(in folder: FilePath) async throws -> PackageFile {
         let root = folder.appending(name)
         try writeAtomically(to: root.appending("DEBIAN/control"), bytes: Array(fields.utf8))
         for (file, text) in control {
@@ -155,7 +156,8 @@ struct SmallPackage {
         let deb = folder.appending("\(name).deb")
         let tool = Tool("dpkg-deb", package: "dpkg", purpose: "make a test's package")
         try await ToolRunner().run(tool, ["--root-owner-group", "-b", root.string, deb.string], place: name)
-        return .init(package: package, content: Content(try readFile(deb)))
+        let bytes = try readFile(deb)
+        return PackageFile(package, size: UInt64(bytes.count), sha256: .of(bytes), path: deb)
     }
 
     /// The packages unpacked, with dpkg's database, as a layer.

@@ -22,7 +22,8 @@ func expectGolden(_ name: String, _ bytes: [UInt8]) throws -> Bool {
             -> Manifest.Package
         {
             Manifest.Package(
-                name: name, version: version, architecture: architecture, source: "src-\(name)", sourceVersion: version,
+                .init(name: name, version: version, architecture: architecture), source: "src-\(name)",
+                sourceVersion: version,
                 size: 1000, sha256: .of(name), archive: archive)
         }
         let record = """

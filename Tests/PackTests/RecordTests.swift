@@ -57,8 +57,8 @@ import Tools
             name: "debian-13", epoch: 1_700_000_000, recipe: .init(canonical: "name: debian-13\n"),
             packages: [
                 .init(
-                    name: "libc6", version: "2.41-12", architecture: "arm64", source: "glibc", sourceVersion: "2.41-12",
-                    size: 2_000_000, sha256: .of("libc6"))
+                    .init(name: "libc6", version: "2.41-12", architecture: "arm64"), source: "glibc",
+                    sourceVersion: "2.41-12", size: 2_000_000, sha256: .of("libc6"))
             ], inputs: [.init(name: "overlays/root", kind: "overlay", sha256: .of("overlay"))],
             partitionTable: .init(
                 scheme: "mbr", identifier: "1234abcd",

@@ -118,24 +118,6 @@ import Tools
     }
 }
 
-@Suite struct CredentialsTests {
-    @Test func passwordMayHoldColonsAndSpaces() throws {
-        let credentials = try Credentials(parsing: "# printed once\npi:a:b c\n\nroot:x\r\n", at: "x.credentials")
-        #expect(credentials == Credentials([.init(user: "pi", password: "a:b c"), .init(user: "root", password: "x")]))
-    }
-
-    @Test(arguments: [
-        ("pi", "x:1: the line is no user name and password\n  expected: user:password"),
-        ("pi:a\n:b", "x:2: the line is no user name and password\n  expected: user:password"),
-        ("pi:", "x:1: the line is no user name and password\n  expected: user:password"),
-        ("\n#a:b\n", "x: the credentials name no user\n  expected: user:password, one a line"),
-    ])
-    func badCredentialsAreRefusedWithoutShowingThem(text: String, message: String) {
-        let failure = #expect(throws: Failure.self) { try Credentials(parsing: text, at: "x") }
-        #expect(failure?.description == message)
-    }
-}
-
 @Suite struct CommandLineTests {
     @Test func wordsAreAddedBeforeInitsOwn() {
         var line = CommandLine("root=LABEL=w  quiet dyndbg=\"file a +p\" -- single\n")

@@ -1,4 +1,5 @@
 import Diagnostics
+import Pack
 import Prove
 import Synchronization
 import Testing

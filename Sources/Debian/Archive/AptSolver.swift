@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Fetch
+import Packages
 import Storage
 import SystemPackage
 import Tools
@@ -147,11 +148,11 @@ public struct AptSolver: Sendable {
                 others: targets.filter { $0.source.name != name }.map { ($0.source.name ?? "Debian", $0.target) })
         }
         let index = try PackageIndex(targets.map { ($0.source.kind, FilePath($0.target.path)) })
-        for wish in request.packages.compactMap({ PackageWish($0) }) { try check(wish, index) }
+        for wish in request.packages.compactMap({ PackageWish.parse($0) }) { try check(wish, index) }
 
         var wanted = request.packages
         if request.addsEssential {
-            let named = Set(request.packages.compactMap { PackageWish($0)?.name })
+            let named = Set(request.packages.compactMap { PackageWish.parse($0)?.name })
             let added = (index.essential + ["apt"]).filter { !named.contains($0) && index.contains($0) }
             wanted = Array(Set(wanted + added)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         }
@@ -167,17 +168,17 @@ public struct AptSolver: Sendable {
                 removed.append(String(name))
             }
             guard line.hasPrefix("Inst ") else { continue }
-            guard let (name, version, architecture) = Self.installLine(line) else {
+            guard let package = Self.installLine(line) else {
                 throw Failure(at: "apt-get install", "apt's answer is not understood", found: String(line))
             }
-            packages.append(try index.package(name, version: version, architecture: architecture))
+            packages.append(try index.package(package))
         }
         return Solution(
             packages: PackageLock(request: request.digest, packages: packages).packages, removed: removed.sorted())
     }
 
     /// Takes `Inst NAME [OLD] (VERSION ORIGIN… [ARCHITECTURE]) […]` apart.
-    static func installLine(_ line: Substring) -> (name: String, version: String, architecture: String)? {
+    static func installLine(_ line: Substring) -> PackageIdentity? {
         guard let open = line.firstIndex(of: "("), let close = line[open...].firstIndex(of: ")"),
             let name = line.split(separator: " ").dropFirst().first?.split(separator: ":").first
         else { return nil }
@@ -185,7 +186,8 @@ public struct AptSolver: Sendable {
         guard let version = words.first, let last = words.last, last.hasPrefix("["), last.hasSuffix("]") else {
             return nil
         }
-        return (String(name), String(version), String(last.dropFirst().dropLast()))
+        return PackageIdentity(
+            name: String(name), version: String(version), architecture: String(last.dropFirst().dropLast()))
     }
 
     private func check(_ wish: PackageWish, _ index: PackageIndex) throws {

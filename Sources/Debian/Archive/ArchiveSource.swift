@@ -1,4 +1,5 @@
 import Diagnostics
+import Packages
 import SystemPackage
 
 /// One suite of the Debian archive, and the keyring that proves it: a stanza of sources.list(5) without its mirror.
@@ -49,7 +50,7 @@ public struct ArchiveSource: Sendable, Hashable {
         uris: [String] = []
     ) throws {
         for (what, name) in [("suite", suite)] + components.map({ ("component", $0) }) {
-            guard isPlainName(name) else {
+            guard isArchiveName(name) else {
                 throw Failure(
                     .usage, at: "packages", "the \(what) '\(name)' is not a name",
                     expected: "letters, digits, '-', '.', '_' and '/'")
@@ -147,12 +148,6 @@ public struct ArchiveMirrors: Sendable, Equatable {
             return "\(base)/\(escapedPath(path))"
         }
     }
-}
-
-/// Whether a name consists of the characters that suites and components are made of.
-func isPlainName(_ name: String) -> Bool {
-    let allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/"
-    return !name.isEmpty && !name.hasPrefix("-") && !name.contains("..") && name.allSatisfy { allowed.contains($0) }
 }
 
 /// A pool path as it stands in a URL: everything but unreserved characters and `/` is percent-encoded (RFC 3986,

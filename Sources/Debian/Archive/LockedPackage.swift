@@ -1,12 +1,10 @@
 import Diagnostics
 import Digests
+import Packages
 
 /// One binary package of the archive, down to its bytes.
-public struct LockedPackage: Sendable, Hashable {
-    public let name: String
-    public let version: String
-    /// `arm64`, or `all`.
-    public let architecture: String
+public struct LockedPackage: IdentifiedPackage, Sendable, Hashable {
+    public let identity: PackageIdentity
     /// The .deb's size in bytes.
     public let size: UInt64
     /// The .deb's SHA-256, as the signed index has it.
@@ -21,26 +19,24 @@ public struct LockedPackage: Sendable, Hashable {
 
     /// - Throws: `Failure` for a value that no archive has: names and paths go into URLs, commands and file names.
     public init(
-        name: String, version: String, architecture: String, size: UInt64, sha256: SHA256Digest, path: String,
-        archive: ArchiveSource.Kind, source: String, sourceVersion: String
+        _ identity: PackageIdentity, size: UInt64, sha256: SHA256Digest, path: String, archive: ArchiveSource.Kind,
+        source: String, sourceVersion: String
     ) throws {
         func check(_ isValid: Bool, _ what: String, _ value: String) throws {
-            guard isValid else { throw Failure(at: name, "the package's \(what) '\(value)' is not valid") }
+            guard isValid else { throw Failure(at: identity.name, "the package's \(what) '\(value)' is not valid") }
         }
-        try check(isPackageName(name), "name", name)
-        try check(isVersion(version), "version", version)
+        try check(isPackageName(identity.name), "name", identity.name)
+        try check(isPackageVersion(identity.version), "version", identity.version)
         try check(isPackageName(archive.rawValue), "archive", archive.rawValue)
-        try check(isPackageName(architecture), "architecture", architecture)
+        try check(isPackageName(identity.architecture), "architecture", identity.architecture)
         try check(isPackageName(source), "source", source)
-        try check(isVersion(sourceVersion), "source version", sourceVersion)
+        try check(isPackageVersion(sourceVersion), "source version", sourceVersion)
         let isPlainPath =
             !path.hasPrefix("/") && path.hasSuffix(".deb")
             && path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !#""\"#.utf8.contains($0) }
             && !path.split(separator: "/", omittingEmptySubsequences: false).contains { $0 == ".." || $0.isEmpty }
         try check(isPlainPath, "pool path", path)
-        self.name = name
-        self.version = version
-        self.architecture = architecture
+        self.identity = identity
         self.size = size
         self.sha256 = sha256
         self.path = path

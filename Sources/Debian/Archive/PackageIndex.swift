@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Foundation
+import Packages
 import SystemPackage
 
 #if canImport(Glibc)
@@ -112,10 +113,11 @@ struct PackageIndex {
     /// The package's entry in the index, down to its bytes.
     ///
     /// - Throws: `Failure` when the index has no such version, or its entry lacks what proves the file.
-    func package(_ name: String, version: String, architecture: String) throws -> LockedPackage {
+    func package(_ identity: PackageIdentity) throws -> LockedPackage {
+        let (name, version) = (identity.name, identity.version)
         for stanza in stanzas[name] ?? [] {
             let fields = fields(of: stanza)
-            guard fields["version"] == version, fields["architecture"] == architecture else { continue }
+            guard fields["version"] == version, fields["architecture"] == identity.architecture else { continue }
             let list = lists[stanza.list]
             guard let path = fields["filename"], let size = fields["size"].flatMap({ UInt64($0) }),
                 let sha256 = fields["sha256"].flatMap({ SHA256Digest(hex: $0) })
@@ -128,11 +130,11 @@ struct PackageIndex {
             let source = (fields["source"] ?? name).split(separator: " ")
             let sourceVersion = source.dropFirst().first.map { $0.dropFirst().dropLast() }.map(String.init)
             return try LockedPackage(
-                name: name, version: version, architecture: architecture, size: size, sha256: sha256,
+                identity, size: size, sha256: sha256,
                 path: path.hasPrefix("./") ? String(path.dropFirst(2)) : path, archive: list.kind,
                 source: source.first.map(String.init) ?? name, sourceVersion: sourceVersion ?? version)
         }
-        throw Failure(at: name, "the index has no version \(version) for \(architecture)")
+        throw Failure(at: name, "the index has no version \(version) for \(identity.architecture)")
     }
 
     /// A stanza's one-line fields; names in lower case.

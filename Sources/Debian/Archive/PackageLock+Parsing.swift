@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Foundation
+import Packages
 
 extension PackageLock {
     private static let advice = "take the file from version control, or make it anew with --update-lock"
@@ -74,7 +75,7 @@ extension PackageLock {
         }
         number += 1
         let first = number + 1
-        let packages = try objects(PackageLine.self, "package") { try $0.package() }
+        let packages = try objects(LockedPackage.self, "package") { $0 }
         let lock = PackageLock(request: digest, packages: packages, removed: removed, inputs: inputs)
         // What reads well must also be written exactly so: order, doubles, blanks and unknown keys show here.
         let written = lock.text.splitLines(keepingEmpty: true).map(String.init)
@@ -88,7 +89,7 @@ extension PackageLock {
             }
         }
         for (package, following) in zip(lock.packages, lock.packages.dropFirst())
-        where package.name == following.name && package.architecture == following.architecture {
+        where (package.name, package.architecture) == (following.name, following.architecture) {
             let index = lock.packages.firstIndex(of: package) ?? 0
             throw refuse(first + index + 1, "the package '\(package.name)' stands there twice")
         }
@@ -115,20 +116,6 @@ extension PackageLock {
         }
     }
 
-    /// A package's line, as decoded.
-    private struct PackageLine: Decodable {
-        let name, version, architecture, path, source, sourceVersion: String
-        let size: UInt64
-        let sha256: SHA256Digest
-        let archive: ArchiveSource.Kind
-
-        func package() throws -> LockedPackage {
-            try LockedPackage(
-                name: name, version: version, architecture: architecture, size: size, sha256: sha256, path: path,
-                archive: archive, source: source, sourceVersion: sourceVersion)
-        }
-    }
-
     /// An input's line, as decoded.
     private struct InputLine: Decodable {
         let name, use: String
@@ -139,5 +126,23 @@ extension PackageLock {
         func input() throws -> PinnedInput {
             try PinnedInput(name: name, use: use, size: size, sha256: sha256, trust: trust)
         }
+    }
+}
+
+extension LockedPackage: Decodable {
+    private enum Key: String, CodingKey { case path, source, sourceVersion, size, sha256, archive }
+
+    /// A package's line of a lock file.
+    public init(from decoder: any Decoder) throws {
+        let identity = try PackageIdentity(from: decoder)
+        let line = try decoder.container(keyedBy: Key.self)
+        let path = try line.decode(String.self, forKey: .path)
+        let source = try line.decode(String.self, forKey: .source)
+        let sourceVersion = try line.decode(String.self, forKey: .sourceVersion)
+        try self.init(
+            identity, size: try line.decode(UInt64.self, forKey: .size),
+            sha256: try line.decode(SHA256Digest.self, forKey: .sha256), path: path,
+            archive: try line.decode(ArchiveSource.Kind.self, forKey: .archive), source: source,
+            sourceVersion: sourceVersion)
     }
 }

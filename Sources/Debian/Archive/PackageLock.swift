@@ -1,6 +1,5 @@
 import Diagnostics
 import Digests
-import Foundation
 import Storage
 import SystemPackage
 
@@ -47,11 +46,7 @@ public struct PackageLock: Sendable, Equatable {
         self.request = request
         self.removed = Set(removed).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         self.inputs = []
-        self.packages = packages.sorted {
-            $0.name == $1.name
-                ? $0.architecture.utf8.lexicographicallyPrecedes($1.architecture.utf8)
-                : $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
-        }
+        self.packages = packages.sorted { $0.identity < $1.identity }
         for input in inputs { pin(input) }
     }
 

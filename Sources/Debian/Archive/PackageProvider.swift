@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Fetch
+import Packages
 import Storage
 import SystemPackage
 import Tools
@@ -50,12 +51,12 @@ public struct ProvidedPackages: Sendable {
     }
 
     /// Each package with its .deb in the store, in the lock's order (by name).
-    public let files: [(package: LockedPackage, path: FilePath)]
+    public let files: [PackageFile]
     /// The lock that was used; to be written by the caller unless ``origin`` is `locked`.
     public var lock: PackageLock
     public let origin: Origin
 
-    public init(files: [(package: LockedPackage, path: FilePath)], lock: PackageLock, origin: Origin) {
+    public init(files: [PackageFile], lock: PackageLock, origin: Origin) {
         self.files = files
         self.lock = lock
         self.origin = origin
@@ -63,9 +64,9 @@ public struct ProvidedPackages: Sendable {
 }
 
 extension LockedPackage {
-    /// The package's file, to be unpacked.
+    /// The package's .deb, where it lies on this machine.
     public func file(at path: FilePath) -> PackageFile {
-        PackageFile(path: path, digest: sha256, name: name, version: version, architecture: architecture)
+        PackageFile(identity, size: size, sha256: sha256, path: path)
     }
 }
 
@@ -135,7 +136,7 @@ public struct PackageProvider: Sendable {
 
         let missing = options.fetches ? try await fetchLocked(lock.packages, options) : []
         if missing.isEmpty {
-            return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: .locked)
+            return ProvidedPackages(files: storedFiles(lock.packages), lock: lock, origin: .locked)
         }
         if options.lock == .require {
             throw Failure(
@@ -190,7 +191,7 @@ public struct PackageProvider: Sendable {
             throw options.offline ? notStored(outcome) : dropped(outcome)
         }
         let lock = PackageLock(request: request.digest, packages: solution.packages, removed: solution.removed)
-        return ProvidedPackages(files: try storedFiles(lock.packages), lock: lock, origin: origin(lock))
+        return ProvidedPackages(files: storedFiles(lock.packages), lock: lock, origin: origin(lock))
     }
 
     private func dropped(_ packages: [LockedPackage]) -> Failure {
@@ -265,8 +266,8 @@ public struct PackageProvider: Sendable {
         try packages.filter { try downloader.store.file($0.sha256, size: $0.size, check: .digest) == nil }
     }
 
-    private func storedFiles(_ packages: [LockedPackage]) throws -> [(package: LockedPackage, path: FilePath)] {
-        packages.map { ($0, downloader.store.path(for: $0.sha256)) }
+    private func storedFiles(_ packages: [LockedPackage]) -> [PackageFile] {
+        packages.map { $0.file(at: downloader.store.path(for: $0.sha256)) }
     }
 
     // MARK: - Words
@@ -281,7 +282,7 @@ public struct PackageProvider: Sendable {
 
     /// The first few packages by name and version, and how many more there are.
     private func list(_ packages: [LockedPackage]) -> String {
-        let shown = packages.prefix(5).map { "\($0.name) \($0.version)" }.joined(separator: ", ")
+        let shown = packages.prefix(5).map(\.identity.description).joined(separator: ", ")
         return packages.count > 5 ? "\(shown) and \(packages.count - 5) more" : shown
     }
 }

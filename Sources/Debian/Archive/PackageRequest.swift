@@ -1,5 +1,6 @@
 import Diagnostics
 import Digests
+import Packages
 
 /// What a recipe asks of the archive: everything that the solution depends on but the archive's own state.
 public struct PackageRequest: Sendable, Equatable {
@@ -36,7 +37,7 @@ public struct PackageRequest: Sendable, Equatable {
         architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = [], base: SHA256Digest? = nil,
         upgrades: Bool = false
     ) throws {
-        for package in packages where PackageWish(package) == nil {
+        for package in packages where PackageWish.parse(package) == nil {
             throw Failure(
                 .usage, at: "packages", "'\(package)' is not a package name",
                 expected: "name, name=version, name/suite, or name- to keep a package out")
@@ -79,48 +80,4 @@ public struct PackageRequest: Sendable, Equatable {
         }
         return hasher.finalize()
     }
-}
-
-/// One entry of a request, taken apart.
-struct PackageWish {
-    let name: String
-    let version: String?
-    let suite: String?
-
-    init?(_ text: String) {
-        var name = Substring(text)
-        var version: String?
-        var suite: String?
-        if let mark = name.firstIndex(of: "=") {
-            version = String(name[name.index(after: mark)...])
-            name = name[..<mark]
-        } else if let mark = name.firstIndex(of: "/") {
-            suite = String(name[name.index(after: mark)...])
-            name = name[..<mark]
-        } else if name.hasSuffix("-") {
-            name = name.dropLast()
-        }
-        guard isPackageName(name), version.map({ isVersion($0) }) ?? true, suite.map({ isPlainName($0) }) ?? true
-        else { return nil }
-        self.name = String(name)
-        self.version = version
-        self.suite = suite
-    }
-}
-
-/// Debian Policy, section 5.6.7: lower-case letters, digits, `+`, `-` and `.`, at least two, a letter or digit first.
-func isPackageName(_ name: some StringProtocol) -> Bool {
-    let bytes = Array(name.utf8)
-    func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-    }
-    guard bytes.count >= 2, isAlphanumeric(bytes[0]) else { return false }
-    return bytes.allSatisfy { isAlphanumeric($0) || "+-.".utf8.contains($0) }
-}
-
-/// Debian Policy, section 5.6.12: letters, digits, and `.`, `+`, `~`, `-`, `:`.
-func isVersion(_ version: some StringProtocol) -> Bool {
-    let allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+~-:".utf8
-    return version.utf8.first.map { allowed.prefix(62).contains($0) } == true
-        && version.utf8.allSatisfy { allowed.contains($0) }
 }

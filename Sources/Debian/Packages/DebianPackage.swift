@@ -2,33 +2,16 @@ import Diagnostics
 import Digests
 import Fetch
 import Layers
+import Packages
 import Storage
 import SystemPackage
 
-/// A .deb file to unpack, and the package it must turn out to be.
-public struct PackageFile: Sendable {
-    public let path: FilePath
-    /// The SHA-256 of the whole file; with the format's version it is the key of what is stored.
-    public let digest: SHA256Digest
-    public let name: String
-    public let version: String
-    /// The architecture the package declares: `arm64`, `all`.
-    public let architecture: String
-
-    public init(path: FilePath, digest: SHA256Digest, name: String, version: String, architecture: String) {
-        self.path = path
-        self.digest = digest
-        self.name = name
-        self.version = version
-        self.architecture = architecture
-    }
-}
-
 /// A package taken out of its .deb file: control data and files, both stored as layers.
-public struct UnpackedPackage: Sendable {
-    public let name: String
-    public let version: DebianVersion
-    public let architecture: String
+public struct UnpackedPackage: IdentifiedPackage, Sendable {
+    /// What it was taken out of.
+    public let file: PackageFile
+    /// The version, to be compared with others.
+    public let parsedVersion: DebianVersion
     /// The control file.
     public let control: ControlParagraph
     /// What control.tar holds, `control` among it: one regular file each, owned by root, with its mode.
@@ -37,16 +20,16 @@ public struct UnpackedPackage: Sendable {
     public let data: Layer
 
     public init(
-        name: String, version: DebianVersion, architecture: String, control: ControlParagraph, controlFiles: Layer,
-        data: Layer
+        file: PackageFile, parsedVersion: DebianVersion, control: ControlParagraph, controlFiles: Layer, data: Layer
     ) {
-        self.name = name
-        self.version = version
-        self.architecture = architecture
+        self.file = file
+        self.parsedVersion = parsedVersion
         self.control = control
         self.controlFiles = controlFiles
         self.data = data
     }
+
+    public var identity: PackageIdentity { file.identity }
 
     /// A control file's content (`postinst`, `conffiles`, …); nil where the package has none.
     public func controlFile(_ name: String) -> Content? {
@@ -79,7 +62,7 @@ public enum DebianPackage {
     ///   than it should be; `CancellationError`. Nothing is stored then.
     public static func unpack(_ package: PackageFile, store: LayerStore) throws -> UnpackedPackage {
         let place = package.path.lastComponent?.string ?? package.path.string
-        let name = "\(package.name) \(package.version)"
+        let name = package.identity.description
         let controlKey = key(of: package, part: "control")
         let dataKey = key(of: package, part: "data")
         var archive: DebArchive?
@@ -98,8 +81,7 @@ public enum DebianPackage {
             )
         }
         return UnpackedPackage(
-            name: package.name, version: version, architecture: package.architecture, control: control,
-            controlFiles: controlFiles, data: data)
+            file: package, parsedVersion: version, control: control, controlFiles: controlFiles, data: data)
     }
 
     /// Unpacks packages, `workers` at a time, and returns them in the order they were given.
@@ -141,15 +123,16 @@ public enum DebianPackage {
         let hasher = KeyHasher(purpose: "deb \(part)")
         hasher.add(formatVersion)
         hasher.add(LayerStore.formatVersion)
-        hasher.add(package.digest)
+        // With the format's version, the key of what is stored.
+        hasher.add(package.sha256)
         return hasher.finalize()
     }
 
     private static func checkDigest(_ package: PackageFile, _ place: String) throws {
         let found = try SHA256Digest.of(file: package.path)
-        guard found == package.digest else {
+        guard found == package.sha256 else {
             throw Failure(
-                at: place, "the file is not the one that was locked", expected: "SHA-256 \(package.digest)",
+                at: place, "the file is not the one that was locked", expected: "SHA-256 \(package.sha256)",
                 found: "SHA-256 \(found)")
         }
     }

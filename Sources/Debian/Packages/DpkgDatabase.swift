@@ -26,9 +26,7 @@ public enum DpkgDatabase {
         }
         var files = TriggerFiles()
         for placed in packages { try files.add(placed.package) }
-        let sorted = packages.sorted {
-            ($0.package.name, $0.package.architecture) < ($1.package.name, $1.package.architecture)
-        }
+        let sorted = packages.sorted { $0.package.identity < $1.package.identity }
         let status = try sorted.map { try DpkgStatus.paragraph(of: $0).text + "\n" }
         layer.addFile(root.appending("status"), file, text: status.joined())
         // dpkg's postinst makes the latter two; the first is for dselect.

@@ -71,7 +71,7 @@ struct Conffile {
     static func all(of placed: PlacedPackage) throws -> [Conffile] {
         let package = placed.package
         guard let list = package.controlFile("conffiles") else { return [] }
-        let place = "\(package.name) \(package.version): conffiles"
+        let place = "\(package.identity): conffiles"
         let reader = ContentReader()
         let contents = package.contents
         var result: [Conffile] = []

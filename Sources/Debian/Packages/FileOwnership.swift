@@ -82,7 +82,7 @@ public enum FileOwnership {
 
     private static func replaces(_ new: UnpackedPackage, _ old: UnpackedPackage) throws -> Bool {
         try new.dependencies("Replaces").contains { dependency in
-            dependency.alternatives.contains { $0.name == old.name && $0.accepts(version: old.version) }
+            dependency.alternatives.contains { $0.name == old.name && $0.accepts(version: old.parsedVersion) }
         }
     }
 
@@ -117,8 +117,8 @@ public enum FileOwnership {
         -> Failure
     {
         Failure(
-            at: "\(b.name) \(b.version): \(path)",
-            "\(a.name) \(a.version) ships the same path, and neither replaces the other\(detail)",
+            at: "\(b.identity): \(path)",
+            "\(a.identity) ships the same path, and neither replaces the other\(detail)",
             next: "leave one of the two packages out")
     }
 }

@@ -6,7 +6,7 @@ public enum InstallOrder {
     ///
     /// - Throws: `Failure` for a dependency field that cannot be read.
     public static func sort(_ packages: [UnpackedPackage]) throws -> [UnpackedPackage] {
-        let packages = packages.sorted { ($0.name, $0.architecture) < ($1.name, $1.architecture) }
+        let packages = packages.sorted { $0.identity < $1.identity }
         let graph = try Graph(packages)
         let roots = packages.indices.sorted { (rank(packages[$0]), $0) < (rank(packages[$1]), $1) }
         let byDependency = order(roots, following: graph.dependencies)
@@ -73,7 +73,9 @@ public enum InstallOrder {
         /// The package of the set that meets a dependency: the first alternative by name, else the first provider.
         private func meeting(_ dependency: Dependency, _ packages: [UnpackedPackage]) -> Int? {
             for relation in dependency.alternatives {
-                if let index = named[relation.name]?.first(where: { relation.accepts(version: packages[$0].version) }) {
+                if let index = named[relation.name]?.first(where: {
+                    relation.accepts(version: packages[$0].parsedVersion)
+                }) {
                     return index
                 }
                 if let index = provided[relation.name]?.first { return index }
@@ -86,6 +88,6 @@ public enum InstallOrder {
 extension UnpackedPackage {
     /// A dependency field of the control file, parsed; empty where there is none.
     func dependencies(_ field: String) throws -> [Dependency] {
-        try control[field].map { try Dependency.parse($0, place: "\(name) \(version): \(field)") } ?? []
+        try control[field].map { try Dependency.parse($0, place: "\(identity): \(field)") } ?? []
     }
 }

@@ -1,14 +1,14 @@
 import Diagnostics
 import Layers
+import Packages
 
 /// dpkg's database of a tree that has one already: a stock image's. Read from the tree, never changed in place.
 public struct InstalledPackages: Sendable {
     /// A paragraph of the status file.
-    struct Record: Sendable {
+    struct Record: IdentifiedPackage, Sendable {
         var paragraph: ControlParagraph
-        var name: String
-        var version: String
-        var architecture: String
+        /// Version and architecture are empty where the paragraph has none.
+        var identity: PackageIdentity
         /// The three words of the field Status: want, error flag, state (dpkg-query(1)).
         var state: [String]
     }
@@ -49,9 +49,9 @@ public struct InstalledPackages: Sendable {
             guard state.count == 3 else {
                 throw Failure(at: "\(place): \(name)", "the field Status has not three words")
             }
-            return Record(
-                paragraph: paragraph, name: name, version: paragraph["Version"] ?? "",
-                architecture: paragraph["Architecture"] ?? "", state: state.map(String.init))
+            let identity = PackageIdentity(
+                name: name, version: paragraph["Version"] ?? "", architecture: paragraph["Architecture"] ?? "")
+            return Record(paragraph: paragraph, identity: identity, state: state.map(String.init))
         }
         let diversions = try lines("diversions")
         diverted = try Set(
@@ -83,9 +83,7 @@ public struct InstalledPackages: Sendable {
     public var names: Set<String> { Set(records.filter { $0.state[2] == "installed" }.map(\.name)) }
 
     /// The packages that are installed, in the file's order.
-    public var list: [(name: String, version: String, architecture: String)] {
-        records.filter { $0.state[2] == "installed" }.map { ($0.name, $0.version, $0.architecture) }
-    }
+    public var list: [PackageIdentity] { records.filter { $0.state[2] == "installed" }.map(\.identity) }
 
     /// How many packages are installed.
     public var count: Int { records.count { $0.state[2] == "installed" } }

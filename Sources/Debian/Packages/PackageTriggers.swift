@@ -57,7 +57,7 @@ struct TriggerFiles {
     mutating func add(_ package: UnpackedPackage) throws {
         guard let content = package.controlFile("triggers") else { return }
         let text = try ContentReader().text(of: content, limit: 1 << 20)
-        for interest in try PackageTriggers(text, place: "\(package.name) \(package.version): triggers").interests {
+        for interest in try PackageTriggers(text, place: "\(package.identity): triggers").interests {
             let who = interest.awaits ? package.databaseName : "\(package.databaseName)/noawait"
             if interest.trigger.hasPrefix("/") {
                 file += "\(interest.trigger) \(who)\n"

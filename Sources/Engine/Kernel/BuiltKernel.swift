@@ -1,14 +1,13 @@
 import Debian
 import Diagnostics
 import Digests
+import Packages
 import Storage
 
 /// A kernel compiled from source, as a Debian package: dpkg on the board knows it, and an upgrade there does not overwrite it.
 struct BuiltKernel: Sendable {
     /// The package, in the cache.
     var package: PackageFile
-    /// Bytes of the package's file.
-    var size: UInt64
     /// As `uname -r` prints it.
     var release: String
     /// What it was compiled from: `linux-source-6.12 6.12.117-1`.

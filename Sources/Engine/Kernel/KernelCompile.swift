@@ -4,6 +4,7 @@ import Digests
 import Foundation
 import Kernel
 import Layers
+import Packages
 import Recipe
 import Steps
 import Storage
@@ -152,19 +153,32 @@ extension KernelFromSource {
         removeTree(kept)
         let stored = try shelf.add(outcome.package)
         let release = try compiler.release()
-        let fields = try await PackageFields(outcome.package, tools: tools)
+        let named = try await packageIdentity(outcome.package)
         let kernel = BuiltKernel(
-            package: PackageFile(
-                path: stored.path, digest: stored.digest, name: fields.name, version: fields.version,
-                architecture: fields.architecture), size: stored.size, release: release, source: made.part.name,
-            identity: identity, toolchain: made.report.toolchain, files: outcome.log.files.count, seconds: seconds,
+            package: PackageFile(named, size: stored.size, sha256: stored.digest, path: stored.path),
+            release: release, source: made.part.name, identity: identity, toolchain: made.report.toolchain,
+            files: outcome.log.files.count, seconds: seconds,
             isCached: false)
         try checkContents(kernel, config: made.config)
         progress.report(
             .finished(
-                step: Self.step, detail: "\(kernel.release), \(kernel.files) files, \(megabytes(kernel.size))",
+                step: Self.step, detail: "\(kernel.release), \(kernel.files) files, \(megabytes(kernel.package.size))",
                 cached: false))
         return kernel
+    }
+
+    /// What a package says it is.
+    private func packageIdentity(_ file: FilePath) async throws -> PackageIdentity {
+        let said = try await tools.run(
+            .dpkgDeb, ["--show", "--showformat=${Package}\\n${Version}\\n${Architecture}\\n", file.string],
+            place: file.string)
+        let lines = said.text.splitLines().map(String.init)
+        guard lines.count == 3, lines[2] == "arm64" else {
+            throw Failure(
+                at: "kernel", "its package is not for the board", expected: "architecture arm64",
+                found: lines.last ?? "nothing")
+        }
+        return PackageIdentity(name: lines[0], version: lines[1], architecture: lines[2])
     }
 
     private var ccacheFolder: FilePath {
@@ -185,25 +199,5 @@ extension KernelFromSource {
         let config = try KernelConfig(made, at: "kernel")
         try contents.check(
             config: made, modules: config["CONFIG_MODULES"] == .yes, board: config["CONFIG_ARCH_BCM2835"] == .yes)
-    }
-}
-
-/// What a package says it is.
-private struct PackageFields {
-    var name: String
-    var version: String
-    var architecture: String
-
-    init(_ file: FilePath, tools: ToolRunner) async throws {
-        let said = try await tools.run(
-            .dpkgDeb, ["--show", "--showformat=${Package}\\n${Version}\\n${Architecture}\\n", file.string],
-            place: file.string)
-        let lines = said.text.splitLines().map(String.init)
-        guard lines.count == 3, lines[2] == "arm64" else {
-            throw Failure(
-                at: "kernel", "its package is not for the board", expected: "architecture arm64",
-                found: lines.last ?? "nothing")
-        }
-        (name, version, architecture) = (lines[0], lines[1], lines[2])
     }
 }

@@ -58,12 +58,12 @@ extension KernelFromSource {
         let folder = context.outputs.kernel
         let package = "\(kernel.package.name)_\(kernel.package.version)_\(kernel.package.architecture).deb"
         let deb = Content(
-            size: kernel.size, digest: kernel.package.digest, source: .file(kernel.package.path, offset: 0))
+            size: kernel.package.size, digest: kernel.package.sha256, source: .file(kernel.package.path, offset: 0))
         try Self.write([(package, deb)] + files, to: folder)
         return KernelBuildReport(
             release: kernel.release, version: kernel.package.version, source: kernel.source, identity: kernel.identity,
-            toolchain: kernel.toolchain, folder: folder.string, package: package, size: kernel.size,
-            imageSize: files.first { $0.name == "Image" }?.content.size ?? 0, sha256: kernel.package.digest.hex,
+            toolchain: kernel.toolchain, folder: folder.string, package: package, size: kernel.package.size,
+            imageSize: files.first { $0.name == "Image" }?.content.size ?? 0, sha256: kernel.package.sha256.hex,
             files: kernel.files, seconds: kernel.seconds, cached: kernel.isCached)
     }
 

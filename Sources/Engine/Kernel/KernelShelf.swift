@@ -3,6 +3,7 @@ import Diagnostics
 import Digests
 import Fetch
 import Foundation
+import Packages
 import Storage
 import SystemPackage
 
@@ -16,48 +17,76 @@ struct KernelShelf {
         self.store = store
     }
 
-    private struct Record: Codable {
-        var package: String
-        var version: String
-        var architecture: String
-        var sha256: String
-        var size: UInt64
-        var release: String
-        var source: String
-        var identity: String
-        var toolchain: String
-        var files: Int
-        var seconds: Double
-    }
-
     private func path(_ key: SHA256Digest) -> FilePath { folder.appending("\(key.hex).json") }
 
     /// The kernel that was compiled for a key; nil where there is none, or its package is no longer whole.
     func kernel(_ key: SHA256Digest) throws -> BuiltKernel? {
         guard UseGate(folder).use(path(key)), let bytes = try? readFile(path(key), limit: 1 << 20),
-            let record = try? JSONDecoder().decode(Record.self, from: Data(bytes)),
-            let digest = SHA256Digest(hex: record.sha256),
-            let file = try DownloadStore(store).file(digest, size: record.size, check: .digest)
+            let record = try? JSONDecoder().decode(KernelRecord.self, from: Data(bytes)),
+            let file = try DownloadStore(store).file(record.compile.sha256, size: record.compile.size, check: .digest)
         else { return nil }
-        return BuiltKernel(
-            package: PackageFile(
-                path: file.path, digest: digest, name: record.package, version: record.version,
-                architecture: record.architecture), size: record.size, release: record.release, source: record.source,
-            identity: record.identity, toolchain: record.toolchain, files: record.files, seconds: record.seconds,
-            isCached: true)
+        return record.kernel(at: file.path)
     }
 
     /// Remembers a kernel under a key.
     func put(_ kernel: BuiltKernel, as key: SHA256Digest) throws {
-        let record = Record(
-            package: kernel.package.name, version: kernel.package.version, architecture: kernel.package.architecture,
-            sha256: kernel.package.digest.hex, size: kernel.size, release: kernel.release, source: kernel.source,
-            identity: kernel.identity, toolchain: kernel.toolchain, files: kernel.files, seconds: kernel.seconds)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        try writeAtomically(to: path(key), bytes: Array(try encoder.encode(record)))
+        let record = KernelRecord(kernel)
+        try writeAtomically(to: path(key), bytes: try jsonBytes(record, .indented, at: path(key).string))
     }
 
     /// Puts a package's file into the store.
     func add(_ file: FilePath) throws -> StoredFile { try DownloadStore(store).add(readFile(file, limit: 2 << 30)) }
+}
+
+/// A kernel as the shelf remembers it: all of it but the package's place on this machine.
+private struct KernelRecord: Codable {
+    /// What was compiled, and how.
+    struct Compile: Codable {
+        let sha256: SHA256Digest
+        let size: UInt64
+        let release: String
+        let source: String
+        let identity: String
+        let toolchain: String
+        let files: Int
+        let seconds: Double
+    }
+
+    let package: PackageIdentity
+    let compile: Compile
+
+    init(_ kernel: BuiltKernel) {
+        package = kernel.package.identity
+        compile = Compile(
+            sha256: kernel.package.sha256, size: kernel.package.size, release: kernel.release, source: kernel.source,
+            identity: kernel.identity, toolchain: kernel.toolchain, files: kernel.files, seconds: kernel.seconds)
+    }
+
+    func kernel(at path: FilePath) -> BuiltKernel {
+        BuiltKernel(
+            package: PackageFile(package, size: compile.size, sha256: compile.sha256, path: path),
+            release: compile.release, source: compile.source, identity: compile.identity, toolchain: compile.toolchain,
+            files: compile.files, seconds: compile.seconds, isCached: true)
+    }
+
+    // One object: the package's name under `package`, and all else beside it.
+
+    private enum Key: String, CodingKey { case package, version, architecture }
+
+    init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Key.self)
+        package = PackageIdentity(
+            name: try fields.decode(String.self, forKey: .package),
+            version: try fields.decode(String.self, forKey: .version),
+            architecture: try fields.decode(String.self, forKey: .architecture))
+        compile = try Compile(from: decoder)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: Key.self)
+        try fields.encode(package.name, forKey: .package)
+        try fields.encode(package.version, forKey: .version)
+        try fields.encode(package.architecture, forKey: .architecture)
+        try compile.encode(to: encoder)
+    }
 }

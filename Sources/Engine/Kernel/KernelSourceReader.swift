@@ -4,6 +4,7 @@ import Digests
 import Fetch
 import Kernel
 import Layers
+import Packages
 import Recipe
 import Storage
 import SystemPackage
@@ -51,7 +52,7 @@ struct KernelSourceReader: Contextual {
                 return ("\(package) \(found.version)", "sha256:\(found.sha256.hex)")
             }
             let file = try await packageFile(package, suite)
-            return ("\(package) \(file.version)", "sha256:\(file.digest.hex)")
+            return ("\(package) \(file.version)", "sha256:\(file.sha256.hex)")
         case .tarball(let place, let sha256): return (Self.name(ofTarball: place), "sha256:\(sha256)")
         case .git(let url, let commit): return (Self.name(url, commit), "commit:\(commit)")
         case .tree(let path): return (path.written, "tree:\(try KernelTreeCopy(path.path).digest().hex)")
@@ -118,8 +119,8 @@ struct KernelSourceReader: Contextual {
         try checkRoom(1 << 30)
         let file = try await packageFile(package, suite)
         let name = "\(package) \(file.version)"
-        let key = key(file.digest.hex, also)
-        let identity = "sha256:\(file.digest.hex)"
+        let key = key(file.sha256.hex, also)
+        let identity = "sha256:\(file.sha256.hex)"
         if let stored = try cache.layers.layer(key, name: name) {
             return Part(layer: stored, name: name, identity: identity)
         }
@@ -160,22 +161,20 @@ struct KernelSourceReader: Contextual {
             request, lock: lock,
             options: PackageOptions(
                 lock: options.updateLock ? .update : options.locked ? .require : .prefer, offline: options.offline))
-        guard let found = provided.files.first(where: { $0.package.name == package }) else {
+        guard let found = provided.files.first(where: { $0.name == package }) else {
             throw Failure(.usage, at: package, "Debian's archive has no package of that name")
         }
         switch provided.origin {
         case .locked: break
         case .replaced(let why, _):
-            progress.report(.note(step: Self.step, text: "\(why): \(package) \(found.package.version) instead"))
+            progress.report(.note(step: Self.step, text: "\(why): \(package) \(found.version) instead"))
         case .solved, .updated:
             if writesLock {
                 try provided.lock.write(to: options.kernelLockPath)
                 progress.report(.note(step: Self.step, text: "wrote \(options.kernelLockPath)"))
             }
         }
-        return PackageFile(
-            path: found.path, digest: found.package.sha256, name: package, version: found.package.version,
-            architecture: found.package.architecture)
+        return found
     }
 
     // MARK: A tarball

@@ -36,15 +36,14 @@ struct BuildRecords: Contextual {
     private func packageRecords(_ kernel: BuiltKernel?) -> [Manifest.Package] {
         let locked = resolved.lock.packages.map {
             Manifest.Package(
-                name: $0.name, version: $0.version, architecture: $0.architecture, source: $0.source,
-                sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256, archive: $0.archive.rawValue)
+                $0.identity, source: $0.source, sourceVersion: $0.sourceVersion, size: $0.size, sha256: $0.sha256,
+                archive: $0.archive.rawValue)
         }
         guard let kernel else { return locked }
         // The kernel's own packaging names its source so (Linux, scripts/package/mkdebian).
         let made = Manifest.Package(
-            name: kernel.package.name, version: kernel.package.version, architecture: kernel.package.architecture,
-            source: "linux-upstream", sourceVersion: kernel.package.version, size: kernel.size,
-            sha256: kernel.package.digest)
+            kernel.package.identity, source: "linux-upstream", sourceVersion: kernel.package.version,
+            size: kernel.package.size, sha256: kernel.package.sha256)
         return (locked + [made]).sorted { $0.name < $1.name }
     }
 

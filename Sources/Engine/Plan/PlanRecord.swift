@@ -50,9 +50,7 @@ public struct PlanRecord: Codable, Sendable {
 
     /// Writes the record, whole or not at all.
     public func write(to path: FilePath) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        try writeAtomically(to: path, bytes: Array(try encoder.encode(self)))
+        try writeAtomically(to: path, bytes: try jsonBytes(self, .indented, at: path.string))
     }
 
     /// The files that the build wrote beside the image under names that are no longer used, such as the block map's of earlier versions:

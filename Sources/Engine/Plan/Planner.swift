@@ -1,4 +1,5 @@
 import Diagnostics
+import Pack
 import Steps
 import Storage
 import SystemPackage

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Storage
 import Synchronization
 
 /// Measures the steps that move on, for reporters that are values.
@@ -130,8 +131,6 @@ public struct JSONProgress: ProgressReporter {
 
 /// One value as one line of JSON, keys sorted.
 public func jsonLine(_ value: some Encodable) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(value) else { return "{}\n" }
-    return String(decoding: data, as: UTF8.self) + "\n"
+    guard let bytes = try? jsonBytes(value, .oneLine, at: "standard output") else { return "{}\n" }
+    return String(decoding: bytes, as: UTF8.self) + "\n"
 }

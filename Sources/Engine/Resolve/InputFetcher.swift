@@ -235,17 +235,16 @@ struct InputFetcher: Contextual {
         let provided = try await context.provider(downloader, sources: []).provide(request, lock: nil)
         let path = try EntryPath(validating: "usr/share/keyrings/\(name).gpg")
         // The package itself, or one that it only leads to since its contents have moved.
-        let others = provided.files.filter { $0.package.name != name }
-        for (found, file) in provided.files.filter({ $0.package.name == name }) + others {
-            let package = try DebianPackage.unpack(found.file(at: file), store: cache.layers)
+        for file in provided.files.filter({ $0.name == name }) + provided.files.filter({ $0.name != name }) {
+            let package = try DebianPackage.unpack(file, store: cache.layers)
             guard let content = try Tree([package.data]).content(path), content.size <= UInt64(OpenPGPKeyring.limit)
             else { continue }
             return try fetched(
-                try ContentReader().bytes(of: content), name: name, trust: .package("\(found.name) \(found.version)"))
+                try ContentReader().bytes(of: content), name: name, trust: .package("\(file.identity)"))
         }
         throw Failure(
             at: name, "neither the package nor what it depends on brings \(path)",
-            found: provided.files.map { "\($0.package.name) \($0.package.version)" }.joined(separator: ", "),
+            found: provided.files.map(\.identity.description).joined(separator: ", "),
             next: "name a keyring as a file: keyring: {file: PATH}")
     }
 

@@ -94,7 +94,7 @@ struct Resolver: Contextual {
         if purpose == .look, isAnswered, let lock {
             let store = try DownloadStore(cache.store)
             var known = ProvidedPackages(
-                files: lock.packages.map { ($0, store.path(for: $0.sha256)) }, lock: lock, origin: .locked)
+                files: lock.packages.map { $0.file(at: store.path(for: $0.sha256)) }, lock: lock, origin: .locked)
             for pin in pins { known.lock.pin(pin) }
             return known
         }

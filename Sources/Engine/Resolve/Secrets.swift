@@ -1,4 +1,5 @@
 import Diagnostics
+import Pack
 import Recipe
 import Storage
 import SystemPackage

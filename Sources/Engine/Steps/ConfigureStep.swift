@@ -61,21 +61,15 @@ struct ConfigureStep: BuildStep, Contextual {
     }
 
     private func request(_ system: UnpackedSystem, _ tree: Tree) throws -> ConfigureRequest {
-        func named(_ package: UnpackedPackage) -> ConfigureRequest.Package {
-            ConfigureRequest.Package(
-                name: package.name, version: package.version.text, architecture: package.architecture)
-        }
         var request = ConfigureRequest(
-            tree: tree, packages: system.placed.map { named($0.package) },
+            tree: tree, packages: system.placed.map(\.package.identity),
             kernel: try GuestKernel(system.release, in: tree), busybox: try BootInitramfs.busybox(in: tree),
             epoch: recipe.epoch)
         request.freeSpace = max(1 << 30, recipe.disk.freeSpace.bytes)
         request.removed = removed
         request.programs = programs.map { "\($0.name) \($0.value)" }
         request.dpkgVersion = system.base?.installed.version(of: "dpkg")
-        request.archives = system.byDpkg.map {
-            ConfigureRequest.Archive(package: named($0.package), content: $0.file)
-        }
+        request.archives = system.byDpkg.map(\.file)
         return request
     }
 

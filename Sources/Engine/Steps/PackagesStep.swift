@@ -13,8 +13,8 @@ struct UnpackedSystem {
     var tree: Tree
     /// The packages whose files are copied in.
     var placed: [PlacedPackage]
-    /// Those that dpkg unpacks in the micro-VM, each with its file.
-    var byDpkg: [(package: UnpackedPackage, file: Content)]
+    /// Those that dpkg unpacks in the micro-VM.
+    var byDpkg: [UnpackedPackage]
     var release: KernelRelease
     /// The stock image, where the recipe starts from one.
     var base: BaseSystem?
@@ -51,8 +51,7 @@ struct PackagesStep: BuildStep, Contextual {
 
     /// Says what of the packages' files the store has unpacked.
     func look(_ walk: inout Walk) {
-        let files = packages.files.map { $0.package.file(at: $0.path) }
-        walk.note(name, files.allSatisfy { DebianPackage.isStored($0, in: cache.layers) } ? .stored : .made)
+        walk.note(name, packages.files.allSatisfy { DebianPackage.isStored($0, in: cache.layers) } ? .stored : .made)
     }
 
     /// - Parameters:
@@ -60,24 +59,18 @@ struct PackagesStep: BuildStep, Contextual {
     ///   - base: the stock image.
     /// - Throws: `Failure` for packages that damage each other, or a kernel or an engine that is not what the recipe asks for.
     func unpack(kernel: BuiltKernel?, onto base: BaseSystem?) async throws -> UnpackedSystem {
-        let files = packages.files.map { ($0.package.file(at: $0.path), $0.package.size) }
-        let all = files + (kernel.map { [($0.package, $0.size)] } ?? [])
         let unpacked = try await DebianPackage.unpackAll(
-            all.map(\.0), store: cache.layers, workers: options.jobs, progress: progress)
-        let contents = zip(unpacked, all).map { package, file in
-            (package.name, Content(size: file.1, digest: file.0.digest, source: .file(file.0.path, offset: 0)))
-        }
-        let fileOf = Dictionary(contents, uniquingKeysWith: { first, _ in first })
+            packages.files + [kernel?.package].compactMap(\.self), store: cache.layers, workers: options.jobs,
+            progress: progress)
         let ordered = try InstallOrder.sort(unpacked)
         try RuntimeContract(recipe).checkEngine(packages.lock, base: base)
         // What copying cannot express is unpacked by dpkg, in the micro-VM: a package whose preinst moves other packages'
         // files aside, and one that takes the place of something a stock image has.
-        var copied: [UnpackedPackage] = []
-        var byDpkg: [(package: UnpackedPackage, file: Content)] = []
+        var (copied, byDpkg): ([UnpackedPackage], [UnpackedPackage]) = ([], [])
         for package in ordered {
             let diverts = try package.preinst().map(PreinstScript.divertsWithRename) ?? false
-            if diverts || base?.installed.obstacle(to: package) != nil, let file = fileOf[package.name] {
-                byDpkg.append((package, file))
+            if diverts || base?.installed.obstacle(to: package) != nil {
+                byDpkg.append(package)
             } else {
                 copied.append(package)
             }

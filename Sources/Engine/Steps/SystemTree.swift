@@ -2,6 +2,7 @@ import Guest
 import Kernel
 import Layers
 import Pack
+import Packages
 import Steps
 
 /// What packages make of a tree, before the recipe's own steps.
@@ -34,7 +35,7 @@ struct SystemTree {
     /// The lines of kernel configuration that the kernel was held to.
     var kernelConfig: [String]
     /// What a stock image brought and is still there as it was.
-    var basePackages: [Manifest.BasePackage]
+    var basePackages: [PackageIdentity]
     /// The kernel, where it was compiled.
     var kernel: BuiltKernel?
     /// What the recipe's own files, accounts and settings brought: it stays on this machine. Nil where nothing leaves it.
@@ -62,9 +63,7 @@ struct SystemTree {
             } ?? []
         kernelConfig = system.kernelConfig
         basePackages =
-            system.base?.installed.list.filter { !replaced.contains($0.name) }.map {
-                Manifest.BasePackage(name: $0.name, version: $0.version, architecture: $0.architecture)
-            } ?? []
+            system.base?.installed.list.filter { !replaced.contains($0.name) } ?? []
         kernel = system.kernel
         ownContent = isShared ? try OwnContent(of: tree, above: system.packaged) : nil
         secrets = system.secrets.records

@@ -54,7 +54,7 @@ public struct KconfigEngine: Sendable {
         guard !questions.isEmpty else { return [] }
         let python = try await python()
         let request = Request(tree: tree.root.string, config: config.string, symbols: questions)
-        let input = [UInt8](try JSONEncoder().encode(request))
+        let input = try jsonBytes(request, .oneLine, at: "Kconfig of Linux \(tree.version)")
         let variables = Self.variables(tree.version).map { "\($0)=\($1)" }
         let program = String(decoding: PackageResources.kconfig_facts_py, as: UTF8.self)
         let result = try await tools.run(

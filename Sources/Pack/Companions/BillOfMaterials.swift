@@ -1,12 +1,11 @@
 import Digests
+import Packages
 
 /// What an image is made of, in the words that SPDX and CycloneDX share.
 struct BillOfMaterials {
     /// A Debian package in the image.
-    struct Package {
-        var name: String
-        var version: String
-        var architecture: String
+    struct Package: IdentifiedPackage {
+        var identity: PackageIdentity
         var purl: String
         /// Who distributes it; nil where that is not known.
         var supplier: String?
@@ -31,7 +30,7 @@ struct BillOfMaterials {
         packages =
             (manifest.packages.map { Package($0, manifest.distribution) }
             + base.map { Package($0, manifest.distribution) })
-            .sorted { ($0.name, $0.architecture) < ($1.name, $1.architecture) }
+            .sorted { $0.identity < $1.identity }
     }
 
     var description: String { publication.description.isEmpty ? manifest.name : publication.description }
@@ -51,16 +50,15 @@ extension BillOfMaterials.Package {
     init(_ package: Manifest.Package, _ distribution: Manifest.Distribution?) {
         let origin = Self.origin(of: package, distribution)
         self.init(
-            name: package.name, version: package.version, architecture: package.architecture,
-            purl: Self.purl(package.name, package.version, package.architecture, origin.namespace, origin.codename),
+            identity: package.identity, purl: Self.purl(package.identity, origin.namespace, origin.codename),
             supplier: origin.supplier, source: "\(package.source) \(package.sourceVersion)", sha256: package.sha256)
     }
 
-    init(_ package: Manifest.BasePackage, _ distribution: Manifest.Distribution?) {
+    /// A package of a stock image.
+    init(_ package: PackageIdentity, _ distribution: Manifest.Distribution?) {
         let id = distribution?.id ?? "linux"
         self.init(
-            name: package.name, version: package.version, architecture: package.architecture,
-            purl: Self.purl(package.name, package.version, package.architecture, id, distribution?.codename),
+            identity: package, purl: Self.purl(package, id, distribution?.codename),
             supplier: distribution.map { Self.title($0.id) })
     }
 
@@ -80,12 +78,10 @@ extension BillOfMaterials.Package {
     private static func title(_ id: String) -> String { id.prefix(1).uppercased() + id.dropFirst() }
 
     /// A package URL (ECMA-427, and purl-spec's type `deb`).
-    static func purl(
-        _ name: String, _ version: String, _ architecture: String, _ namespace: String, _ codename: String?
-    ) -> String {
+    static func purl(_ package: PackageIdentity, _ namespace: String, _ codename: String?) -> String {
         let distribution = codename.map { "&distro=\(encoded($0))" } ?? ""
-        return "pkg:deb/\(encoded(namespace))/\(encoded(name))@\(encoded(version))?arch=\(encoded(architecture))"
-            + distribution
+        return "pkg:deb/\(encoded(namespace))/\(encoded(package.name))@\(encoded(package.version))"
+            + "?arch=\(encoded(package.architecture))\(distribution)"
     }
 
     /// Percent-encoding: letters, digits, `.`, `-`, `_`, `~` and `:` stay.

@@ -1,5 +1,4 @@
-import Diagnostics
-import Foundation
+import Storage
 
 /// JSON as it is written to companions. Members that are nil are left out.
 enum JSONValue: Encodable, Equatable {
@@ -25,13 +24,7 @@ enum JSONValue: Encodable, Equatable {
     /// As a file: indented, keys sorted, a newline at the end; the same value gives the same bytes.
     ///
     /// - Parameter place: the file, for errors.
-    func file(_ place: String) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        do { return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")] } catch {
-            throw Failure(at: place, "it cannot be written as JSON: \(error)")
-        }
-    }
+    func file(_ place: String) throws -> [UInt8] { try jsonBytes(self, .file, at: place) }
 }
 
 extension JSONValue: ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,

@@ -1,5 +1,6 @@
 import Diagnostics
 import Guest
+import Pack
 
 /// Logs in at the prompt of agetty and login(1), and through the change of an expired password that pam_unix asks for.
 public struct ConsoleLogin: Sendable {

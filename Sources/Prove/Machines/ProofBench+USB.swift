@@ -1,6 +1,7 @@
 import Diagnostics
 import Firmware
 import Guest
+import Pack
 import Storage
 import SystemPackage
 

@@ -1,5 +1,5 @@
 import Diagnostics
-import Foundation
+import Storage
 
 /// One thing that was checked.
 public struct ProofRow: Codable, Sendable, Equatable {
@@ -76,11 +76,7 @@ public struct ProofReport: Codable, Sendable, Equatable {
 
     /// As JSON: indented, keys sorted, a newline at the end.
     public func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        do { return String(decoding: try encoder.encode(Rendered(report: self)), as: UTF8.self) + "\n" } catch {
-            throw Failure(at: image, "the report cannot be written as JSON: \(error)")
-        }
+        String(decoding: try jsonBytes(Rendered(report: self), .file, at: image), as: UTF8.self)
     }
 
     /// The report with its verdict, as it is written for programs.

@@ -1,5 +1,5 @@
 import Diagnostics
-import Engine
+import Pack
 import Storage
 import SystemPackage
 import Testing
@@ -40,6 +40,25 @@ private struct Counting: RandomNumberGenerator {
         try writeAtomically(to: path, bytes: Array("pi:secret\nmo\n".utf8))
         let error = #expect(throws: Failure.self) { try Credentials.read(path) }
         #expect(error?.place == "\(path):2")
-        #expect(error?.message == "the line is not user:password")
+        #expect(error?.message == "the line is no user name and password")
+    }
+
+    @Test func passwordMayHoldColonsAndSpaces() throws {
+        let credentials = try Credentials(
+            parsing: "# printed once\npi:a:b c\n \nroot:x\r\n", at: "x.credentials")
+        #expect(credentials.logins == [.init(user: "pi", password: "a:b c"), .init(user: "root", password: "x")])
+    }
+
+    @Test func lastLineOfAUserCounts() throws {
+        let credentials = try Credentials(parsing: "pi:a\nroot:x\npi:b\n", at: "x")
+        #expect(credentials.logins == [.init(user: "pi", password: "b"), .init(user: "root", password: "x")])
+    }
+
+    @Test(arguments: [("pi", 1), ("pi:a\n:b", 2), ("pi:", 1)])
+    func badLineIsRefusedWithoutShowingIt(text: String, line: Int) {
+        let failure = #expect(throws: Failure.self) { try Credentials(parsing: text, at: "x") }
+        #expect(
+            failure?.description.hasPrefix(
+                "x:\(line): the line is no user name and password\n  expected: user:password") == true)
     }
 }
