@@ -132,94 +132,99 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        .testTarget(
-            name: "DiagnosticsTests", dependencies: ["Diagnostics", "Storage"], swiftSettings: settings),
-
-        .testTarget(name: "PackagesTests", dependencies: ["Packages"], swiftSettings: settings),
-        .testTarget(
-            name: "LayersTests", dependencies: ["Layers", "Storage", "Digests", "Diagnostics", "Tools", system],
+        // What several test targets use: servers, judges, numbers that are the same on every run.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Diagnostics", "FlyingFox", "Layers", "Storage", "Tools", system], path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
-            name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", system],
+            name: "DiagnosticsTests", dependencies: ["Diagnostics", "Storage", "TestSupport", system],
+            swiftSettings: settings),
+        .testTarget(name: "PackagesTests", dependencies: ["Packages"], swiftSettings: settings),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Digests", "Storage", "TestSupport", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LayersTests",
+            dependencies: ["Layers", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "TestSupport", system],
             exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(
             name: "FetchTests",
-            dependencies: ["Fetch", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools", system],
+            dependencies: ["Fetch", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
-            name: "DiskTests", dependencies: ["Disk", "Layers", "Diagnostics", "Storage", "Tools", system],
+            name: "DiskTests",
+            dependencies: ["Disk", "Layers", "Diagnostics", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DebianTests",
             dependencies: [
-                "Debian", "Fetch", "Layers", "Packages", "Diagnostics", "Digests", "FlyingFox", "Storage", "Tools",
+                "Debian", "Fetch", "Layers", "Packages", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools",
                 system,
-            ],
-            swiftSettings: settings),
+            ], swiftSettings: settings),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["Kernel", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
+            dependencies: ["Kernel", "Layers", "Diagnostics", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "GuestTests",
             dependencies: [
-                "Guest", "Kernel", "Layers", "Packages", "Diagnostics", "Digests", "Storage", "Tools", system,
-            ],
-            swiftSettings: settings),
+                "Guest", "Kernel", "Layers", "Packages", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools",
+                system,
+            ], swiftSettings: settings),
         .testTarget(
             name: "PackTests",
-            dependencies: ["Pack", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
-            exclude: ["Golden"], swiftSettings: settings),
+            dependencies: [
+                "Pack", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system,
+            ], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "StockTests",
-            dependencies: ["Stock", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "Tools", system],
-            resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
+            dependencies: [
+                "Stock", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system,
+            ], resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
+        .testTarget(
+            name: "FirmwareTests",
+            dependencies: ["Firmware", "Diagnostics", "Storage", "TestSupport", "Tools", system],
+            swiftSettings: settings),
         .testTarget(
             name: "StepsTests",
             dependencies: [
-                "Steps", "Recipe", "Layers", "Diagnostics", "Digests", "Firmware", "Storage", "Tools", system,
-            ],
-            swiftSettings: settings),
-        .testTarget(
-            name: "EngineTests",
-            dependencies: [
-                "Guest", "Pack",
-                "Engine", "Steps", "Recipe", "Layers", "Debian", "Diagnostics", "Digests", "Fetch", "FlyingFox",
-                "Storage", "Tools", system,
-            ],
-            swiftSettings: settings),
+                "Steps", "Firmware", "Layers", "Recipe", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools",
+                system,
+            ], swiftSettings: settings),
         // Writes into a cache until it is killed.
         .executableTarget(
             name: "CacheWriter", dependencies: ["Digests", "Layers", "Storage", system], path: "Tests/CacheWriter",
             swiftSettings: settings),
         .testTarget(
-            name: "CacheTests",
+            name: "EngineTests",
             dependencies: [
-                "CacheWriter", "Engine", "Fetch", "Layers", "Pack", "Disk", "Diagnostics", "Digests", "FlyingFox",
-                "piforge", "Storage", "Tools", system,
+                "Engine", "CacheWriter", "Debian", "Disk", "Fetch", "FlyingFox", "Guest", "Layers", "Pack", "piforge",
+                "Recipe", "Steps", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system,
             ], swiftSettings: settings),
-        .testTarget(
-            name: "ProveTests",
-            dependencies: [
-                "Prove", "Firmware", "Pack", "Diagnostics", "Digests", "Storage", "Tools",
-                system,
-            ],
-            swiftSettings: settings),
-        .testTarget(
-            name: "InspectTests",
-            dependencies: ["Inspect", "Disk", "Pack", "Diagnostics", "Layers", "Storage", "Tools", system],
-            swiftSettings: settings),
         .testTarget(
             name: "VerifyTests",
             dependencies: [
-                "Verify", "Disk", "Fetch", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "Tools", system,
-            ],
+                "Verify", "Disk", "Fetch", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "TestSupport",
+                "Tools", system,
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "ProveTests",
+            dependencies: ["Prove", "Firmware", "Pack", "Diagnostics", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
+        .testTarget(
+            name: "InspectTests",
+            dependencies: [
+                "Inspect", "Disk", "Layers", "Pack", "Diagnostics", "Storage", "TestSupport", "Tools", system,
+            ], swiftSettings: settings),
         // Drives the program itself, as a person would.
         .testTarget(
             name: "AcceptanceTests",
             dependencies: ["piforge", "Digests", "FlyingFox", "Pack", "Storage", system],
-            exclude: ["Runtimes", "Stock"],
+            exclude: ["Field", "Runtimes", "Stock"],
             swiftSettings: settings),
     ]
 )

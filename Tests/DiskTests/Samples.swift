@@ -1,9 +1,7 @@
-import Diagnostics
 import Disk
 import Layers
 import Storage
 import SystemPackage
-import Tools
 
 let epoch: Int64 = 1_700_000_000
 
@@ -63,34 +61,4 @@ func ext4Options(size: UInt64 = 32 << 20) -> Ext4Options {
     Ext4Options(
         size: size, label: "writable", uuid: "11111111-2222-8333-8444-555555555555",
         hashSeed: "66666666-7777-8888-9999-aaaaaaaaaaaa", epoch: epoch)
-}
-
-enum Judge {
-    static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check ext4")
-    static let dumpe2fs = Tool("dumpe2fs", package: "e2fsprogs", purpose: "print superblocks")
-    static let debugfs = Tool("debugfs", package: "e2fsprogs", purpose: "look into ext4")
-    static let resize2fs = Tool("resize2fs", package: "e2fsprogs", purpose: "grow ext4")
-    static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check FAT")
-    static let mdir = Tool("mdir", package: "mtools", purpose: "list FAT")
-    static let mtype = Tool("mtype", package: "mtools", purpose: "print a file on FAT")
-    static let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "check partition tables")
-    static let cmp = Tool("cmp", package: "diffutils", purpose: "compare files")
-
-    /// What a tool prints; its standard error too.
-    static func print(_ tool: Tool, _ arguments: [String]) async throws -> (status: Int32, text: String) {
-        let result = try await ToolRunner(environment: ["MTOOLSRC": "/dev/null"]).result(tool, arguments)
-        return (result.status, result.text + result.errors)
-    }
-
-    /// `debugfs -R` on an image.
-    static func debugfs(_ image: FilePath, _ request: String) async throws -> String {
-        try await ToolRunner().run(debugfs, ["-R", request, image.string], place: image.string).text
-    }
-}
-
-/// The names in a folder of the host, sorted.
-func names(in folder: FilePath) async throws -> [String] {
-    let list = Tool("ls", package: "coreutils", purpose: "list a folder")
-    return try await ToolRunner().run(list, ["-A", folder.string], place: "ls").text.split(separator: "\n").map(
-        String.init)
 }

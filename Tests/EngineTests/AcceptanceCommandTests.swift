@@ -3,12 +3,13 @@ import Diagnostics
 import Digests
 import Engine
 import Storage
+import TestSupport
 import Testing
 
 /// Files that a person has to accept, and the commands by which that is done.
 @Suite struct AcceptanceCommandTests {
     @Test func aFileOfThisMachineIsAcceptedWithoutANetwork() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(
             runtime: """
                 summary: mine
@@ -52,7 +53,7 @@ import Testing
             asked?.next
                 == "piforge lock accept \(bench.path("pi.yaml")) --all --cache 'my cache' --set memory.limit=1G"
         )
-        let unknown = await failure { _ = try builder.accept("mine-1.0", .of("another")) }
+        let unknown = failure { _ = try builder.accept("mine-1.0", .of("another")) }
         #expect(
             unknown?.next
                 == "piforge build \(bench.path("pi.yaml")) --cache 'my cache' --set memory.limit=1G fetches it, and shows its sum"

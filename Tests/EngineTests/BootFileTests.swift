@@ -3,12 +3,13 @@ import Engine
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What an overlay brings to the boot partition that FAT cannot hold, refused before anything is fetched.
 @Suite struct BootFileTests {
     /// The failure of a plan, for files of the overlay `files` and of another one, which is laid over it. The bench's folder is `%`.
-    private func failure(_ files: [String], _ others: [String] = [], links: [String] = [])
+    private func refused(_ files: [String], _ others: [String] = [], links: [String] = [])
         async throws -> String
     {
         let bench = try await PlanBench()
@@ -24,14 +25,14 @@ import Testing
             ]
         }
         let builder = try bench.builder()
-        let failure = await #expect(throws: Failure.self) { _ = try await builder.planned() }
+        let failure = await failure { _ = try await builder.planned() }
         #expect(failure?.exitCode == 2)
         return (failure?.description ?? "").replacing("\(bench.folder.path)", with: "%")
     }
 
     @Test func nameThatFATCannotHoldIsNamedWithItsOverlay() async throws {
         #expect(
-            try await failure(["boot/firmware/overlays/a:b.dtbo"]) == """
+            try await refused(["boot/firmware/overlays/a:b.dtbo"]) == """
                 %/overlays/files/boot/firmware/overlays/a:b.dtbo: \
                 FAT cannot hold the name: it has the reserved character ':' (the boot partition is FAT)
                   found:    brought by overlays[0] (%/pi.yaml:9)
@@ -41,7 +42,7 @@ import Testing
 
     @Test func linkIsNamedWithItsOverlay() async throws {
         #expect(
-            try await failure([], links: ["boot/firmware/kernel.txt"]) == """
+            try await refused([], links: ["boot/firmware/kernel.txt"]) == """
                 %/overlays/files/boot/firmware/kernel.txt: \
                 FAT cannot hold a symbolic link (the boot partition is FAT)
                   found:    brought by overlays[0] (%/pi.yaml:9)
@@ -51,7 +52,7 @@ import Testing
 
     @Test func namesThatDifferByCaseAloneAreBothNamed() async throws {
         #expect(
-            try await failure(["boot/firmware/Notes.txt"], ["NOTES.TXT"]) == """
+            try await refused(["boot/firmware/Notes.txt"], ["NOTES.TXT"]) == """
                 %/overlays/files/boot/firmware/Notes.txt: \
                 FAT cannot tell the name from /NOTES.TXT: case does not count (the boot partition is FAT)
                   found:    brought by overlays[0] (%/pi.yaml:10), %/more/NOTES.TXT by overlays[1] (%/pi.yaml:11)
@@ -61,7 +62,7 @@ import Testing
 
     @Test func ownBootFileInAnotherCaseIsTheOverlays() async throws {
         #expect(
-            try await failure(["boot/firmware/CONFIG.TXT"]) == """
+            try await refused(["boot/firmware/CONFIG.TXT"]) == """
                 %/overlays/files/boot/firmware/CONFIG.TXT: \
                 FAT cannot tell the name from /config.txt: case does not count (the boot partition is FAT)
                   found:    brought by overlays[0] (%/pi.yaml:9)
@@ -75,7 +76,7 @@ import Testing
         let file = try OpenFile.updating(bench.path("overlays/files/boot/firmware/disk.img"))
         try file.truncate(to: 1 << 32)
         // A gibibyte is hashed in a second or two; this is four, once.
-        let failure = await #expect(throws: Failure.self) { _ = try await bench.builder().planned() }
+        let failure = await failure { _ = try await bench.builder().planned() }
         #expect(failure?.place == "\(bench.folder.path)/overlays/files/boot/firmware/disk.img")
         #expect(failure?.message == "FAT cannot hold a file this long (the boot partition is FAT)")
         #expect(failure?.found == "4294967296; brought by overlays[0] (\(bench.folder.path)/pi.yaml:9)")

@@ -2,13 +2,14 @@ import Engine
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// One list of programs: for doctor, for errors, for `make setup`.
 @Suite struct DoctorTests {
     @Test func doctorKnowsEveryProgramOfTheSources() async throws {
-        let sources = FilePath(#filePath).removingLastComponent().pushing("../../Sources").lexicallyNormalized()
+        let sources = repository.pushing("Sources").lexicallyNormalized()
         let places = try #require(FileManager.default.enumerator(atPath: sources.string))
         for case let place as String in places
         where place.hasSuffix(".swift") && place != "Tools/Programs.swift" && place != "Tools/Tool.swift" {
@@ -31,7 +32,7 @@ import Tools
     @Test func makeSetupInstallsWhatDoctorLooksFor() throws {
         let alwaysThere: Set = ["coreutils", "dash", "dpkg", "gzip"]
         let brought: Set = ["binutils-aarch64-linux-gnu", "qemu-system-arm"]
-        let list = FilePath(#filePath).removingLastComponent().pushing("../../scripts/packages.txt")
+        let list = repository.pushing("scripts/packages.txt")
             .lexicallyNormalized()
         let installed = Set(
             String(decoding: try readFile(list), as: UTF8.self).split(separator: "\n")

@@ -5,7 +5,6 @@ import Foundation
 import Recipe
 import Storage
 import SystemPackage
-import Tools
 
 /// A stand-in for a kernel: a source whose make configures, compiles two files slowly where it is told to, and packages, as a
 /// kernel's does, but without a compiler.

@@ -3,14 +3,12 @@ import Engine
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// A kernel from source: compiled once, resumed, kept; its package judged by dpkg.
 @Suite(.serialized) struct KernelBuildTests {
-    private let dpkg = Tool("dpkg-deb", package: "dpkg", purpose: "judge packages in tests")
-    private let sums = Tool("sha256sum", package: "coreutils", purpose: "judge sums in tests")
-
     private func tree(_ folder: FilePath) throws -> [String] {
         try FileManager.default.subpathsOfDirectory(atPath: folder.string).sorted()
     }
@@ -27,12 +25,13 @@ import Tools
         #expect(try tree(bench.source) == before)
         let folder = bench.output.appending("small.kernel")
         #expect(try tree(folder) == ["Image", "SHA256SUMS", "System.map", "config", first.package].sorted())
-        try await ToolRunner().run(sums, ["--check", "--strict", "SHA256SUMS"], directory: folder, place: "sums")
+        try await ToolRunner().run(
+            Judge.sha256sum, ["--check", "--strict", "SHA256SUMS"], directory: folder, place: "sums")
         let info = try await ToolRunner().run(
-            dpkg, ["--field", folder.appending(first.package).string, "Package", "Version"], place: "deb")
+            Judge.dpkgDeb, ["--field", folder.appending(first.package).string, "Package", "Version"], place: "deb")
         #expect(info.text == "Package: linux-image-6.12.9-piforge\nVersion: \(first.version)\n")
         let contents = try await ToolRunner().run(
-            dpkg, ["--fsys-tarfile", folder.appending(first.package).string], place: "deb")
+            Judge.dpkgDeb, ["--fsys-tarfile", folder.appending(first.package).string], place: "deb")
         #expect(contents.text.contains("Thu, 01 Jan 2026 00:00:00 +0000"), "the changelog's time is the clock's")
 
         let second = try await bench.builder().buildKernel()
@@ -90,7 +89,7 @@ import Tools
         try bench.write(
             file: "linux/init/slow.c",
             "echo 'init/slow.c:3:5: error: no such thing' >&2; echo '    3 | int x = y;' >&2; exit 1\n")
-        let failure = await #expect(throws: Failure.self) { _ = try await bench.builder().buildKernel() }
+        let failure = await failure { _ = try await bench.builder().buildKernel() }
         #expect(failure?.message == "the kernel does not compile")
         #expect(
             failure?.found == "2: init/slow.c:3:5: error: no such thing\n                3 | int x = y;",
@@ -123,11 +122,11 @@ import Tools
             ),
         ] {
             try bench.write(kernel, epoch: epoch)
-            let failure = await #expect(throws: Failure.self) { _ = try await bench.builder().buildKernel() }
+            let failure = await failure { _ = try await bench.builder().buildKernel() }
             #expect(failure?.message == message)
         }
         try bench.write("source: {tree: ../linux}")
-        let blank = await #expect(throws: Failure.self) {
+        let blank = await failure {
             _ = try await bench.builder(cache: bench.root.appending("a cache")).buildKernel()
         }
         #expect(blank?.message == "the kernel's own Makefile cannot work in such a folder")
@@ -141,7 +140,7 @@ import Tools
 
     @Test func aPackageWithoutWhatABoardNeedsIsRefused() async throws {
         let bench = try KernelBench(defconfig: "CONFIG_MODULES=y\nCONFIG_ARCH_BCM2835=y\n")
-        let failure = await #expect(throws: Failure.self) { _ = try await bench.builder().buildKernel() }
+        let failure = await failure { _ = try await bench.builder().buildKernel() }
         #expect(
             failure?.message
                 == "the kernel's package brings no /usr/lib/linux-image-6.12.9-piforge/broadcom/bcm2711-rpi-4-b.dtb")
@@ -151,7 +150,8 @@ import Tools
     @Test func pruneTakesTheWorkOfACompileWhole() async throws {
         let bench = try KernelBench()
         try bench.write(file: "linux/init/slow.c", "exit 1\n")
-        await #expect(throws: Failure.self) { _ = try await bench.builder().buildKernel() }
+        let failure = await failure { try await bench.builder().buildKernel() }
+        #expect(failure?.message == "the kernel does not compile")
         let work = bench.cache.pushing("kernel-work/small")
         #expect(exists(work.pushing("linux/init/main.o")))
         let now = Int64(Date().timeIntervalSince1970)

@@ -5,13 +5,12 @@ import Foundation
 import Recipe
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// A kernel that does not follow the recipe's fragments ends a build before anything is made of it.
 @Suite struct KernelContractTests {
-    private let shell = Tool("sh", package: "dash", purpose: "build packages in tests")
-
     /// The packages that a Debian image always has, as empty shells; the kernel has a configuration.
     private static let script = """
         umask 022; mkdir -p debian/pool/main debian/dists/trixie/main/binary-arm64
@@ -35,7 +34,7 @@ import Tools
 
     /// A builder of a recipe on such an archive, with a kernel of CONFIG_KVM=m and without VIRTIO.
     private func builder(_ folder: FilePath, _ more: String) async throws -> ImageBuilder {
-        try await ToolRunner().run(shell, ["-ec", Self.script], directory: folder, place: "test")
+        try await ToolRunner().run(Judge.sh, ["-ec", Self.script], directory: folder, place: "test")
         try writeAtomically(
             to: folder.appending("kernel-configs/kvm.config"),
             bytes: Array("# A machine in the machine.\nCONFIG_KVM=y\nCONFIG_CGROUPS=y\n".utf8))

@@ -2,6 +2,7 @@ import Diagnostics
 import Digests
 import Foundation
 import Storage
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -143,20 +144,6 @@ private struct Edit: Sendable, CustomTestStringConvertible {
     static let all = files + locks + values + programs + everywhere + harmless
 }
 
-/// For sets of edits that are the same in each run.
-private struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-
-    /// Steele, Lea, Flood: Fast splittable pseudorandom number generators (2014), figure 17.
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
-}
-
 @Suite struct PlanPropertyTests {
     @Test func aPlanHasTheStepsThatAreEditedHere() async throws {
         let bench = try await PlanBench()
@@ -187,7 +174,7 @@ private struct Numbers: RandomNumberGenerator {
             #expect(files == [], "\(name)")
         }
         // The build itself needs it.
-        let refused = await #expect(throws: Failure.self) { _ = try await bench.builder().build() }
+        let refused = await failure { _ = try await bench.builder().build() }
         #expect(refused?.message == "the environment variable WIFI is not set")
     }
 
@@ -259,7 +246,7 @@ private struct Numbers: RandomNumberGenerator {
     /// out.
     @Test(arguments: 1...40 as ClosedRange<UInt64>)
     func editsTogetherRunWhatEachOfThemRuns(seed: UInt64) async throws {
-        var numbers = Numbers(state: seed)
+        var numbers = SplitMix64(seed: seed)
         // Two edits of the same thing could undo each other.
         let pool = Edit.files + Edit.values + Edit.programs + Edit.harmless
         let edits = pool.shuffled(using: &numbers).prefix(Int.random(in: 2...5, using: &numbers))

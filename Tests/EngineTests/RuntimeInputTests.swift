@@ -3,44 +3,12 @@ import Diagnostics
 import Digests
 import Engine
 import Fetch
-import FlyingFox
-import FlyingSocks
 import Foundation
 import Recipe
 import Storage
-import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
-
-/// Files on a free loopback port.
-final class FileServer: Sendable {
-    private let files: Files
-    private let task: Task<Void, any Error>
-    let base: String
-
-    final class Files: Sendable { let value = Mutex<[String: [UInt8]]>([:]) }
-
-    init() async throws {
-        let files = Files()
-        let server = HTTPServer(
-            address: try .inet(ip4: "127.0.0.1", port: 0), logger: .disabled,
-            handler: ClosureHTTPHandler { request in
-                guard let bytes = files.value.withLock({ $0[request.path] }) else {
-                    return HTTPResponse(statusCode: .notFound)
-                }
-                return HTTPResponse(statusCode: .ok, body: Data(bytes))
-            })
-        task = Task { try await server.run() }
-        try await server.waitUntilListening()
-        guard case .ip4(_, let port)? = await server.listeningAddress else { throw SocketError.unsupportedAddress }
-        base = "http://127.0.0.1:\(port)"
-        self.files = files
-    }
-
-    deinit { task.cancel() }
-
-    func serve(_ path: String, _ bytes: [UInt8]) { files.value.withLock { $0[path] = bytes } }
-}
 
 /// A recipe of a runtime in a folder of its own. No package is ever fetched.
 final class RuntimeBench {
@@ -100,7 +68,7 @@ final class RuntimeBench {
 }
 
 @Suite struct RuntimeInputTests {
-    private func file(_ server: FileServer, sha256: String? = nil) -> String {
+    private func file(_ server: LoopbackServer, sha256: String? = nil) -> String {
         """
         summary: mine
         artefacts:
@@ -113,7 +81,7 @@ final class RuntimeBench {
     }
 
     @Test func aReleaseFileThatNothingVouchesForIsAcceptedOnce() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: file(server))
         server.serve("/v1.0/mine", bench.program)
         let digest = SHA256Digest.of(bench.program)
@@ -130,7 +98,7 @@ final class RuntimeBench {
                 """)
         #expect(!exists(bench.lockPath))
         let builder = try bench.builder()
-        let name = await failure { _ = try builder.accept("mine", digest) }
+        let name = failure { _ = try builder.accept("mine", digest) }
         #expect(name?.message == "the recipe has no file 'mine' that must be accepted")
         #expect(name?.expected == "mine-1.0")
         #expect(
@@ -152,7 +120,7 @@ final class RuntimeBench {
     }
 
     @Test func allFilesAreListedAtOnceAndAcceptedInOneChange() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(
             runtime: """
                 summary: mine
@@ -185,16 +153,23 @@ final class RuntimeBench {
     }
 
     @Test func aBuildFetchesAgainWhatIsNotAccepted() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: file(server))
         server.serve("/v1.0/mine", bench.program)
-        _ = await failure { _ = try await bench.builder().plan() }
+        let first = await failure { _ = try await bench.builder().plan() }
+        #expect(first?.message == "nothing vouches for a file but you")
         // Its publisher has put another file in its place.
         let replaced = bench.program + [1]
         server.serve("/v1.0/mine", replaced)
         #expect(try await bench.builder().filesToAccept().map(\.sha256) == [SHA256Digest.of(bench.program).hex])
         let asked = await failure { _ = try await bench.builder().plan() }
-        #expect(asked?.found?.contains(SHA256Digest.of(replaced).hex) == true, "\(asked?.description ?? "")")
+        #expect(
+            asked?.found == """
+                mine-1.0, 65 bytes
+                              sha256:\(SHA256Digest.of(replaced).hex)
+                              from \(server.base)/gone or \(server.base)/v1.0/mine
+                              compare with what its publisher says
+                """)
         // Without a network too, the files to accept are those that were shown last.
         let shown = try await bench.builder(offline: true).filesToAccept()
         #expect(shown.map(\.sha256) == [SHA256Digest.of(replaced).hex])
@@ -212,7 +187,7 @@ final class RuntimeBench {
     }
 
     @Test func anotherFileThanTheAcceptedOneIsCalledAnAttack() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: file(server))
         server.serve("/v1.0/mine", bench.program + [1])
         let pin = try PinnedInput(
@@ -221,31 +196,39 @@ final class RuntimeBench {
         let fetcher = try bench.builder()
         let refused = await failure { _ = try await fetcher.fetch() }
         #expect(
-            refused?.message.hasSuffix(
-                ": another file than the one that was accepted, maybe an attack on the supply chain") == true,
-            "\(refused?.description ?? "")")
+            refused?.headline == """
+                \(server.base)/v1.0/mine: the file's size is not the expected one; nothing was kept: \
+                another file than the one that was accepted, maybe an attack on the supply chain
+                """)
         #expect(
             refused?.next
                 == "find out why it changed; to accept the new one, take its line out of \(bench.lockPath)")
     }
 
     @Test func aSumInTheRuntimeFileIsHeld() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let wrong = String(repeating: "7a", count: 32)
         let bench = try RuntimeBench(runtime: file(server, sha256: wrong))
         server.serve("/v1.0/mine", bench.program)
         let refused = await failure { _ = try await bench.builder().plan() }
-        let text = refused?.description ?? ""
-        #expect(text.contains(wrong) && text.contains(SHA256Digest.of(bench.program).hex), "\(text)")
+        #expect(
+            refused?.description == """
+                \(server.base)/v1.0/mine: the file's SHA-256 is not the expected one; nothing was kept
+                  expected: \(wrong)
+                  found:    \(SHA256Digest.of(bench.program).hex)
+                            the other mirrors said:
+                            \(server.base)/gone: the mirror does not have the file
+                  next:     try again later, or name another mirror with --mirror URL
+                """)
         let right = try RuntimeBench(runtime: file(server, sha256: SHA256Digest.of(bench.program).hex))
         let locked = await failure { _ = try await right.builder().plan() }
         #expect(locked?.message == "the recipe has no lock file")
-        let none = await failure { _ = try right.builder().accept("mine-1.0", .of(bench.program)) }
+        let none = failure { _ = try right.builder().accept("mine-1.0", .of(bench.program)) }
         #expect(none?.message == "the recipe has no file that must be accepted")
     }
 
     @Test func offlineNothingIsFetchedAndThatIsSaid() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: file(server))
         let refused = await failure { _ = try await bench.builder(offline: true).plan() }
         #expect(
@@ -274,12 +257,13 @@ final class RuntimeBench {
     }
 
     @Test func aProgramForAnotherMachineIsRefusedBeforeAnythingIsBuilt() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: file(server))
         var program = bench.program
         program[18] = 62
         server.serve("/v1.0/mine", program)
-        _ = await failure { _ = try await bench.builder().plan() }
+        let asked = await failure { _ = try await bench.builder().plan() }
+        #expect(asked?.message == "nothing vouches for a file but you")
         let builder = try bench.builder()
         _ = try builder.accept("mine-1.0", .of(program))
         let refused = await failure { _ = try await builder.fetch() }
@@ -316,7 +300,7 @@ final class RuntimeBench {
     }
 
     private func builder(
-        _ bench: RuntimeBench, _ server: FileServer, _ digest: SHA256Digest, offline: Bool = false
+        _ bench: RuntimeBench, _ server: LoopbackServer, _ digest: SHA256Digest, offline: Bool = false
     ) throws -> ImageBuilder {
         let host = server.base.dropFirst("http://".count)
         let preload = "{from: distribution, preload: [{image: '\(host)/team/app:1.0@sha256:\(digest.hex)'}]}"
@@ -326,7 +310,7 @@ final class RuntimeBench {
     private static let runtime = "summary: mine\npackages: [less]\n"
 
     @Test func theBoardsImageOfAnIndexIsFetchedByItsDigest() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: Self.runtime)
         let (digest, files) = image()
         for (path, bytes) in files { server.serve(path, bytes) }
@@ -339,7 +323,7 @@ final class RuntimeBench {
     }
 
     @Test func anImageForOtherMachinesIsRefused() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: Self.runtime)
         let (digest, files) = image(arm64: false)
         for (path, bytes) in files { server.serve(path, bytes) }
@@ -349,20 +333,25 @@ final class RuntimeBench {
     }
 
     @Test func aBlobThatIsAnotherIsRefused() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: Self.runtime)
         let (digest, files) = image()
         for (path, bytes) in files { server.serve(path, path.contains("blobs") ? bytes.reversed() : bytes) }
         let refused = await failure { _ = try await builder(bench, server, digest).plan() }
         #expect(refused?.message == "the file's SHA-256 is not the expected one; nothing was kept")
         // Several are fetched at a time; whichever came first is named by its digest.
-        #expect(refused?.place.contains("/blobs/sha256:\(refused?.expected ?? "?")") == true, "\(refused?.place ?? "")")
+        #expect(refused?.place == "\(server.base)/v2/team/app/blobs/sha256:\(refused?.expected ?? "?")")
     }
 
     @Test func offlineAMissingImageIsNamed() async throws {
-        let server = try await FileServer()
+        let server = try await LoopbackServer()
         let bench = try RuntimeBench(runtime: Self.runtime)
         let refused = await failure { _ = try await builder(bench, server, .of("nothing"), offline: true).plan() }
-        #expect(refused?.place == "--offline")
+        let host = server.base.dropFirst("http://".count)
+        #expect(
+            refused?.description == """
+                --offline: the image \(host)/team/app:1.0@sha256:\(SHA256Digest.of("nothing").hex) is not in the store
+                  next:     run once without --offline
+                """)
     }
 }

@@ -3,16 +3,12 @@ import Engine
 import Fetch
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// Signatures over lists of sums, judged by gpgv and ssh-keygen.
 @Suite struct SumsSignerTests {
-    private static let gpg = Tool("gpg", package: "gnupg", purpose: "make throw-away keys")
-    private static let gpgconf = Tool("gpgconf", package: "gpgconf", purpose: "end gpg's agent")
-    private static let gpgv = Tool("gpgv", package: "gpgv", purpose: "judge signatures")
-    private static let sshKeygen = Tool("ssh-keygen", package: "openssh-client", purpose: "judge signatures")
-
     private func list(in folder: FilePath) throws -> FilePath {
         let path = folder.appending("t.SHA256SUMS")
         try writeAtomically(to: path, bytes: Array("\(String(repeating: "ab", count: 32))  t.img.xz\n".utf8))
@@ -31,7 +27,7 @@ import Tools
         do {
             result = .success(try await judge(folder.path, gpg, environment))
         } catch { result = .failure(error) }
-        _ = try? await gpg.result(Self.gpgconf, ["--kill", "all"])
+        _ = try? await gpg.result(Judge.gpgconf, ["--kill", "all"])
         try result.get()
     }
 
@@ -39,9 +35,9 @@ import Tools
         let list = try list(in: folder)
         let made = ["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
         try await gpg.run(
-            Self.gpg, made + ["--quick-gen-key", "me@example.org", "ed25519", "sign", "never"], place: "gpg")
+            Judge.gpg, made + ["--quick-gen-key", "me@example.org", "ed25519", "sign", "never"], place: "gpg")
         let keyring = folder.appending("keys.gpg")
-        let exported = try await gpg.run(Self.gpg, ["--batch", "--export"], place: "gpg")
+        let exported = try await gpg.run(Judge.gpg, ["--batch", "--export"], place: "gpg")
         try writeAtomically(to: keyring, bytes: exported.output)
         let key = try SigningKey("me@example.org", path: folder.appending("me@example.org"))
         #expect(key.kind == .openPGP)
@@ -50,13 +46,13 @@ import Tools
         let signature = try await signer.sign(list)
         #expect(signature.string == list.string + ".gpg")
         let arguments = ["--keyring", keyring.string, signature.string, list.string]
-        try await gpg.run(Self.gpgv, arguments, place: "gpgv")
+        try await gpg.run(Judge.gpgv, arguments, place: "gpgv")
         try writeAtomically(to: list, bytes: try readFile(list) + [10])
-        #expect(try await gpg.result(Self.gpgv, arguments).status != 0)
+        #expect(try await gpg.result(Judge.gpgv, arguments).status != 0)
 
         let missing = SumsSigner(
             key: try SigningKey("nobody@example.org", path: folder.appending("none")), environment: environment)
-        let failure = await #expect(throws: Failure.self) { try await missing.check() }
+        let failure = await failure { try await missing.check() }
         #expect(failure?.message == "gpg has no secret key 'nobody@example.org'")
         #expect(failure?.exitCode == 2)
     }
@@ -67,7 +63,7 @@ import Tools
         let path = folder.path.appending("id")
         let tools = ToolRunner()
         try await tools.run(
-            Self.sshKeygen, ["-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", path.string], place: "key")
+            Judge.sshKeygen, ["-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", path.string], place: "key")
         let key = try SigningKey("id", path: path)
         #expect(key.kind == .ssh)
         let signer = SumsSigner(key: key, environment: [:])
@@ -82,8 +78,8 @@ import Tools
             signature.string,
         ]
         let text = try readFile(list)
-        #expect(try await tools.result(Self.sshKeygen, arguments, input: text).status == 0)
-        #expect(try await tools.result(Self.sshKeygen, arguments, input: text + [10]).status != 0)
+        #expect(try await tools.result(Judge.sshKeygen, arguments, input: text).status == 0)
+        #expect(try await tools.result(Judge.sshKeygen, arguments, input: text + [10]).status != 0)
     }
 
     /// Without an agent there is nobody to ask: the program says so, and does not wait.
@@ -92,9 +88,9 @@ import Tools
         let list = try list(in: folder.path)
         let path = folder.path.appending("id")
         try await ToolRunner().run(
-            Self.sshKeygen, ["-q", "-t", "ed25519", "-N", "secret words", "-C", "", "-f", path.string], place: "key")
+            Judge.sshKeygen, ["-q", "-t", "ed25519", "-N", "secret words", "-C", "", "-f", path.string], place: "key")
         let signer = SumsSigner(key: try SigningKey("id", path: path), environment: [:])
-        let failure = await #expect(throws: Failure.self) { _ = try await signer.sign(list) }
+        let failure = await failure { _ = try await signer.sign(list) }
         #expect(failure?.message == "the list of sums could not be signed with \(path)")
         #expect(failure?.next == "for a key with a pass phrase: ssh-add \(path)")
         #expect(!exists(FilePath(list.string + ".sig")))
@@ -108,7 +104,7 @@ import Tools
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-sign")
         try writeAtomically(to: folder.path.appending("notes"), bytes: Array("notes\n".utf8))
         let path = text == "notes" ? folder.path.appending(text) : folder.path.appending("none")
-        let failure = #expect(throws: Failure.self) { _ = try SigningKey(text, path: path) }
+        let failure = failure { _ = try SigningKey(text, path: path) }
         #expect(failure?.message == message)
         #expect(failure?.exitCode == 2)
     }

@@ -1,8 +1,8 @@
 import Diagnostics
 import Fetch
-import FlyingSocks
 import Foundation
 import Storage
+import TestSupport
 import Testing
 
 /// What a person reads when a download fails, word for word.

@@ -3,8 +3,8 @@ import Digests
 import Fetch
 import Foundation
 import Storage
-import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -49,19 +49,13 @@ func request(_ urls: String..., bytes: [UInt8] = hello, name: String = "hello.de
     DownloadRequest(urls: urls, sha256: .of(bytes), size: UInt64(bytes.count), name: name)
 }
 
-/// The failure that a body throws.
-func failure(_ body: () async throws -> Void) async -> Failure? {
-    do { try await body() } catch let failure as Failure { return failure } catch { Issue.record(error) }
-    return nil
-}
-
 @Suite struct DownloaderTests {
     @Test func aFileLiesInTheStoreUnderTheDigestThatSha256sumFinds() async throws {
         let scratch = try Scratch()
         let server = try await LoopbackServer(["/a": .bytes(hello)])
         let file = try await scratch.downloader().fetch([request("\(server.base)/a")])[0]
         let judge = try await ToolRunner().run(
-            Tool("sha256sum", package: "coreutils", purpose: "test"), [file.path.string], place: "test")
+            Judge.sha256sum, [file.path.string], place: "test")
         let hex = String(judge.text.prefix(64))
         #expect(file.digest.hex == hex)
         #expect(scratch.files == ["sha256/\(hex.prefix(2))/\(hex)"])
@@ -170,11 +164,11 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
     @Test func aCancelledDownloadEndsAndLeavesNothingUnderAFinalName() async throws {
         let scratch = try Scratch()
         let server = try await LoopbackServer(["/a": .stalling([1], count: 15)])
-        let seen = FirstBytes()
+        let seen = Recording()
         let task = Task { [downloader = scratch.downloader(progress: seen)] in
             try await downloader.fetch([request("\(server.base)/a")])
         }
-        for await _ in seen.stream { break }
+        await seen.advanced(to: 1)
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(scratch.files.allSatisfy { $0.hasPrefix("partial/") })
@@ -189,12 +183,12 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
 
     @Test func progressCountsTheBytesOfAllFiles() async throws {
         let scratch = try Scratch()
-        let events = Events()
+        let events = Recording()
         let server = try await LoopbackServer(["/a": .bytes(hello), "/b": .bytes([1, 2, 3])])
         _ = try await scratch.downloader(progress: events).fetch([
             request("\(server.base)/a"), request("\(server.base)/b", bytes: [1, 2, 3]),
         ])
-        let all = events.all.withLock { $0 }
+        let all = events.all
         #expect(all.first == .started(step: "download", detail: "2 files"))
         #expect(
             all.dropLast().last
@@ -208,19 +202,19 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
     @Test func theSizeIsTheServersWhereItIsNotKnown() async throws {
         for answer in [LoopbackServer.Answer.bytes(hello), .chunked(hello)] {
             let scratch = try Scratch()
-            let events = Events()
+            let events = Recording()
             let server = try await LoopbackServer(["/a": answer])
             _ = try await scratch.downloader(progress: events).fetch([
                 DownloadRequest(urls: ["\(server.base)/a"], sha256: .of(hello), size: nil, name: "image")
             ])
-            let all = events.all.withLock { $0 }
+            let all = events.all
             #expect(all.first == .started(step: "download", detail: "image"))
             #expect(
                 all.dropLast().last
                     == .advanced(step: "download", completed: 15, total: 15, unit: .bytes, detail: "image"))
         }
         let scratch = try Scratch()
-        let events = Events()
+        let events = Recording()
         let server = try RawServer([.answer("200 OK", ["Content-Length: 15"], [1, 2, 3]), .stall])
         let task = Task { [downloader = scratch.downloader(progress: events)] in
             try await downloader.fetch([
@@ -230,7 +224,7 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
             ])
         }
         let half = ProgressEvent.advanced(step: "download", completed: 3, total: 15, unit: .bytes, detail: "image")
-        while !events.all.withLock({ $0.contains(half) }) { try await Task.sleep(for: .milliseconds(10)) }
+        while !events.all.contains(half) { try await Task.sleep(for: .milliseconds(10)) }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         // What is kept for the next run tells nobody a password.
@@ -238,24 +232,4 @@ func failure(_ body: () async throws -> Void) async -> Failure? {
         let text = String(decoding: try readFile(scratch.store.root.appending(record)), as: UTF8.self)
         #expect(text.contains("127.0.0.1") && !text.contains("secret"))
     }
-}
-
-/// Says when so many bytes have arrived.
-final class FirstBytes: ProgressReporter {
-    let stream: AsyncStream<Void>
-    private let continuation: AsyncStream<Void>.Continuation
-    private let count: UInt64
-    init(count: UInt64 = 1) {
-        (stream, continuation) = AsyncStream.makeStream()
-        self.count = count
-    }
-    func report(_ event: ProgressEvent) {
-        if case .advanced(_, let completed, _, _, _) = event, completed >= count { continuation.yield() }
-    }
-}
-
-/// Keeps all events.
-final class Events: ProgressReporter {
-    let all = Mutex<[ProgressEvent]>([])
-    func report(_ event: ProgressEvent) { all.withLock { $0.append(event) } }
 }

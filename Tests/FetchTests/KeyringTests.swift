@@ -2,8 +2,8 @@ import Diagnostics
 import Fetch
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
-import Tools
 
 @Suite struct KeyringTests {
     @Test func fingerprintsAreFortyDigitsInWhateverGroups() throws {
@@ -17,7 +17,7 @@ import Tools
     }
 
     @Test func aKeyIDIsToldFromOtherText() async throws {
-        let short = await failure { _ = try KeyFingerprint(parsing: "0xD94AA3F0EFE21092", at: "x.yaml:3") }
+        let short = failure { _ = try KeyFingerprint(parsing: "0xD94AA3F0EFE21092", at: "x.yaml:3") }
         #expect(
             short?.description == """
                 x.yaml:3: a key id does not name one key: others can be made with it
@@ -25,7 +25,7 @@ import Tools
                   found:    0xD94AA3F0EFE21092
                   next:     gpg --show-keys KEYRING prints the fingerprints of a keyring
                 """)
-        let other = await failure { _ = try KeyFingerprint(parsing: "ubuntu", at: "x.yaml:3") }
+        let other = failure { _ = try KeyFingerprint(parsing: "ubuntu", at: "x.yaml:3") }
         #expect(other?.message == "this is not a key's fingerprint")
         #expect(other?.kind == .usage)
     }
@@ -134,7 +134,7 @@ import Tools
 
     @Test(arguments: refused.indices) func whatIsNoKeyringHasItsMessage(_ row: Int) async throws {
         let (bytes, message) = Self.refused[row]
-        let failure = await failure { _ = try OpenPGPKeyring(bytes, at: "ring.gpg") }
+        let failure = failure { _ = try OpenPGPKeyring(bytes, at: "ring.gpg") }
         #expect(failure?.description == message)
     }
 

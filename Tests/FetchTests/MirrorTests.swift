@@ -4,6 +4,7 @@ import Fetch
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What each misbehaving mirror does to a download that has another mirror, or none.
@@ -19,8 +20,6 @@ import Testing
                 rounds: rounds, backOff: .milliseconds(1), stallTimeout: .seconds(1), retryAfterLimit: limit,
                 now: { now }))
     }
-
-    private func thrown(_ body: () async throws -> Void) async -> Failure? { await failure(body) }
 
     /// Answers that the next mirror makes good.
     static let misbehaviours: [[RawServer.Action]] = [
@@ -172,11 +171,11 @@ import Testing
             ("ftp://archive.invalid/a", "the URL is not http, https or file\n  next:     \(Self.later)"),
         ]
         for (url, message) in cases {
-            let failure = await thrown { _ = try await downloader(scratch).fetch([request(url)]) }
-            #expect(failure?.description == "\(url): \(message)")
+            let refused = await failure { _ = try await downloader(scratch).fetch([request(url)]) }
+            #expect(refused?.description == "\(url): \(message)")
             // In memory too.
-            let other = await thrown { _ = try await downloader(scratch).bytes(request(url)) }
-            #expect(other == failure)
+            let other = await failure { _ = try await downloader(scratch).bytes(request(url)) }
+            #expect(other == refused)
         }
         for url in ["/nonexistent/a", "file:///nonexistent/a", "file:/nonexistent/a", "/etc/passwd/a"] {
             guard case .notFound? = try await downloader(scratch).fetchWhatExists([request(url)]).first else {

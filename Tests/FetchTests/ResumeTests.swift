@@ -4,6 +4,7 @@ import Fetch
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -190,9 +191,9 @@ private func wanted(_ urls: String..., pinned: Bool = true) -> DownloadRequest {
         let scratch = try Scratch()
         let server = try RawServer(cut() + [.stall], rest())
         let request = wanted("\(server.base)/a")
-        let seen = FirstBytes(count: UInt64(half))
+        let seen = Recording()
         let task = Task { [downloader = scratch.downloader(progress: seen)] in try await downloader.fetch([request]) }
-        for await _ in seen.stream { break }
+        await seen.advanced(to: UInt64(half))
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(scratch.files.allSatisfy { $0.hasPrefix("partial/") })
@@ -209,9 +210,9 @@ private func wanted(_ urls: String..., pinned: Bool = true) -> DownloadRequest {
             rest(from: 6 << 20, range: "bytes \(6 << 20)-\(large.count - 1)/\(large.count)", body: content))
         let request = DownloadRequest(
             urls: ["\(server.base)/a"], sha256: .of(large), size: UInt64(large.count), name: "image")
-        let seen = FirstBytes(count: 6 << 20)
+        let seen = Recording()
         let task = Task { [downloader = scratch.downloader(progress: seen)] in try await downloader.fetch([request]) }
-        for await _ in seen.stream { break }
+        await seen.advanced(to: 6 << 20)
         let left = scratch.folder.path.appending("left")
         try FileManager.default.copyItem(atPath: scratch.store.root.string, toPath: left.string)
         task.cancel()
@@ -263,9 +264,9 @@ private func wanted(_ urls: String..., pinned: Bool = true) -> DownloadRequest {
         let server = try RawServer(cut() + [.stall], whole())
         let request = wanted("\(server.base)/a")
         let part = scratch.store.root.appending("partial/\(SHA256Digest.of(content).hex).part").string
-        let seen = FirstBytes(count: UInt64(half))
+        let seen = Recording()
         let task = Task { [downloader = scratch.downloader(progress: seen)] in try await downloader.fetch([request]) }
-        for await _ in seen.stream { break }
+        await seen.advanced(to: UInt64(half))
         let held = try await ToolRunner().result(flock, ["--nonblock", part, "true"])
         #expect(held.status == 1)
         task.cancel()
@@ -280,13 +281,13 @@ private func wanted(_ urls: String..., pinned: Bool = true) -> DownloadRequest {
         ) { _ in
             try await Task.sleep(for: .milliseconds(300))
             let asked = server.requests.count
-            let events = Events()
+            let events = Recording()
             let file = Task { try await scratch.downloader(progress: events).fetch([request])[0] }
             try await Task.sleep(for: .milliseconds(300))
             #expect(server.requests.count == asked)
             let stored = try await file.value
             let text = "waits for another download of image into the same store"
-            #expect(events.all.withLock { $0.filter { $0 == .note(step: "download", text: text) }.count } == 1)
+            #expect(events.all.filter { $0 == .note(step: "download", text: text) }.count == 1)
             return stored
         }
         #expect(try readFile(try result.get().path) == content)

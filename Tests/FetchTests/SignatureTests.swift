@@ -4,8 +4,8 @@ import Fetch
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
-import Tools
 
 private let text = Array("49372d8c2101c0a80bc824317e63cac7cf5fd6144c6943fdd23893f1e7d6e770  hello.img.xz\n".utf8)
 

@@ -4,6 +4,7 @@ import Fetch
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// The whole way: list, signature, sum, file.

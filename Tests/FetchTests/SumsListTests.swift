@@ -3,6 +3,7 @@ import Digests
 import Fetch
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -84,12 +85,12 @@ import Tools
 
     @Test(arguments: refused.indices) func whatIsNoListHasItsMessage(_ row: Int) async throws {
         let (text, message) = Self.refused[row]
-        let failure = await failure { _ = try SumsList(parsing: Array(text.utf8), at: "SUMS") }
+        let failure = failure { _ = try SumsList(parsing: Array(text.utf8), at: "SUMS") }
         #expect(failure?.description == message)
     }
 
     @Test func aListThatIsNotTextIsRefused() async throws {
-        let failure = await failure { _ = try SumsList(parsing: [0xff, 0xfe, 10], at: "SUMS") }
+        let failure = failure { _ = try SumsList(parsing: [0xff, 0xfe, 10], at: "SUMS") }
         #expect(failure?.description == "SUMS: the list of sums is not UTF-8 text")
     }
 
@@ -99,7 +100,7 @@ import Tools
         }.joined()
         let wanted = "ubuntu-18.04.3-preinstalled-server-arm64+raspi3.img.xz"
         let list = try SumsList(parsing: Array(text.utf8), at: "http://mirror.example/SHA256SUMS")
-        let missing = await failure { _ = try list.checksum(of: wanted) }
+        let missing = failure { _ = try list.checksum(of: wanted) }
         #expect(
             missing?.description == """
                 http://mirror.example/SHA256SUMS: the list of sums has no line for the file
@@ -110,7 +111,7 @@ import Tools
                   next:     a later point release can drop an older file's line from the list: name a mirror that still \
                 has the older list, or build the file that is listed now
                 """)
-        let strange = await failure { _ = try list.checksum(of: "x") }
+        let strange = failure { _ = try list.checksum(of: "x") }
         #expect(strange?.found == "3 files, none with a name near to it")
     }
 
@@ -118,14 +119,14 @@ import Tools
         let sum = try Checksum(parsing: "sha1:1B96a6be5256182eaceb5894fb993c8ffce8c2a2", at: "x.yaml:1")
         #expect(sum.description == "sha1:1b96a6be5256182eaceb5894fb993c8ffce8c2a2")
         #expect(!sum.algorithm.isStrong)
-        let short = await failure { _ = try Checksum(parsing: "sha256:12", at: "x.yaml:1") }
+        let short = failure { _ = try Checksum(parsing: "sha256:12", at: "x.yaml:1") }
         #expect(
             short?.description == """
                 x.yaml:1: the checksum is not one of SHA-256
                   expected: 64 hex digits
                   found:    12
                 """)
-        let other = await failure { _ = try Checksum(parsing: "crc32:12", at: "x.yaml:1") }
+        let other = failure { _ = try Checksum(parsing: "crc32:12", at: "x.yaml:1") }
         #expect(
             other?.description == """
                 x.yaml:1: this is not a checksum

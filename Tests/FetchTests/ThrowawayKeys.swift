@@ -2,13 +2,13 @@ import Fetch
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// A GnuPG home of a test's own, with keys that nobody keeps.
 struct ThrowawayKeys {
     let folder: FilePath
-    private let gpg = Tool("gpg", package: "gnupg", purpose: "sign with throw-away keys")
     private var runner: ToolRunner { ToolRunner(environment: ["GNUPGHOME": home.string]) }
     private var home: FilePath { folder.appending("gnupg") }
 
@@ -22,7 +22,7 @@ struct ThrowawayKeys {
         let result: Result<Void, any Error>
         do { result = .success(try await body(keys)) } catch { result = .failure(error) }
         _ = try? await keys.runner.result(
-            Tool("gpgconf", package: "gpgconf", purpose: "end the agent"), ["--kill", "all"])
+            Judge.gpgconf, ["--kill", "all"])
         try result.get()
     }
 
@@ -95,7 +95,7 @@ struct ThrowawayKeys {
 
     private func run(_ arguments: [String], bytes: Bool) async throws -> [UInt8] {
         try await runner.run(
-            gpg, ["--batch", "--quiet", "--pinentry-mode", "loopback"] + arguments, place: "gpg"
+            Judge.gpg, ["--batch", "--quiet", "--pinentry-mode", "loopback"] + arguments, place: "gpg"
         ).output
     }
 }

@@ -4,6 +4,7 @@ import Guest
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -38,13 +39,13 @@ import Tools
     }
 
     /// What a package's failing script makes of the build.
-    private func failure(_ package: SmallPackage, _ change: (inout ConfigureRequest) -> Void = { _ in }) async throws
+    private func refused(_ package: SmallPackage, _ change: (inout ConfigureRequest) -> Void = { _ in }) async throws
         -> Failure?
     {
         var request = try await request([package])
         change(&request)
         let prepared = request
-        let failure = await #expect(throws: Failure.self) { try await configure(prepared) }
+        let failure = await failure { try await configure(prepared) }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path.appending("store").string) == [])
         try expectNothingLeft()
         return failure
@@ -134,12 +135,10 @@ import Tools
             }
         }
         for name in ["updates", "alternatives"] { try createFolder(copy.appending(name)) }
-        let dpkg = Tool("dpkg", package: "dpkg", purpose: "test")
-        let audit = try await ToolRunner().run(dpkg, ["--admindir=\(copy)", "--audit"], place: "audit")
+        let audit = try await ToolRunner().run(Judge.dpkg, ["--admindir=\(copy)", "--audit"], place: "audit")
         #expect(audit.text == "")
-        let query = Tool("dpkg-query", package: "dpkg", purpose: "test")
         let states = try await ToolRunner().run(
-            query, ["--admindir=\(copy)", "-W", "-f", "${Package} ${Status}\n"], place: "query")
+            Judge.dpkgQuery, ["--admindir=\(copy)", "-W", "-f", "${Package} ${Status}\n"], place: "query")
         #expect(states.text == ["alpha", "beta", "gamma"].map { "\($0) install ok installed\n" }.joined())
 
         // A second run gives the same layer; a stored one is not made again.
@@ -215,17 +214,17 @@ import Tools
         request.dpkgVersion = "1.22"
         request.removed = ["rival"]
         let prepared = request
-        let failure = await #expect(throws: Failure.self) { try await configure(prepared) }
+        let failure = await failure { try await configure(prepared) }
         #expect(failure?.place == "rival")
         #expect(failure?.message == "the removal script ended with status 4")
-        #expect(failure?.found?.contains("I stay") == true)
+        #expect(failure?.found == "I stay")
     }
 
     @Test func aFailingPostinstIsNamedWithItsStatusAndLastLines() async throws {
         let package = SmallPackage(
             name: "delta", version: "2:1.5-3",
             control: ["postinst": "#!/bin/sh\necho setting delta up\necho 'cannot frobnicate' >&2\nexit 3\n"])
-        let failure = try await failure(package)
+        let failure = try await refused(package)
         #expect(
             failure?.description == """
                 delta 2:1.5-3: the postinst script (configure) ended with status 3
@@ -238,7 +237,7 @@ import Tools
     }
 
     @Test func aFailingPreinstIsNamedWithItsStatusAndLastLines() async throws {
-        let failure = try await failure(
+        let failure = try await refused(
             SmallPackage(name: "delta", control: ["preinst": "#!/bin/sh\necho no >&2\nexit 7\n"]))
         #expect(
             failure?.description == """
@@ -249,7 +248,7 @@ import Tools
     }
 
     @Test func aFullDiskIsSaid() async throws {
-        let failure = try await failure(
+        let failure = try await refused(
             SmallPackage(
                 name: "delta",
                 control: ["postinst": "#!/bin/sh -e\ndd if=/dev/zero of=/big bs=1M count=4096\n"]))
@@ -259,7 +258,7 @@ import Tools
     }
 
     @Test func aPanicOfTheGuestsKernelIsSaid() async throws {
-        let failure = try await failure(
+        let failure = try await refused(
             SmallPackage(
                 name: "delta",
                 control: ["postinst": "#!/bin/sh\necho 1 >/proc/sys/kernel/sysrq\necho c >/proc/sysrq-trigger\n"]))
@@ -269,7 +268,7 @@ import Tools
     }
 
     @Test func aScriptThatHangsIsNamed() async throws {
-        let failure = try await failure(
+        let failure = try await refused(
             SmallPackage(name: "delta", control: ["postinst": "#!/bin/sh\necho waiting\nsleep 100000\n"])
         ) { $0.limits.silence = .seconds(5) }
         #expect(
@@ -285,29 +284,17 @@ import Tools
         let request = try await request([
             SmallPackage(name: "delta", control: ["postinst": "#!/bin/sh\nsleep 100000\n"])
         ])
-        let (events, reporter) = ProgressSignal.make()
+        let recording = Recording()
         let task = Task {
             try await MicroVM.configure(
                 request, store: LayerStore(folder: folder.path.appending("store")),
-                work: folder.path.appending("work"), log: log, progress: reporter)
+                work: folder.path.appending("work"), log: log, progress: recording)
         }
-        for await event in events {
+        for await event in recording.stream {
             if case .advanced(_, 1, 1, .count, "delta") = event { break }
         }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         try expectNothingLeft()
     }
-}
-
-/// Hands progress events on as a stream.
-private struct ProgressSignal: ProgressReporter {
-    let continuation: AsyncStream<ProgressEvent>.Continuation
-
-    static func make() -> (AsyncStream<ProgressEvent>, ProgressSignal) {
-        let (stream, continuation) = AsyncStream.makeStream(of: ProgressEvent.self)
-        return (stream, ProgressSignal(continuation: continuation))
-    }
-
-    func report(_ event: ProgressEvent) { continuation.yield(event) }
 }

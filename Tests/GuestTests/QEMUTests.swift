@@ -2,6 +2,7 @@ import Diagnostics
 import Guest
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -20,7 +21,7 @@ import Tools
 
     @Test func aMissingQEMUIsNamedWithTheCommandThatInstallsIt() async throws {
         let missing = Tool("qemu-system-none", package: "qemu-system-arm", purpose: "run maintainer scripts")
-        let failure = await #expect(throws: Failure.self) { try await QEMU.locate(missing) }
+        let failure = await failure { try await QEMU.locate(missing) }
         #expect(
             failure?.description == """
                 qemu-system-none: the program is not installed; it is needed to run maintainer scripts
@@ -31,7 +32,7 @@ import Tools
     @Test func anOldQEMUIsRefused() async throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "guest-tests")
         let tool = try fake("QEMU emulator version 7.2.17 (Debian 1:7.2+dfsg-7)", in: folder)
-        let failure = await #expect(throws: Failure.self) { try await QEMU.locate(tool) }
+        let failure = await failure { try await QEMU.locate(tool) }
         #expect(
             failure?.description == """
                 \(folder.path)/qemu-system-aarch64: QEMU is too old
@@ -44,7 +45,7 @@ import Tools
     @Test func aProgramThatIsNotQEMUIsRefused() async throws {
         let folder = try TemporaryFolder(in: "/tmp", name: "guest-tests")
         let tool = try fake("hello", in: folder)
-        let failure = await #expect(throws: Failure.self) { try await QEMU.locate(tool) }
+        let failure = await failure { try await QEMU.locate(tool) }
         #expect(
             failure?.description == """
                 \(folder.path)/qemu-system-aarch64: the program does not tell its version

@@ -2,14 +2,13 @@ import Foundation
 import Guest
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// What is a secret, held to what the programs write that make keys.
 @Suite struct SecretContentTests {
     private let folder: TemporaryFolder
-    private static let shell = Tool("sh", package: "dash", purpose: "run the programs that make keys")
-
     init() throws { folder = try TemporaryFolder(in: "/tmp", name: "secrets") }
 
     /// What a command leaves in the file `out`.
@@ -17,7 +16,7 @@ import Tools
         let out = folder.path.appending("out")
         removeTree(out)
         try await ToolRunner(environment: ["GNUPGHOME": folder.path.string]).run(
-            Self.shell, ["-c", "cd \(folder.path) && { \(command)\n} >&2"], place: command)
+            Judge.sh, ["-c", "cd \(folder.path) && { \(command)\n} >&2"], place: command)
         return try readFile(out)
     }
 

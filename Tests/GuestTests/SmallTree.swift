@@ -6,6 +6,7 @@ import Layers
 import Packages
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -38,10 +39,9 @@ actor SmallTree {
     private static let kernelFiles = [
         "./boot/*", "*/modules.*", "*/virtio*", "*/fs/ext4/*", "*/fs/jbd2/*", "*/fs/mbcache*", "*/crc*", "*/libcrc32c*",
     ]
-    private static let shell = Tool("sh", package: "dash", purpose: "prepare the tests' tree")
-
     private static func make() async throws -> Parts {
-        let build = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+        let build =
+            repository
             .appending(".build")
         let folder = try TemporaryFolder(in: "/tmp", name: "guest-tests")
         let root = folder.path.appending("root")
@@ -75,7 +75,7 @@ actor SmallTree {
                 esac
             done
             """
-        try await ToolRunner().run(shell, ["-c", script], place: "the tests' tree")
+        try await ToolRunner().run(Judge.sh, ["-c", script], place: "the tests' tree")
         var tree = try Tree([layer(of: root)])
         let release = try KernelRelease.find(in: tree)
         let time = Timestamp(seconds: 0)
@@ -154,8 +154,7 @@ struct SmallPackage {
         }
         for (file, text) in files { try writeAtomically(to: root.appending(file), bytes: Array(text.utf8)) }
         let deb = folder.appending("\(name).deb")
-        let tool = Tool("dpkg-deb", package: "dpkg", purpose: "make a test's package")
-        try await ToolRunner().run(tool, ["--root-owner-group", "-b", root.string, deb.string], place: name)
+        try await ToolRunner().run(Judge.dpkgDeb, ["--root-owner-group", "-b", root.string, deb.string], place: name)
         let bytes = try readFile(deb)
         return PackageFile(package, size: UInt64(bytes.count), sha256: .of(bytes), path: deb)
     }

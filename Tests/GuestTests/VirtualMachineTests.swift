@@ -3,6 +3,7 @@ import Foundation
 import Guest
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct VirtualMachineTests {
@@ -47,7 +48,7 @@ import Testing
     }
 
     @Test func aGuestThatDoesNotAnswerIsAnErrorWithItsLastLines() async throws {
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             try await run { _ = try await $0.serial[0].expect("login:", within: .seconds(1)) }
         }
         #expect(
@@ -60,14 +61,14 @@ import Testing
     }
 
     @Test func aGuestThatHasGoneSilentIsAnError() async throws {
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             try await run { _ = try await $0.serial[0].expect("login:", within: .seconds(60), silence: .seconds(1)) }
         }
         #expect(failure?.message == "the guest has gone silent")
     }
 
     @Test func aMachineThatEndsTooEarlyIsAnError() async throws {
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             try await run { machine in
                 machine.serial[0].send("q")
                 try await machine.serial[0].expect("login:", within: .seconds(60))
@@ -81,7 +82,7 @@ import Testing
         var machine = try EchoGuest.machine(in: folder)
         machine.cpu = "cortex-z80"
         let description = machine
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             try await VirtualMachine.run(description, with: QEMU.locate(), work: work, place: "test") {
                 try await $0.serial[0].expect("ready", within: .seconds(60))
             }
@@ -110,7 +111,7 @@ import Testing
         var machine = try EchoGuest.machine(in: folder)
         machine.network = .user(guestPorts: [22, 80], restricted: true)
         let ports = try await VirtualMachine.run(machine, with: QEMU.locate(), work: work, place: "test") { machine in
-            let failure = await #expect(throws: Failure.self) { try await machine.hostPort(forGuest: 8080) }
+            let failure = await failure { try await machine.hostPort(forGuest: 8080) }
             #expect(failure?.message == "the machine has no way to the guest's TCP port 8080")
             return [try await machine.hostPort(forGuest: 22), try await machine.hostPort(forGuest: 80)]
         }

@@ -1,11 +1,10 @@
-import Diagnostics
 import Disk
 import Inspect
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
-import Tools
 
 /// Differences that no file shows: named by what the bytes lie in.
 @Suite struct ByteTests {
@@ -35,7 +34,7 @@ import Tools
     func inodeFields(request: String, field: String) async throws {
         let planted = try await Planted()
         try await planted.edit([request])
-        let number = try await Judge.debugfs("stat /etc/hostname", planted.sample.root).split(separator: " ")[1]
+        let number = try await Judge.debugfs(planted.sample.root, "stat /etc/hostname").split(separator: " ")[1]
         let differences = try planted.differences()
         let found = things(differences).filter { !$0.contains("_extra") }
         #expect(found.count == 1 && found[0].hasPrefix("2 inode \(number) (/etc/hostname): \(field) "), "\(found)")
@@ -50,7 +49,7 @@ import Tools
 
     @Test func freeSpace() async throws {
         let planted = try await Planted()
-        let free = try await Judge.debugfs("ffb", planted.sample.root)
+        let free = try await Judge.debugfs(planted.sample.root, "ffb")
         let block = try #require(UInt64(free.split(whereSeparator: \.isWhitespace).last ?? ""))
         try await planted.patch(InspectSample.rootStart + block * 4096 + 5, [1])
         try expectOnlyBytes(planted, ["2 free space"])

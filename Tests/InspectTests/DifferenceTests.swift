@@ -1,11 +1,10 @@
-import Diagnostics
 import Disk
 import Inspect
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
-import Tools
 
 /// Every kind of difference, planted, and named by its cause.
 @Suite struct DifferenceTests {

@@ -1,17 +1,14 @@
-import Diagnostics
 import Disk
 import Inspect
 import Storage
-import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 #if canImport(Glibc)
     import Glibc
 #endif
-
-private let leftovers = Mutex<[FilePath]>([])
 
 /// A small image of a system for the Pi, made by mke2fs, mkfs.fat, mtools and xz: `base.img`, `base.img.xz`, and its two file
 /// systems.
@@ -66,11 +63,7 @@ struct InspectSample: Sendable {
         """
 
     private init() async throws {
-        folder = try TemporaryFolder(in: "/tmp", name: "piforge-inspect")
-        // It lives as long as the process: nothing else removes it.
-        let path = folder.path
-        leftovers.withLock { $0.append(path) }
-        atexit { leftovers.withLock { $0.forEach(removeTree) } }
+        folder = try TemporaryFolder.shared("piforge-inspect")
         try await Judge.shell(Self.tree, in: path)
         try await makeRoot(to: root)
         try await makeBoot(to: boot)
@@ -166,7 +159,7 @@ struct Planted {
 
     /// Where the first block of a file of the root file system is on the disk.
     func block(of name: String) async throws -> UInt64 {
-        let blocks = try await Judge.debugfs("blocks \(name)", sample.root)
+        let blocks = try await Judge.debugfs(sample.root, "blocks \(name)")
         let first = try #require(blocks.split(whereSeparator: \.isWhitespace).first.flatMap { UInt64($0) })
         return InspectSample.rootStart + first * 4096
     }

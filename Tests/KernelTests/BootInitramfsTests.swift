@@ -1,8 +1,8 @@
-import Diagnostics
 import Kernel
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -57,12 +57,10 @@ private let depmodTime = Timestamp(seconds: 86_400)
         let disk = scratch.path.appending("disk.img")
         let file = try OpenFile.creating(disk)
         try file.truncate(to: 24 << 20)
-        let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "make a test disk")
         let table = "label: dos\nlabel-id: 0x1a2b3c4d\nstart=2048,size=2048,type=c\nstart=4096,size=40960,type=83\n"
-        try await run.run(sfdisk, ["-q", disk.string], input: Array(table.utf8), place: "sfdisk")
-        let mke2fs = Tool("mke2fs", package: "e2fsprogs", purpose: "make a test disk")
+        try await run.run(Judge.sfdisk, ["-q", disk.string], input: Array(table.utf8), place: "sfdisk")
         try await run.run(
-            mke2fs,
+            Judge.mke2fs,
             ["-q", "-t", "ext4", "-d", root.string, "-E", "offset=\(4096 * 512)", disk.string, "20m"], place: "mke2fs")
         return disk
     }

@@ -3,6 +3,7 @@ import Foundation
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Tools
 
 /// Debian's arm64 kernel and static busybox, fetched and checked by apt from the host's own mirror, once; kept under
@@ -10,15 +11,14 @@ import Tools
 enum DebianKernel {
     private static let apt = Tool("apt-get", package: "apt", purpose: "fetch test inputs")
     private static let cache = Tool("apt-cache", package: "apt", purpose: "fetch test inputs")
-    private static let dpkg = Tool("dpkg-deb", package: "dpkg", purpose: "unpack test inputs")
-
     /// The tree of both packages, with only those modules that lie near the ones an initramfs takes.
     static func tree() async throws -> Tree {
-        let folder = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+        let folder =
+            repository
             .appending(".build").appending("test-inputs").appending("debian-kernel")
         let root = folder.appending("root")
         if !exists(root) { try await fetch(into: folder, root: root) }
-        return try Tree([layer(ofFolder: root, where: isNear)])
+        return try Tree([Layer(reading: root, time: Timestamp(seconds: 0), where: isNear)])
     }
 
     private static func isNear(_ path: String) -> Bool {
@@ -64,7 +64,7 @@ enum DebianKernel {
         let partial = folder.appending("root.partial")
         removeTree(partial)
         for name in try FileManager.default.contentsOfDirectory(atPath: archives.string) where name.hasSuffix(".deb") {
-            try await runner.run(dpkg, ["-x", archives.appending(name).string, partial.string], place: name)
+            try await runner.run(Judge.dpkgDeb, ["-x", archives.appending(name).string, partial.string], place: name)
         }
         try FileManager.default.createSymbolicLink(
             atPath: partial.appending("lib").string, withDestinationPath: "usr/lib")

@@ -2,25 +2,26 @@ import Kernel
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// The overlay as it stands in the repository; its scripts' effect is seen when an image boots.
 @Suite struct FirstBootTests {
-    private let folder = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+    private let folder =
+        repository
         .appending("overlays").appending("firstboot")
 
     @Test(arguments: ["usr/lib/piforge/grow-root", "usr/lib/piforge/make-host-keys"])
     func scriptsAreProgramsThatDashReads(path: EntryPath) async throws {
-        let tree = try Tree([layer(ofFolder: folder)])
+        let tree = try Tree([Layer(reading: folder, time: Timestamp(seconds: 0))])
         #expect(tree[path]?.attributes.mode == 0o755)
         let content = try #require(tree.content(path))
-        let dash = Tool("dash", package: "dash", purpose: "read a script")
-        try await ToolRunner().run(dash, ["-n"], input: ContentReader().bytes(of: content), place: "\(path)")
+        try await ToolRunner().run(Judge.sh, ["-n"], input: ContentReader().bytes(of: content), place: "\(path)")
     }
 
     @Test func unitsAreWantedAndTheirProgramsAreThere() throws {
-        let tree = try Tree([layer(ofFolder: folder)])
+        let tree = try Tree([Layer(reading: folder, time: Timestamp(seconds: 0))])
         let units: EntryPath = "usr/lib/systemd/system"
         for path in tree.paths where path.name.elementsEqual("piforge-grow.service".utf8) {
             #expect(tree.resolve(path) == units.appending("piforge-grow.service"))

@@ -3,6 +3,7 @@ import Foundation
 import Kernel
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -10,7 +11,8 @@ import Tools
 @Suite struct KconfigFactsTests {
     /// Kconfiglib, fetched once; kept under `.build/test-inputs`.
     private static let engine = KconfigEngine(
-        folder: FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+        folder:
+            repository
             .appending(".build").appending("test-inputs").appending("kconfiglib"), offline: false,
         tools: ToolRunner(
             environment: ProcessInfo.processInfo.environment.filter {
@@ -122,7 +124,7 @@ import Tools
         try SmallKernel.write(to: root)
         let engine = KconfigEngine(folder: folder.path.appending("none"), offline: true)
         let tree = try KconfigTree(root: root, place: "small")
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             try await engine.facts([.init(name: "NET", wanted: nil)], tree: tree, config: "/nowhere")
         }
         #expect(failure?.message == "kconfiglib==14.1.0 is not in the cache")

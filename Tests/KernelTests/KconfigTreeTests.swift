@@ -4,13 +4,12 @@ import Kernel
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// The part of a source that Kconfig reads, out of archives and folders; and patches of it.
 @Suite struct KconfigTreeTests {
-    private static let tar = Tool("tar", package: "tar", purpose: "make test archives")
-
     /// An archive of a small tree: `prepare` may change the folder `linux-6.12.9` before it is packed.
     private func extract(
         _ arguments: [String] = ["linux-6.12.9"], also: Set<EntryPath> = [],
@@ -22,7 +21,7 @@ import Tools
         try prepare(root)
         let archive = folder.path.appending("linux.tar.xz")
         try await ToolRunner().run(
-            Self.tar, ["-cJf", archive.string] + arguments, directory: folder.path, place: "tar")
+            Judge.tar, ["-cJf", archive.string] + arguments, directory: folder.path, place: "tar")
         let file = try OpenFile.reading(archive)
         let size = try file.size()
         let store = try LayerStore(folder: folder.path.appending("layers"))
@@ -73,13 +72,13 @@ import Tools
     }
 
     @Test func whatIsNoKernelIsRefused() async throws {
-        let nothing = await #expect(throws: Failure.self) { try await extract(["linux-6.12.9/init"]) }
+        let nothing = await failure { try await extract(["linux-6.12.9/init"]) }
         #expect(nothing?.message == "this is no source of a Linux kernel")
-        let climbing = await #expect(throws: Failure.self) {
+        let climbing = await failure {
             try await extract(["--transform", "s,/Kbuild,/../../Kbuild,", "linux-6.12.9"])
         }
         #expect(climbing?.message == "the path climbs out with '..'")
-        let two = await #expect(throws: Failure.self) {
+        let two = await failure {
             try await extract(["--transform", "s,^linux-6.12.9/scripts,other/scripts,", "linux-6.12.9"])
         }
         #expect(two?.message == "the archive's files do not all lie in one folder")
@@ -88,7 +87,7 @@ import Tools
         ] {
             let folder = try TemporaryFolder(in: "/tmp", name: "piforge-tree")
             try SmallKernel.write(to: folder.path, without: [left])
-            let failure = #expect(throws: Failure.self) { try KconfigTree(root: folder.path, place: "small") }
+            let failure = failure { try KconfigTree(root: folder.path, place: "small") }
             #expect(failure?.message == message)
             #expect(failure?.place == "small")
         }
@@ -138,7 +137,7 @@ import Tools
         (patch.replacing("b/Kbuild", with: "b/../../Kbuild"), "the path climbs out with '..'", nil),
     ])
     func aPatchThatDoesNotApplyNamesItsHunk(text: String, message: String, found: String?) async throws {
-        let failure = await #expect(throws: Failure.self) { _ = try await apply(text) }
+        let failure = await failure { _ = try await apply(text) }
         #expect(failure?.message == message)
         #expect(failure?.found == found)
     }

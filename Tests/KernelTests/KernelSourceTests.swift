@@ -4,13 +4,12 @@ import Kernel
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// A whole source, out of archives and folders, and what its lists say.
 @Suite struct KernelSourceTests {
-    private static let tar = Tool("tar", package: "tar", purpose: "make test archives")
-
     private func unpack(_ arguments: [String], prepare: (FilePath) throws -> Void = { _ in }) async throws
         -> TemporaryFolder
     {
@@ -20,7 +19,7 @@ import Tools
         try prepare(root)
         let archive = folder.path.appending("linux.tar.gz")
         try await ToolRunner().run(
-            Self.tar, ["-czf", archive.string] + arguments, directory: folder.path, place: "tar")
+            Judge.tar, ["-czf", archive.string] + arguments, directory: folder.path, place: "tar")
         let file = try OpenFile.reading(archive)
         let target = folder.path.appending("target")
         try createFolder(target)
@@ -60,7 +59,7 @@ import Tools
         (["linux-6.12.9/init/main.c"], "this is no source of a Linux kernel"),
     ])
     func hostileArchivesAreRefused(arguments: [String], message: String) async throws {
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             _ = try await unpack(arguments) { root in
                 let files = FileManager.default
                 let folder = root.appending("init")

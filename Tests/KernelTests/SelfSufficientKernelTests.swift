@@ -3,6 +3,7 @@ import Kernel
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -10,11 +11,10 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
 
 /// A kernel that needs nothing beside it: no module, and its configuration in itself.
 @Suite struct SelfSufficientKernelTests {
-    private let gzip = Tool("gzip", package: "gzip", purpose: "compress in tests")
     private let text = "CONFIG_KVM=y\nCONFIG_TUN=m\n# CONFIG_ACPI is not set\nCONFIG_HZ=250\n"
 
     private func packed(_ text: String) async throws -> [UInt8] {
-        try await ToolRunner().run(gzip, ["-nc"], input: Array(text.utf8), place: "test").output
+        try await ToolRunner().run(Judge.gzip, ["-nc"], input: Array(text.utf8), place: "test").output
     }
 
     private func image(_ inside: [UInt8], end: String = "IKCFG_ED") -> [UInt8] {
@@ -29,7 +29,7 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
         let config = try KernelConfig(Array(text.utf8), at: "config")
         let raw = image(try await packed(text))
         #expect(try KernelConfig(embeddedIn: raw, at: "vmlinuz") == config)
-        let compressed = try await ToolRunner().run(gzip, ["-nc"], input: raw, place: "test").output
+        let compressed = try await ToolRunner().run(Judge.gzip, ["-nc"], input: raw, place: "test").output
         #expect(try KernelConfig(embeddedIn: compressed, at: "vmlinuz") == config)
         #expect(try KernelConfig(embeddedIn: Array("IKCFG_ST and no more".utf8), at: "vmlinuz") == nil)
         #expect(try KernelConfig(embeddedIn: [], at: "vmlinuz") == nil)
@@ -41,7 +41,7 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
         let raw = image(try await packed(text))
         let other = try KernelConfig(
             Array("CONFIG_KVM=y\nCONFIG_TUN=y\nCONFIG_ACPI=y\nCONFIG_HZ=250\n".utf8), at: "config")
-        let error = #expect(throws: Failure.self) {
+        let error = failure {
             try other.agrees(at: "/boot/config-6.12", withKernel: raw, at: "/boot/vmlinuz-6.12")
         }
         #expect(
@@ -57,14 +57,26 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
         var bad = good
         bad[bad.count / 2] ^= 0xff
         let table: [(image: [UInt8], message: String)] = [
-            (image(good, end: ""), "the configuration inside the kernel has no end"),
-            (image(bad), "could not decompress: "),
-            (image(try await packed("hello\n")), "this is not a line of a kernel configuration"),
+            (
+                image(good, end: ""),
+                "vmlinuz: the configuration inside the kernel has no end\n  expected: IKCFG_ED behind IKCFG_ST"
+            ),
+            (
+                image(bad),
+                "vmlinuz: the configuration inside the kernel: could not decompress: gzip decompression failed"
+            ),
+            (
+                image(try await packed("hello\n")),
+                """
+                vmlinuz: the configuration inside the kernel:1: this is not a line of a kernel configuration
+                  expected: CONFIG_X=VALUE
+                  found:    hello
+                """
+            ),
         ]
         for row in table {
-            let error = #expect(throws: Failure.self) { try KernelConfig(embeddedIn: row.image, at: "vmlinuz") }
-            #expect(error?.message.hasPrefix(row.message) == true, "\(String(describing: error))")
-            #expect(error?.place.hasPrefix("vmlinuz") == true)
+            let error = failure { try KernelConfig(embeddedIn: row.image, at: "vmlinuz") }
+            #expect(error?.description == row.message)
         }
     }
 
@@ -80,7 +92,8 @@ private let file = Attributes(mode: 0o644, mtime: Timestamp(seconds: 0))
 
     /// The fragment for boards has all of it built in, so that the recipes which name it boot without an initramfs.
     @Test(arguments: ["rpi4", "small"]) func fragmentsHaveTheRootBuiltIn(name: String) throws {
-        let path = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+        let path =
+            repository
             .pushing(FilePath("kernel-configs/\(name).config"))
         let text = String(decoding: try readFile(path), as: UTF8.self)
         let fragment = try ConfigFragment.parse(text, file: "\(name).config")

@@ -3,10 +3,10 @@ import Digests
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
-private let shell = Tool("sh", package: "dash", purpose: "make test archives")
 private let generous = ArchiveLimits(members: 1000, totalBytes: 1 << 30)
 
 /// Runs a script in a scratch folder, where it leaves `a.tar`, and opens that.
@@ -14,7 +14,7 @@ private func reader(
     _ script: String, compression: ArchiveCompression = .none, limits: ArchiveLimits = generous
 ) async throws -> ArchiveReader {
     let folder = try TemporaryFolder(in: "/tmp", name: "piforge-archive")
-    try await ToolRunner().run(shell, ["-ec", script], directory: folder.path, place: "test")
+    try await ToolRunner().run(Judge.sh, ["-ec", script], directory: folder.path, place: "test")
     let file = try OpenFile.reading(folder.path.appending("a.tar"))
     return try ArchiveReader(
         file, range: 0..<(try file.size()), compression: compression, limits: limits, place: "a.tar")
@@ -123,21 +123,25 @@ private func members(_ reader: ArchiveReader) throws -> [ArchiveMember] {
     ])
     func limitsHold(limits: ArchiveLimits, message: String) async throws {
         let archive = try await reader("printf hi > f; printf hi > g; tar -cf a.tar f g", limits: limits)
-        let error = #expect(throws: Failure.self) { try members(archive) }
+        let error = failure { try members(archive) }
         #expect(error?.description == message)
     }
 
     @Test(arguments: [
-        ("printf hi > f; tar -cf - f | xz | head -c 60 > a.tar", "a.tar: the archive is damaged: "),
-        ("head -c 4096 /dev/zero | tr '\\0' x > a.tar", "a.tar: the archive is damaged: "),
+        (
+            "printf hi > f; tar -cf - f | xz | head -c 60 > a.tar",
+            "a.tar: the archive is damaged: lzma library error:  No progress is possible"
+        ),
+        (
+            "head -c 4096 /dev/zero | tr '\\0' x > a.tar", "a.tar: the archive is damaged: unrecognized archive format"
+        ),
     ])
     func damagedArchivesAreRefused(script: String, message: String) async throws {
         let compression = script.contains("xz") ? ArchiveCompression.xz : .none
-        await #expect {
+        let failure = await failure {
             let archive = try await reader(script, compression: compression)
             while try archive.next() != nil { try archive.forEachBlock { _, _ in } }
-        } throws: { error in
-            "\(error)".hasPrefix(message)
         }
+        #expect(failure?.description == message)
     }
 }

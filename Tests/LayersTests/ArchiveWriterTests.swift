@@ -2,11 +2,9 @@ import Diagnostics
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
-
-private let cpio = Tool("cpio", package: "cpio", purpose: "judge a cpio archive")
-private let tar = Tool("tar", package: "tar", purpose: "judge a tar archive")
 
 private func attributes(_ mode: UInt16, uid: UInt32 = 0, gid: UInt32 = 0, at seconds: Int64 = 86_400) -> Attributes {
     Attributes(mode: mode, uid: uid, gid: gid, mtime: Timestamp(seconds: seconds))
@@ -39,7 +37,7 @@ private func sample() throws -> Tree {
     @Test func cpioListsWhatTheTreeHolds() async throws {
         let path = scratch.path.appending("a.cpio")
         try ArchiveWriter(.cpio, latestTime: Timestamp(seconds: 100_000)).write(sample(), to: path)
-        let listing = try await run.run(cpio, ["-itv", "--quiet", "-n", "-F", path.string], place: "a.cpio")
+        let listing = try await run.run(Judge.cpio, ["-itv", "--quiet", "-n", "-F", path.string], place: "a.cpio")
         let lines = listing.text.split(separator: "\n").map { line in
             line.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
         }
@@ -71,8 +69,9 @@ private func sample() throws -> Tree {
         let folder = scratch.path.appending("out")
         try createFolder(folder)
         switch format {
-        case .cpio: try await run.run(cpio, ["-id", "--quiet", "-F", path.string], directory: folder, place: "links")
-        case .tar: try await run.run(tar, ["-xf", path.string], directory: folder, place: "links")
+        case .cpio:
+            try await run.run(Judge.cpio, ["-id", "--quiet", "-F", path.string], directory: folder, place: "links")
+        case .tar: try await run.run(Judge.tar, ["-xf", path.string], directory: folder, place: "links")
         }
         let stat = Tool("stat", package: "coreutils", purpose: "look at links")
         let seen = try await run.run(stat, ["-c", "%h %s", "a", "b", "c"], directory: folder, place: "out")
@@ -84,7 +83,7 @@ private func sample() throws -> Tree {
         let path = scratch.path.appending("a.tar")
         try ArchiveWriter(.tar).write(sample(), to: path)
         let listing = try await run.run(
-            tar, ["--quoting-style=literal", "--full-time", "-tvf", path.string], place: "a.tar")
+            Judge.tar, ["--quoting-style=literal", "--full-time", "-tvf", path.string], place: "a.tar")
         let lines = listing.text.split(separator: "\n").map { line in
             line.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
         }
@@ -124,7 +123,7 @@ private func sample() throws -> Tree {
         var file = attributes(0o755)
         file.xattrs = [ExtendedAttribute(name: "user.note", value: Array("hello".utf8))]
         try ArchiveWriter(.tar).write([Entry("ping", file, .regular(Content("x")))], to: path)
-        let listing = try await run.run(tar, ["--xattrs", "-tvvf", path.string], place: "x.tar")
+        let listing = try await run.run(Judge.tar, ["--xattrs", "-tvvf", path.string], place: "x.tar")
         #expect(listing.text.contains("x: 5 user.note"))
     }
 
@@ -139,7 +138,7 @@ private func sample() throws -> Tree {
         ),
     ])
     func whatAFormatCannotHoldIsRefused(format: ArchiveWriter.Format, entry: Entry, message: String) {
-        let error = #expect(throws: Failure.self) { try ArchiveWriter(format).bytes(of: [entry]) }
+        let error = failure { try ArchiveWriter(format).bytes(of: [entry]) }
         #expect(error?.description == message)
     }
 
@@ -156,15 +155,15 @@ private func sample() throws -> Tree {
         let bomb = try ArchiveWriter(.cpio, filter: .gzip(level: 9)).bytes(of: [
             Entry("zeros", attributes(0o644), .regular(Content([UInt8](repeating: 0, count: 1 << 20))))
         ])
-        let tooLarge = #expect(throws: Failure.self) {
+        let tooLarge = failure {
             try Decompression.bytes(of: bomb, place: "bomb.gz", limit: 1 << 16)
         }
         #expect(
             tooLarge?.description == "bomb.gz: the decompressed file is too large\n  expected: at most 65536 bytes")
-        let cut = #expect(throws: Failure.self) {
+        let cut = failure {
             try Decompression.bytes(of: Array(bomb[..<(bomb.count / 2)]), place: "cut.gz")
         }
-        #expect(cut?.place == "cut.gz")
+        #expect(cut?.description == "cut.gz: could not decompress: truncated gzip input")
         #expect(try Decompression.bytes(of: Array("plain".utf8), place: "plain") == Array("plain".utf8))
     }
 }

@@ -1,5 +1,6 @@
 import Diagnostics
 import Layers
+import TestSupport
 import Testing
 
 private let plain = Attributes(mode: 0o644, mtime: Timestamp(seconds: 1))
@@ -47,14 +48,14 @@ private func file(_ path: EntryPath, _ text: String) -> Entry { Entry(path, plai
     }
 
     @Test func hardLinkToNothingIsRefused() {
-        let error = #expect(throws: Failure.self) {
+        let error = failure {
             try Tree([layer("evil.deb", [Entry("b", plain, .hardLink("gone"))])])
         }
         #expect(error?.description == "evil.deb: /b: the hard link's target /gone is not a file in the tree")
     }
 
     @Test func linksInACircleAreRefused() {
-        let error = #expect(throws: Failure.self) {
+        let error = failure {
             try Tree([
                 layer(
                     "loop",
@@ -74,7 +75,7 @@ private func file(_ path: EntryPath, _ text: String) -> Entry { Entry(path, plai
         ("../x", "../x: the path climbs out with '..'"), ("a/../../b", "a/../../b: the path climbs out with '..'"),
     ])
     func climbingPathsAreRefused(path: String, message: String) {
-        let error = #expect(throws: Failure.self) { try EntryPath(validating: path) }
+        let error = failure { try EntryPath(validating: path) }
         #expect(error?.description == message)
     }
 

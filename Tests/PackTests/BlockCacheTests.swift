@@ -1,9 +1,9 @@
-import Diagnostics
 import Digests
 import Foundation
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct BlockCacheTests {
@@ -53,7 +53,7 @@ import Testing
         let first = try await pack(cache)
         let files = try cacheFiles()
         #expect(files.count == 10)
-        var generator = TestGenerator(seed: 5)
+        var generator = SplitMix64(seed: 5)
         for path in files {
             let file = try OpenFile.updating(path)
             let size = try file.size()

@@ -1,19 +1,16 @@
-import Diagnostics
 import Disk
 import Foundation
 import Layers
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
 /// Block maps, judged by bmaptool and by the file systems' own checkers.
 @Suite struct BlockMapTests {
     private static let bmaptool = Tool("bmaptool", package: "bmap-tools", purpose: "judge block maps")
-    private static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "judge ext4")
-    private static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "judge FAT")
-    private static let cmp = Tool("cmp", package: "diffutils", purpose: "compare files")
     /// On the root file system: 300,000 zeros that are written, which a file of the host may well hold as a hole.
     private static let zeros: EntryPath = "zeros"
 
@@ -68,7 +65,7 @@ import Tools
         let tools = ToolRunner()
         let said = try await tools.run(Self.bmaptool, ["copy", packed.string, copy.string], place: "bmaptool")
         #expect(said.errors.contains("discovered bmap file"), "\(said.errors)")
-        try await tools.run(Self.cmp, [copy.string, raw.string], place: "the copy")
+        try await tools.run(Judge.cmp, [copy.string, raw.string], place: "the copy")
 
         // A block of the image that is not what the map says; then a map that is not what it says of itself.
         let broken = folder.path.appending("broken.img")
@@ -103,7 +100,7 @@ import Tools
             if mapped.first?.contains(block) != true { try card.write(at: block * BlockMap.blockSize, junk) }
         }
         let tools = ToolRunner()
-        for (partition, tool) in zip(made.table.partitions, [(Self.fsckFAT, "-n"), (Self.e2fsck, "-fn")]) {
+        for (partition, tool) in zip(made.table.partitions, [(Judge.fsckFAT, "-n"), (Judge.e2fsck, "-fn")]) {
             let part = folder.path.appending("part")
             let bytes = try card.bytes(at: partition.offset, count: Int(partition.size))
             try writeAtomically(to: part, bytes: bytes)

@@ -3,6 +3,7 @@ import Foundation
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 

@@ -2,6 +2,7 @@ import Diagnostics
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -38,7 +39,7 @@ private struct Counting: RandomNumberGenerator {
         let folder = try TemporaryFolder(in: "/tmp", name: "piforge-credentials")
         let path = folder.path.appending("x.credentials")
         try writeAtomically(to: path, bytes: Array("pi:secret\nmo\n".utf8))
-        let error = #expect(throws: Failure.self) { try Credentials.read(path) }
+        let error = failure { try Credentials.read(path) }
         #expect(error?.place == "\(path):2")
         #expect(error?.message == "the line is no user name and password")
     }
@@ -60,5 +61,17 @@ private struct Counting: RandomNumberGenerator {
         #expect(
             failure?.description.hasPrefix(
                 "x:\(line): the line is no user name and password\n  expected: user:password") == true)
+    }
+
+    @Test func credentialsMayComeFromWindows() throws {
+        let folder = try TemporaryFolder(in: "/tmp", name: "piforge-credentials")
+        let path = folder.path.appending("x.credentials")
+        try writeAtomically(
+            to: path, bytes: [0xef, 0xbb, 0xbf] + Array("# made\r\npi: a:b \r\n\r\nroot:x\r\n".utf8))
+        #expect(try Credentials.read(path).passwords == ["pi": " a:b ", "root": "x"])
+        try writeAtomically(to: path, bytes: Array("pi:a\tb\n".utf8))
+        let error = failure { try Credentials.read(path) }
+        #expect(error?.headline == "\(path):1: the line has an invisible character in the secret")
+        #expect(error?.found == "U+0009 as character 2")
     }
 }

@@ -3,6 +3,7 @@ import Digests
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// xz's filter for ARM64 programs.

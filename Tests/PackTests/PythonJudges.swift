@@ -1,7 +1,7 @@
-import Diagnostics
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -14,8 +14,7 @@ enum PythonJudges {
         "env", package: "coreutils", purpose: "run Python in an environment of its own")
 
     /// In the repository's build folder, so that it is made once; named after what is in it.
-    private static let folder = FilePath(#filePath).removingLastComponent().removingLastComponent()
-        .removingLastComponent().appending(".build").appending("judges-\(requirements.utf8.count)")
+    private static let folder = repository.appending(".build").appending("judges-\(requirements.utf8.count)")
     private static let made = Task { try await make() }
 
     /// Runs a program of the environment's Python with standard input.

@@ -1,19 +1,12 @@
-import Diagnostics
 import Digests
 import Pack
 import Storage
 import Synchronization
 import SystemPackage
+import TestSupport
 import Tools
 
-/// What the tests run to judge the files, and to make some of their own.
-enum Judge {
-    static let xz = Tool("xz", package: "xz-utils", purpose: "judge .xz files")
-    static let sha256sum = Tool("sha256sum", package: "coreutils", purpose: "judge sums")
-    static let cmp = Tool("cmp", package: "diffutils", purpose: "compare files")
-    static let python = Tool("python3", package: "python3", purpose: "judge JSON")
-    static let bash = Tool("bash", package: "bash", purpose: "join programs")
-
+extension Judge {
     /// Runs `xz -t` and compares `xz -dc` with the raw file.
     static func unpacksTo(_ raw: FilePath, _ packed: FilePath) async throws {
         let runner = ToolRunner()
@@ -30,24 +23,9 @@ enum Judge {
     }
 }
 
-/// A small deterministic generator (SplitMix64), so that test data is the same on every run.
-struct TestGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
-
 /// Bytes that compress about as programs do: words of a small vocabulary, with noise between them.
 func compressibleBytes(_ count: Int, seed: UInt64) -> [UInt8] {
-    var generator = TestGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     let words = (0..<64).map { _ in
         (0..<Int.random(in: 2...20, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
@@ -83,13 +61,6 @@ final class CountingSource: ByteSource {
     }
 
     func nextData(from offset: UInt64) throws -> Range<UInt64>? { try base.nextData(from: offset) }
-}
-
-/// Records progress events.
-final class RecordingProgress: ProgressReporter {
-    private let recorded = Mutex<[ProgressEvent]>([])
-    var events: [ProgressEvent] { recorded.withLock { $0 } }
-    func report(_ event: ProgressEvent) { recorded.withLock { $0.append(event) } }
 }
 
 extension XZSummary {

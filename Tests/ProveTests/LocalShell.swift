@@ -2,6 +2,7 @@ import Firmware
 import Prove
 import Storage
 import SystemPackage
+import TestSupport
 import Tools
 
 /// Runs a proof's commands with this machine's own shell, where programs of the test stand in for the board's, and folders of the
@@ -9,8 +10,6 @@ import Tools
 final class LocalShell: RootShell {
     let folder: TemporaryFolder
     private let replaced: [String]
-    private static let sh = Tool("sh", package: "dash", purpose: "run a proof's commands")
-
     /// - Parameters:
     ///   - programs: shell scripts by the name of the program they stand for.
     ///   - replaced: folders of the board, such as `/run`, that are the test's own.
@@ -29,7 +28,7 @@ final class LocalShell: RootShell {
         var text = command
         for place in replaced { text = text.replacing("\(place)/", with: "\(folder.path)\(place)/") }
         let result = try await ToolRunner().result(
-            Self.sh, ["-c", "exec 2>&1; PATH=\(folder.path)/bin:$PATH\n\(text)"], limit: 1 << 20)
+            Judge.sh, ["-c", "exec 2>&1; PATH=\(folder.path)/bin:$PATH\n\(text)"], limit: 1 << 20)
         return CommandResult(status: result.status, output: result.text.trimmed)
     }
 

@@ -2,6 +2,7 @@ import Diagnostics
 import Pack
 import Prove
 import Synchronization
+import TestSupport
 import Testing
 
 /// What was waited for is not in the board's script.
@@ -79,7 +80,7 @@ func answers(_ outputs: @escaping @Sendable (String) -> (String, Int)) -> @Senda
             if line.contains("shell ready") { return "shell-ready\r\n" }
             return line == "secret\r" ? "pi is not in the sudoers file.\r\n" : ""
         }
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             _ = try await SerialShell.asRoot(
                 on: board, user: "pi", password: "secret", machine: "virt", within: .seconds(1))
         }
@@ -94,63 +95,11 @@ func answers(_ outputs: @escaping @Sendable (String) -> (String, Int)) -> @Senda
         let board = MadeUpBoard(answers { $0.contains("sha256sum") ? ("0123  /var/tmp/x", 0) : ("", 0) })
         let shell = try await SerialShell.asRoot(
             on: board, user: "root", password: "", machine: "raspi4b", within: .seconds(1))
-        let failure = await #expect(throws: Failure.self) {
+        let failure = await failure {
             try await shell.upload([UInt8](repeating: 1, count: 3000), to: "/var/tmp/x", within: .seconds(1))
         }
         #expect(failure?.message == "the file did not arrive whole over the console")
         #expect(board.sent.allSatisfy { $0.split(separator: "\r").allSatisfy { $0.utf8.count <= 768 } })
-    }
-}
-
-@Suite struct ConsoleLoginTests {
-    let login = Credentials.Login(user: "pi", password: "first")
-
-    @Test func expiredPasswordIsChanged() async throws {
-        let board = MadeUpBoard(first: "board login: ") { line in
-            switch line {
-            case "pi\r": "pi\r\nPassword: "
-            case "first\r": "\r\nYou are required to change your password immediately.\r\nNew password: "
-            case "second\r": "\r\nRetype new password: "
-            default: ""
-            }
-        }
-        let console = TwiceAsked(board: board)
-        let session = try await ConsoleLogin(console, machine: "raspi4b").logIn(
-            as: login, newPassword: "second", within: .seconds(1))
-        #expect(session.password == "second")
-        #expect(session.changedPassword)
-    }
-
-    @Test func validPasswordIsKept() async throws {
-        let board = MadeUpBoard { $0 == "pi\r" ? "Password: " : "\r\nLinux board\r\npi@board:~$ " }
-        let session = try await ConsoleLogin(board, machine: "virt").logIn(
-            as: login, newPassword: "second", within: .seconds(1))
-        #expect(session.password == "first")
-        #expect(!session.changedPassword)
-    }
-
-    @Test func wrongPasswordIsRefused() async {
-        let board = MadeUpBoard { $0 == "pi\r" ? "Password: " : "\r\nLogin incorrect\r\nboard login: " }
-        let failure = await #expect(throws: Failure.self) {
-            _ = try await ConsoleLogin(board, machine: "virt").logIn(
-                as: login, newPassword: "second", within: .seconds(1))
-        }
-        #expect(
-            failure?.description == """
-                virt: the login of pi was refused
-                  expected: a shell's prompt
-                  found:    the last line
-                  next:     check the credentials file; a proof never changes the image, so the first password is valid
-                """)
-    }
-
-    @Test func panicEndsTheWait() async {
-        let board = MadeUpBoard(first: "[ 5.0] Kernel panic - not syncing: VFS: Unable to mount root fs") { _ in "" }
-        let failure = await #expect(throws: Failure.self) {
-            try await ConsoleLogin(board, machine: "raspi4b").waitForPrompt(within: .seconds(1))
-        }
-        #expect(failure?.message == "the boot ended before a login prompt")
-        #expect(failure?.found == "the last line\nKernel panic - not syncing")
     }
 }
 

@@ -1,6 +1,7 @@
 import Diagnostics
 import Recipe
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct DeviceListTests {
@@ -60,14 +61,15 @@ import Testing
         ),
     ])
     func `a mistake is named with its line`(text: String, message: String) {
-        #expect { try DeviceList.parse(text, file: "d.yaml") } throws: { error in
-            let text = (error as? FailureList).map { $0.failures.map(\.description).joined(separator: "\n") }
-            return (text ?? "\(error)") == message
-        }
+        #expect(refusal { try DeviceList.parse(text, file: "d.yaml") } == message)
     }
 
     @Test func `a value that the recipe refuses is named in the list of devices`() throws {
         let list = try DeviceList.parse("- name: a\n  set:\n    system.hostname: no_host!\n", file: "d.yaml")
-        #expect { try load(list.devices[0]) } throws: { "\($0)".hasPrefix("d.yaml:3: system.hostname: ") }
+        #expect(
+            refusal { try load(list.devices[0]) } == """
+                d.yaml:3: system.hostname: 'no_host!' is not a host name
+                  expected: a-z, 0-9 and '-' (RFC 1123), not '-' first or last; at most 63 characters between dots, 64 in all
+                """)
     }
 }

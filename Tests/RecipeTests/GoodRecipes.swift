@@ -1,7 +1,7 @@
-import Diagnostics
 import Foundation
 import Recipe
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct GoodRecipes {
@@ -16,7 +16,7 @@ import Testing
 
     @Test(arguments: shipped)
     func `the recipes of the project load`(path: String) throws {
-        let recipe = try Recipe.load(path: project.appending(path))
+        let recipe = try Recipe.load(path: repository.appending(path))
         #expect(recipe.name == FilePath(path).lastComponent?.stem)
         #expect(recipe.epoch == 1_793_491_200)
         #expect(recipe.packages.suites == ["trixie", "trixie-updates", "trixie-security"])
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func `the recipe of the stock image loads`() throws {
-        let recipe = try Recipe.load(path: project.appending("recipes/ubuntu-18.04.3.yaml"))
+        let recipe = try Recipe.load(path: repository.appending("recipes/ubuntu-18.04.3.yaml"))
         let stock = try #require(recipe.stock)
         #expect(recipe.name == "ubuntu-18.04.3")
         #expect(stock.file.hasSuffix(".img.xz") && stock.mirrors.count == 4)
@@ -47,7 +47,7 @@ import Testing
         #expect(recipe.kernel.fragments.map(\.written) == fragments)
         #expect(
             recipe.kernel.fragments.map(\.path)
-                == fragments.map { project.appending("kernel-configs/\($0).config") })
+                == fragments.map { repository.appending("kernel-configs/\($0).config") })
         #expect(recipe.accounts.stock == .locked)
         #expect(recipe.accounts.users.map(\.uid) == [nil])
         #expect(recipe.docker.origin == .docker)
@@ -143,16 +143,16 @@ import Testing
     }
 
     @Test func `the project's own kernels name their sources`() throws {
-        let debian = try Recipe.load(path: project.appending("recipes/debian-13-custom-kernel.yaml"))
+        let debian = try Recipe.load(path: repository.appending("recipes/debian-13-custom-kernel.yaml"))
         #expect(debian.kernel.source?.origin == .debian(package: "linux-source-6.12", suite: "trixie"))
         #expect(debian.kernel.fragments.count == 8)
-        let posted = try Recipe.load(path: project.appending("recipes/ubuntu-18.04.3-as-posted.yaml"))
+        let posted = try Recipe.load(path: repository.appending("recipes/ubuntu-18.04.3-as-posted.yaml"))
         #expect(posted.kernel.source?.defconfig == "bcm2711_defconfig")
         #expect(posted.memory.limit == .gibibytes(1))
     }
 
     @Test func `only the small recipe limits the memory`() throws {
-        let limits = try Self.shipped.map { try Recipe.load(path: project.appending($0)).memory.limit?.description }
+        let limits = try Self.shipped.map { try Recipe.load(path: repository.appending($0)).memory.limit?.description }
         #expect(limits == [nil, "1G", nil])
     }
 
@@ -255,7 +255,7 @@ import Testing
     @Test func `the canonical form names no folder of the host`() throws {
         for name in ["everything", "stock"] {
             let recipe = try parse(contents(of: Self.folder.appending("\(name).yaml")))
-            #expect(!recipe.canonical.contains(project.string))
+            #expect(!recipe.canonical.contains(repository.string))
         }
     }
 

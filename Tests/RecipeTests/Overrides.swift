@@ -1,6 +1,7 @@
 import Diagnostics
 import Recipe
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct Overrides {
@@ -118,6 +119,6 @@ import Testing
         ("name=*a", "--set name=*a: the value is not YAML: found undefined alias"),
     ])
     func `a wrong override is refused at its place`(override: String, expected: String) throws {
-        #expect(message { _ = try load([override]) } == expected)
+        #expect(refusal { _ = try load([override]) } == expected)
     }
 }

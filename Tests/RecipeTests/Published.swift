@@ -1,24 +1,25 @@
 import Foundation
 import Recipe
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What is published of the schema is what the decoder uses.
 @Suite struct Published {
     @Test func `recipes/schema.json is current`() throws {
-        try expectCurrent(Recipe.schema(), project.appending("recipes/schema.json"))
+        try expectCurrent(Recipe.schema(), repository.appending("recipes/schema.json"))
     }
 
     @Test func `the table of docs/recipe.md is current`() throws {
-        try expectTable(Recipe.referenceText(), in: project.appending("docs/recipe.md"))
+        try expectTable(Recipe.referenceText(), in: repository.appending("docs/recipe.md"))
     }
 
     @Test func `recipes/runtime-schema.json is current`() throws {
-        try expectCurrent(ContainerRuntime.schema(), project.appending("recipes/runtime-schema.json"))
+        try expectCurrent(ContainerRuntime.schema(), repository.appending("recipes/runtime-schema.json"))
     }
 
     @Test func `the table of docs/runtimes.md is current`() throws {
-        try expectTable(ContainerRuntime.referenceText(), in: project.appending("docs/runtimes.md"))
+        try expectTable(ContainerRuntime.referenceText(), in: repository.appending("docs/runtimes.md"))
     }
 
     @Test func `every key of runtime files stands in the test runtime that has them all`() throws {

@@ -1,22 +1,12 @@
-import Diagnostics
 import Foundation
 import Recipe
 import SystemPackage
+import TestSupport
 import Testing
 
-/// The package's folder.
-let project = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
-let fixtures = project.appending("Tests/RecipeTests/Fixtures")
+let fixtures = repository.appending("Tests/RecipeTests/Fixtures")
 
 func contents(of path: FilePath) throws -> String { try String(contentsOfFile: path.string, encoding: .utf8) }
-
-/// The message a person sees when `body` refuses, or nil.
-func message(_ body: () throws -> Void) -> String? {
-    do {
-        try body()
-        return nil
-    } catch { return "\(error)" }
-}
 
 /// The files of a folder, sorted.
 func files(in folder: FilePath, ending suffix: String) throws -> [FilePath] {

@@ -3,6 +3,7 @@ import Foundation
 import Recipe
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct Runtimes {
@@ -96,46 +97,109 @@ import Testing
 
     @Test(arguments: [
         BadChoice(
-            choice: "{PROJECT/recipes/runtimes/crun.yaml: {version: 2}}",
-            said: "crun.yaml has no versions to choose from"),
-        BadChoice(choice: "{mine: {from: /etc}}", said: "the folder '/etc' lacks the release file 'mine'"),
-        BadChoice(choice: "{mine: {from: /no/where}}", said: "there is no folder '/no/where'"),
-        BadChoice(choice: "{mine: {colour: red}}", said: "unknown key 'colour'"),
-        BadChoice(choice: "{mine: {proof: {expect: x}}}", said: "it describes an image and names none"),
+            choice: "{REPOSITORY/recipes/runtimes/crun.yaml: {version: 2}}",
+            said: """
+                .REPOSITORY/recipes/runtimes/crun.yaml: crun.yaml has no versions to choose from
+                  next:     leave version out
+                """),
+        BadChoice(
+            choice: "{mine: {from: /etc}}",
+            said: """
+                .mine: the folder '/etc' lacks the release file 'mine'
+                  expected: mine, more.tar.zst?download=1
+                  next:     put it there, or leave from out
+                """),
+        BadChoice(
+            choice: "{mine: {from: /no/where}}",
+            said: """
+                .mine.from: there is no folder '/no/where'
+                  expected: /no/where, seen from the recipe's folder
+                """),
+        BadChoice(
+            choice: "{mine: {colour: red}}",
+            said: """
+                .mine.colour: unknown key 'colour'
+                  expected: one of version, from, proof
+                """),
+        BadChoice(
+            choice: "{mine: {proof: {expect: x}}}",
+            said: """
+                .mine.proof: it describes an image and names none
+                  expected: image
+                """),
         BadChoice(
             choice: "{mine: {proof: {image: a.tar, expect: x}}}",
-            said: "there is no file 'a.tar'\n  expected: a.tar, seen from the file that names it"),
+            said: """
+                .mine.proof.image: there is no file 'a.tar'
+                  expected: a.tar, seen from the file that names it
+                """),
         BadChoice(
             choice: "{mine: {proof: {image: release, expect: x}}}",
-            said: "'release' cannot be read: is a directory"),
+            said: ".mine.proof.image: 'release' cannot be read: is a directory"),
         BadChoice(
             choice: "{mine: {proof: {image: /dev/null, expect: x}}}",
-            said: "'/dev/null' is not an archive of an image"),
+            said: """
+                .mine.proof.image: '/dev/null' is not an archive of an image
+                  expected: a tar, as docker save writes it
+                  next:     docker save IMAGE -o /dev/null
+                """),
         BadChoice(
             choice: "{mine: {proof: {image: ./release/mine, expect: x}}}",
             said: """
-                './release/mine' is not an archive of an image
+                .mine.proof.image: './release/mine' is not an archive of an image
                   expected: a tar, as docker save writes it
                   next:     docker save IMAGE -o ./release/mine
                 """),
         BadChoice(
             choice: "{mine: {proof: {image: 'https://x.test/a.tar'}}}",
-            said: "it names an image, and not what it prints"),
+            said: """
+                .mine.proof: it names an image, and not what it prints
+                  expected: expect
+                """),
         BadChoice(
             choice: "{mine: {proof: {image: 'x@sha256:1', expect: x}}}",
-            said: "'x@sha256:1' is not a reference of an image"),
-        BadChoice(choice: "{mine: {proof: {isolation: kvm}}}", said: "unknown key 'isolation'"),
-        BadChoice(choice: "{minee: {version: 1.0}}", said: "unknown runtime 'minee'. Did you mean 'mine'?"),
-        BadChoice(choice: "{mine: {}, crun: {}}", said: "takes exactly one of its keys"),
+            said: """
+                .mine.proof.image: 'x@sha256:1' is not a reference of an image
+                  expected: REGISTRY/NAME@sha256:HEX
+                """),
+        BadChoice(
+            choice: "{mine: {proof: {isolation: kvm}}}",
+            said: """
+                .mine.proof.isolation: unknown key 'isolation'
+                  expected: one of image, sha256, expect, arguments, status, serve, answers
+                """),
+        BadChoice(
+            choice: "{minee: {version: 1.0}}",
+            said: """
+                .minee: unknown runtime 'minee'. Did you mean 'mine'?
+                  expected: mine, or a path of a file with a slash in it
+                  found:    no minee.yaml in runtimes, ../recipes/runtimes, recipes/runtimes, seen from the recipe's folder
+                """),
     ]) func `a wrong choice is refused`(_ bad: BadChoice) {
-        let seen = message { _ = try recipe(["runtimes=[\(bad.choice.replacing("PROJECT", with: project.string))]"]) }
-        #expect(seen?.contains(bad.said) == true, "\(seen ?? "")")
+        func inRepository(_ text: String) -> String { text.replacing("REPOSITORY", with: repository.string) }
+        let override = "runtimes=[\(inRepository(bad.choice))]"
+        #expect(
+            refusal { try recipe([override]) } == "--set \(override): runtimes[0]\(inRepository(bad.said))")
+    }
+
+    @Test func `two runtimes in one entry are refused`() {
+        let place = "--set runtimes=[{mine: {}, crun: {}}]: runtimes[0]"
+        #expect(
+            refusal { try recipe(["runtimes=[{mine: {}, crun: {}}]"]) } == """
+                \(place).mine: unknown key 'mine'
+                  expected: one of legacy-runnc
+                \(place).crun: unknown key 'crun'
+                  expected: one of legacy-runnc
+                \(place): takes exactly one of its keys
+                  expected: path of a file or {legacy-runnc: …} or {NAME: …}
+                  found:    mine, crun
+                """)
     }
 
     /// nabla and hvt, as they come with piforge.
     private func shared() throws -> [ContainerRuntime] {
         try Recipe.parse(
-            least, file: "x.yaml", folder: project,
+            least, file: "x.yaml", folder: repository,
             overrides: ["docker.from=distribution", "runtimes=[nabla, hvt]"]
         ).containerRuntimes
     }
@@ -147,11 +211,12 @@ import Testing
             try writeAtomically(to: folder.path.appending(artefact.fileName), bytes: [])
         }
         func mistakes(_ nabla: String, _ hvt: String) -> String? {
-            message {
+            do {
                 _ = try Recipe.parse(
-                    least, file: "x.yaml", folder: project,
+                    least, file: "x.yaml", folder: repository,
                     overrides: ["docker.from=distribution", "runtimes=[\(nabla), \(hvt)]"])
-            }
+                return nil
+            } catch { return "\(error)" }
         }
         let from = "{hvt: {from: \(folder.path)}}"
         let seen = try #require(mistakes("nabla", from))
@@ -224,7 +289,7 @@ import Testing
     @Test func `the project's runtimes are found from a recipe in any of its folders`() throws {
         for folder in ["recipes", ".", "mine"] {
             let recipe = try Recipe.parse(
-                least, file: "x.yaml", folder: project.pushing(FilePath(folder)).lexicallyNormalized(),
+                least, file: "x.yaml", folder: repository.pushing(FilePath(folder)).lexicallyNormalized(),
                 overrides: ["docker.from=distribution", "runtimes=[nabla, hvt, gvisor, crun, qemu-kvm]"])
             #expect(recipe.containerRuntimes.map(\.name) == ["nabla", "hvt", "gvisor", "crun", "qemu-kvm"])
             #expect(recipe.containerRuntimes.allSatisfy { !$0.summary.isEmpty && !$0.checks.isEmpty })
@@ -241,40 +306,53 @@ import Testing
         func recipe(_ share: FilePath?) throws -> Recipe {
             try Recipe.parse(least, file: "x.yaml", folder: folder.path, overrides: names, share: share)
         }
-        let found = try recipe(project)
+        let found = try recipe(repository)
         #expect(found.containerRuntimes.map(\.name) == ["nabla", "hvt"])
         #expect(found.containerRuntimes[1].artefacts[0].name == "urunc-0.7.0")
         let inTree = try Recipe.parse(
-            least, file: "x.yaml", folder: project.appending("recipes"), overrides: names, share: project)
+            least, file: "x.yaml", folder: repository.appending("recipes"), overrides: names, share: repository)
         #expect(found.canonical == inTree.canonical)
         #expect(found.containerRuntimes.map(\.digest) == inTree.containerRuntimes.map(\.digest))
-        #expect(!found.canonical.contains(project.string))
+        #expect(!found.canonical.contains(repository.string))
         // What lies beside the recipe comes first.
         try createFolder(folder.path.appending("runtimes"))
         try writeAtomically(
             to: folder.path.pushing("runtimes/nabla.yaml"),
             bytes: Array("summary: mine\nversion: 0.7.0\npackages: [runsc]\n".utf8))
-        #expect(try recipe(project).containerRuntimes[0].summary == "mine")
+        #expect(try recipe(repository).containerRuntimes[0].summary == "mine")
         // Where it is not found the message says where it was looked for.
-        let seen = message {
+        let seen = refusal {
             _ = try Recipe.parse(
                 least, file: "x.yaml", folder: folder.path,
-                overrides: ["docker.from=distribution", "runtimes=[nablla]"], share: project)
+                overrides: ["docker.from=distribution", "runtimes=[nablla]"], share: repository)
         }
-        #expect(seen?.contains("unknown runtime 'nablla'. Did you mean 'nabla'?") == true, "\(seen ?? "")")
         #expect(
-            seen?.contains(
-                "found:    no nablla.yaml in runtimes, ../recipes/runtimes, recipes/runtimes, \(project)/recipes/runtimes, seen from the recipe's folder"
-            ) == true, "\(seen ?? "")")
+            seen == """
+                --set runtimes=[nablla]: runtimes[0]: unknown runtime 'nablla'. Did you mean 'nabla'?
+                  expected: crun, gvisor, hvt, nabla, qemu-kvm, or a path of a file with a slash in it
+                  found:    no nablla.yaml in runtimes, ../recipes/runtimes, recipes/runtimes, \
+                \(repository)/recipes/runtimes, seen from the recipe's folder
+                """)
         // Without them: as it was.
-        #expect(message { _ = try recipe(nil) }?.contains("there is no file 'hvt'") != nil)
+        let chosen = "runtimes=[{nabla: {version: 0.7.0}}, {hvt: {version: 0.7.0}}]"
+        #expect(
+            refusal { try recipe(nil) } == """
+                --set \(chosen): runtimes[1].hvt: unknown runtime 'hvt'
+                  expected: nabla, or a path of a file with a slash in it
+                  found:    no hvt.yaml in runtimes, ../recipes/runtimes, recipes/runtimes, seen from the recipe's folder
+                --set kernel.fragments=[kvm]: kernel.fragments[0]: there is no file 'kvm'
+                  expected: ../kernel-configs/kvm.config or kernel-configs/kvm.config, seen from the recipe's folder
+                --set overlays=[{path: kvm-guest}]: overlays[0].path: there is no folder 'kvm-guest'
+                  expected: overlays/kvm-guest or ../overlays/kvm-guest, seen from the recipe's folder
+                """)
     }
 
     @Test func `a file's mistake names the file as the command line would`() throws {
         let text = try contents(of: fixtures.appending("bad/runtimes-mistakes.yaml"))
-        let seen = message {
+        let seen = refusal {
             _ = try Recipe.parse(text, file: "some/x.yaml", folder: fixtures.appending("bad"))
         }
-        #expect(seen?.contains("some/runtimes/wrong.yaml:2: colour: unknown key 'colour'") == true, "\(seen ?? "")")
+        let golden = try contents(of: fixtures.appending("bad/runtimes-mistakes.txt"))
+        #expect(seen.map { "\($0)\n" } == golden.replacing("recipes/runtimes/", with: "some/runtimes/"))
     }
 }

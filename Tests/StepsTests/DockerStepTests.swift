@@ -3,12 +3,9 @@ import Foundation
 import Layers
 import Recipe
 import Steps
+import TestSupport
 import Testing
 import Tools
-
-private func file(_ path: EntryPath, _ text: String, mode: UInt16 = 0o644) -> Entry {
-    Entry(path, Attributes(mode: mode, mtime: Timestamp(seconds: 1)), .regular(Content(text)))
-}
 
 /// A runtime that Docker knows by a path, or by a shim's name.
 private func runtime(_ name: String, path: String? = nil, type: String? = nil) -> ContainerRuntime {
@@ -23,8 +20,6 @@ private func runtime(_ name: String, path: String? = nil, type: String? = nil) -
 }
 
 @Suite struct DockerStepTests {
-    private let python = Tool("python3", package: "python3", purpose: "read JSON")
-
     /// What daemon.json holds after the step, keys sorted, as Python reads it.
     private func daemon(
         _ text: String?, _ runtimes: [ContainerRuntime] = [], docker: Recipe.Docker = Recipe.Docker()
@@ -34,7 +29,8 @@ private func runtime(_ name: String, path: String? = nil, type: String? = nil) -
         let after = try tree.with(DockerStep(docker, runtimes: runtimes).apply(to: tree, epoch: epoch))
         let bytes = Array((try after.text("etc/docker/daemon.json") ?? "").utf8)
         return try await ToolRunner().run(
-            python, ["-c", "import json, sys; print(json.dumps(json.load(sys.stdin), sort_keys=True))"], input: bytes,
+            Judge.python, ["-c", "import json, sys; print(json.dumps(json.load(sys.stdin), sort_keys=True))"],
+            input: bytes,
             place: "daemon.json"
         ).text
     }
@@ -129,7 +125,7 @@ private func runtime(_ name: String, path: String? = nil, type: String? = nil) -
     func aDaemonConfigurationThatCannotBeCompletedIsRefused(text: String, message: String) throws {
         let tree = try sampleTree([file("usr/sbin/dockerd", "elf"), file("etc/docker/daemon.json", text)])
         let step = DockerStep(Recipe.Docker(), runtimes: [runtime("gvisor", path: "/usr/bin/runsc")])
-        let failure = #expect(throws: Failure.self) { _ = try step.apply(to: tree, epoch: epoch) }
+        let failure = failure { _ = try step.apply(to: tree, epoch: epoch) }
         #expect(failure?.description == message)
     }
 
@@ -137,7 +133,7 @@ private func runtime(_ name: String, path: String? = nil, type: String? = nil) -
         let tree = try sampleTree()
         #expect(try DockerStep(Recipe.Docker(), runtimes: []).apply(to: tree, epoch: epoch).entries.isEmpty)
         let step = DockerStep(Recipe.Docker(), runtimes: [runtime("gvisor", path: "/usr/bin/runsc")])
-        let failure = #expect(throws: Failure.self) { _ = try step.apply(to: tree, epoch: epoch) }
+        let failure = failure { _ = try step.apply(to: tree, epoch: epoch) }
         #expect(
             failure?.description
                 == "gvisor.yaml: it configures Docker, and the image has none\n  next:     add docker: {from: distribution}"

@@ -1,14 +1,11 @@
 import Layers
 import Steps
+import TestSupport
 import Testing
 
 @Suite struct NetworkWaitStepTests {
     private static let folder: EntryPath = "usr/lib/systemd/system"
     private static let wants: EntryPath = "etc/systemd/system/network-online.target.wants"
-
-    private func file(_ path: EntryPath, _ text: String) -> Entry {
-        Entry(path, Attributes(mode: 0o644, mtime: Timestamp(seconds: 1)), .regular(Content(text)))
-    }
 
     private func link(_ path: EntryPath, to target: String) -> Entry {
         Entry(path, Attributes(mode: 0o777, mtime: Timestamp(seconds: 1)), .symlink(Array(target.utf8)))

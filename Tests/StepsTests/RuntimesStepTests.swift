@@ -6,6 +6,7 @@ import Recipe
 import Steps
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -32,7 +33,7 @@ private final class Bench {
     /// Makes an archive with GNU tar.
     func shell(_ script: String) async throws {
         try await ToolRunner().run(
-            Tool("sh", package: "dash", purpose: "make test archives"), ["-ec", script], directory: folder.path,
+            Judge.sh, ["-ec", script], directory: folder.path,
             place: "test")
     }
 
@@ -61,11 +62,6 @@ private final class Bench {
                 }
             }, store: store)
     }
-}
-
-private func refusal(_ body: () throws -> Void) -> String {
-    do { try body() } catch { return "\(error)" }
-    return "nothing was refused"
 }
 
 @Suite struct RuntimesStepTests {
@@ -252,6 +248,11 @@ private func refusal(_ body: () throws -> Void) -> String {
         #expect(try after.text("etc/urunc/config.toml") == "[log]\n")
         runtime.files[0].mode = 0o755
         let step = runtime
-        #expect(refusal { _ = try bench.step(step) }.hasPrefix("test.yaml: /etc/urunc/config.toml is not executable\n"))
+        #expect(
+            refusal { try bench.step(step) } == """
+                test.yaml: /etc/urunc/config.toml is not executable
+                  expected: an ELF program, or a script that begins with #!
+                  next:     correct the file's mode, or what is taken from where
+                """)
     }
 }

@@ -4,8 +4,14 @@ import Steps
 
 let epoch: Int64 = 1_700_000_000
 
-private func file(_ path: EntryPath, _ text: String, mode: UInt16 = 0o644, gid: UInt32 = 0) -> Entry {
+/// A plain file of root.
+func file(_ path: EntryPath, _ text: String, mode: UInt16 = 0o644, gid: UInt32 = 0) -> Entry {
     Entry(path, Attributes(mode: mode, gid: gid, mtime: Timestamp(seconds: 1)), .regular(Content(text)))
+}
+
+/// A folder of root, or of another.
+func folder(_ path: EntryPath, uid: UInt32 = 0) -> Entry {
+    Entry(path, Attributes(mode: 0o755, uid: uid, gid: uid, mtime: Timestamp(seconds: 1)), .directory)
 }
 
 /// The few files of a Debian system that the steps look at.

@@ -2,6 +2,7 @@ import Diagnostics
 import Firmware
 import Layers
 import Steps
+import TestSupport
 import Testing
 
 /// A stock boot partition becomes one that starts our kernel, and keeps the rest.
@@ -149,7 +150,7 @@ import Testing
     }
 
     @Test func aPartitionThatNoPiWouldStartFromIsRefused() throws {
-        let elsewhere = #expect(throws: Failure.self) {
+        let elsewhere = failure {
             try stock([try file("config.txt", "")], mountPoint: "boot")
         }
         #expect(
@@ -158,10 +159,10 @@ import Testing
                   expected: /boot/firmware, as Ubuntu and Debian have it for the Pi
                   next:     use an image of the Ubuntu family
                 """)
-        let none = #expect(throws: Failure.self) { try stock([try file("start.elf", "")]) }
+        let none = failure { try stock([try file("start.elf", "")]) }
         #expect(none?.description == "config.txt: the boot partition has no such file")
         for name in ["../x", "sub/x", ".hidden"] {
-            let odd = #expect(throws: Failure.self) { try stock([try file("config.txt", "cmdline=\(name)\n")]) }
+            let odd = failure { try stock([try file("config.txt", "cmdline=\(name)\n")]) }
             #expect(
                 odd?.description == """
                     base image: config.txt: cmdline= names no file of the boot partition

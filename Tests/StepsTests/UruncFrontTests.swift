@@ -1,6 +1,7 @@
 import Foundation
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// The program in urunc's place (overlays/urunc), run on this machine with a program in urunc's place behind it that notes what it is
@@ -25,7 +26,8 @@ import Testing
                 "cgroup.controllers", "docker/x/memory.max", "docker/x/memory.swap.max", "docker/x/pids.max",
                 "docker/x/cpu.max", "docker/x/cgroup.procs",
             ] { try write("groups/\(name)", "") }
-            let source = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+            let source =
+                repository
                 .pushing("overlays/urunc/usr/local/bin/urunc")
             var text = String(decoding: try readFile(source), as: UTF8.self)
             for (place, name) in [

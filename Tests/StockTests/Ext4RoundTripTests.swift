@@ -3,6 +3,7 @@ import Disk
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -155,7 +156,7 @@ import Tools
                 "sif \(path) flags \(flags)",
             ])
         let store = try LayerStore(folder: folder.path.appending("layers"))
-        let error = #expect(throws: Failure.self) {
+        let error = failure {
             try store.layer(.of("stock"), name: "stock") { try Ext4Reader(image, place: "disk").readLayer(into: $0) }
         }
         let number = try await Judge.runner.run(

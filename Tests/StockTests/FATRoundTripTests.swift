@@ -3,6 +3,7 @@ import Disk
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 
@@ -107,10 +108,10 @@ import Tools
         let file = try OpenFile.updating(image)
         let table = UInt64(try file.bytes(at: 14, count: 1)[0]) * 512
         try file.write(at: table + (width == 12 ? 4 : 6), width == 12 ? [0x30, 0x00] : [3, 0])
-        let loop = #expect(throws: Failure.self) { try FATReader(image).bytes(of: entry) }
+        let loop = failure { try FATReader(image).bytes(of: entry) }
         #expect(loop?.message == "the FAT file system is damaged: its clusters go round in a circle")
         try file.write(at: table + (width == 12 ? 4 : 6), width == 12 ? [0xf0, 0xee] : [0xee, 0xfe])
-        let lost = #expect(throws: Failure.self) { try FATReader(image).bytes(of: entry) }
+        let lost = failure { try FATReader(image).bytes(of: entry) }
         #expect(
             lost?.message
                 == "the FAT file system is damaged: cluster \(width == 12 ? 3823 : 65262) is not on the disk")

@@ -4,15 +4,9 @@ import Disk
 import Layers
 import Stock
 import Storage
-import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
-
-private final class Events: ProgressReporter {
-    private let kept = Mutex<[ProgressEvent]>([])
-    var all: [ProgressEvent] { kept.withLock { $0 } }
-    func report(_ event: ProgressEvent) { kept.withLock { $0.append(event) } }
-}
 
 @Suite struct StockImageTests {
     let sample: StockSample
@@ -43,7 +37,7 @@ private final class Events: ProgressReporter {
 
     @Test func rootAndBootBecomeOneLayer() async throws {
         try await sample.make()
-        let events = Events()
+        let events = Recording()
         let image = try await sample.read(progress: events)
         #expect(try files(image) == Self.expected)
         #expect(image.bootMountPoint == "boot/firmware")
@@ -69,14 +63,14 @@ private final class Events: ProgressReporter {
                     step: "read the image",
                     text: "names of the root file system that lie hidden below /boot/firmware are left out: 1")))
         #expect(events.all.contains(.finished(step: "unpack", detail: "47 MiB", cached: false)))
-        #expect(try await names(in: sample.work) == [])
+        #expect(try names(in: sample.work) == [])
     }
 
     @Test func theSecondUseNeedsNoImage() async throws {
         try await sample.make()
         let first = try await sample.read()
         try await Judge.shell("rm stock.img stock.img.xz", in: sample.path)
-        let events = Events()
+        let events = Recording()
         let second = try await sample.read(progress: events)
         #expect(second.layer.digest == first.layer.digest)
         #expect(second.facts == first.facts)
@@ -175,8 +169,8 @@ private final class Events: ProgressReporter {
         let sample = sample
         let task = Task { _ = try await sample.read(progress: CancellingProgress(step: step)) }
         await #expect(throws: CancellationError.self) { try await task.value }
-        #expect(try await names(in: sample.work) == [])
-        #expect(try await names(in: sample.layers) == [])
+        #expect(try names(in: sample.work) == [])
+        #expect(try names(in: sample.layers) == [])
     }
 }
 

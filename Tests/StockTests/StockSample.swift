@@ -5,6 +5,7 @@ import Layers
 import Stock
 import Storage
 import SystemPackage
+import TestSupport
 import Tools
 
 /// A small image with the layout of a stock image for the Pi: an MBR, a FAT, an ext4.
@@ -37,11 +38,8 @@ struct StockSample {
         try await Judge.shell("rm -rf tree; mkdir -p tree/etc tree/boot/firmware tree/usr/bin", in: path)
         let tree = path.appending("tree")
         if let fstab { try writeAtomically(to: tree.appending("etc").appending("fstab"), bytes: Array(fstab.utf8)) }
-        var state: UInt64 = 42
-        let bytes = (0..<noise).map { _ -> UInt8 in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return UInt8(truncatingIfNeeded: state >> 56)
-        }
+        var generator = SplitMix64(seed: 42)
+        let bytes = generator.bytes(noise)
         try writeAtomically(to: tree.appending("usr").appending("bin").appending("program"), bytes: bytes)
         try writeAtomically(
             to: tree.appending("boot").appending("firmware").appending("hidden"), bytes: Array("hidden\n".utf8))

@@ -1,9 +1,8 @@
-import Diagnostics
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
-import Tools
 import Verify
 
 /// Damaged images: what fails, and where the first bad byte is said to be.
@@ -153,7 +152,7 @@ import Verify
         let image = try await TestImage.shared
         let size = image.manifest.image.size
         let folder = try image.copy()
-        var generator = TestGenerator(seed: 20)
+        var generator = SplitMix64(seed: 20)
         for _ in 0..<60 {
             let offset = UInt64.random(in: 0..<size, using: &generator)
             let change = UInt8.random(in: 1...255, using: &generator)

@@ -4,6 +4,7 @@ import Fetch
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 import Verify
@@ -36,7 +37,7 @@ import Verify
         try await ToolRunner().run(
             Tool("ln", package: "coreutils", purpose: "make a link"),
             ["-s", "/dev/null", folder.path.appending("null.img").string], place: "ln")
-        let failure = await #expect(throws: Failure.self) { try await folder.verify(name) }
+        let failure = await failure { try await folder.verify(name) }
         #expect(failure?.message == message)
         #expect(failure?.exitCode == 2)
     }
@@ -47,7 +48,11 @@ import Verify
         #expect(try await folder.verify("e.img").failed == ["partition table", "sfdisk --verify"])
         let packed = try await folder.verify("e.img.xz")
         #expect(packed.failed == ["xz", "first bad byte"])
-        #expect(packed["xz"]?.contains("this is not an .xz file") == true)
+        #expect(
+            packed["xz"] == """
+                FAILED: \(folder.path)/e.img.xz: this is not an .xz file; \
+                expected fd 37 7a 58 5a 00 at its start; found an empty file
+                """)
     }
 
     @Test func aBadFileAmongOthersEndsBeforeAnyWork() async throws {
@@ -57,7 +62,8 @@ import Verify
             work: folder.path.appending("work"), workers: 1)
         var reports = 0
         let given = options
-        await #expect(throws: Failure.self) { _ = try await Verifier.run(given) { _ in reports += 1 } }
+        let failure = await failure { try await Verifier.run(given) { _ in reports += 1 } }
+        #expect(failure?.headline == "\(folder.path)/none.img: there is no such file: no such file or directory")
         #expect(reports == 0)
         // One image by several names is verified once.
         options.files = TestImage.names.map { folder.path.appending($0) }
@@ -167,7 +173,7 @@ import Verify
             to: folder.path.appending("t.SHA256SUMS"), bytes: text + Array("\(SHA256Digest.of("y"))  u.img\n".utf8))
         let changed = try await verify(good)
         #expect(changed.failed == ["signature"])
-        let failure = await #expect(throws: Failure.self) { try await folder.verify { $0.keys = [good] } }
+        let failure = await failure { try await folder.verify { $0.keys = [good] } }
         #expect(failure?.message == "a keyring and a key's fingerprint are only of use together")
         #expect(failure?.exitCode == 2)
     }

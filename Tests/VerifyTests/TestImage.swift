@@ -1,23 +1,13 @@
-import Diagnostics
 import Digests
 import Disk
 import Layers
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 import Verify
-
-/// What the tests judge and prepare with.
-enum Judge {
-    static let xz = Tool("xz", package: "xz-utils", purpose: "make .xz files")
-    static let debugfs = Tool("debugfs", package: "e2fsprogs", purpose: "find a file's blocks")
-    static let dumpe2fs = Tool("dumpe2fs", package: "e2fsprogs", purpose: "find a group's tables")
-    static let gzip = Tool("gzip", package: "gzip", purpose: "pack a kernel")
-    static let gpg = Tool("gpg", package: "gnupg", purpose: "sign with throw-away keys")
-    static let gpgconf = Tool("gpgconf", package: "gpgconf", purpose: "end gpg's agent")
-}
 
 /// A small image as piforge builds them: FAT32 and ext4 in an MBR, packed in blocks of 64 KiB, with manifest and sums.
 struct TestImage: Sendable {
@@ -46,7 +36,7 @@ struct TestImage: Sendable {
 
     /// Bytes that xz packs to about a third.
     static func words(_ count: Int, seed: UInt64) -> [UInt8] {
-        var generator = TestGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var bytes: [UInt8] = []
         while bytes.count < count { bytes += Array("\(generator.next() % 5_000_000) ".utf8) }
         return Array(bytes.prefix(count))
@@ -54,7 +44,7 @@ struct TestImage: Sendable {
 
     /// Bytes that xz stores as they are.
     static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-        var generator = TestGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         return (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
@@ -203,21 +193,6 @@ struct TestImage: Sendable {
         }
         try tree.apply(links)
         return tree
-    }
-}
-
-/// A small deterministic generator (SplitMix64), so that test data is the same on every run.
-struct TestGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }
 

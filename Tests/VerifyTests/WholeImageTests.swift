@@ -1,17 +1,12 @@
-import Diagnostics
 import Digests
 import Foundation
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 import Verify
-
-/// The names in a folder of the host; none where it is not there.
-func names(in folder: FilePath) throws -> [String] {
-    exists(folder) ? try FileManager.default.contentsOfDirectory(atPath: folder.string) : []
-}
 
 /// Images that are whole, and such that are whole but not the ones that are named.
 @Suite struct WholeImageTests {

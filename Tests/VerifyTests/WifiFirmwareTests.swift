@@ -2,6 +2,7 @@ import Digests
 import Pack
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 import Tools
 import Verify

@@ -1,1 +1,0 @@
-../FetchTests/LoopbackServer.swift
