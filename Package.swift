@@ -31,20 +31,22 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "Digests", dependencies: ["CCrypto", "Diagnostics"], swiftSettings: settings),
         .target(name: "Packages", dependencies: ["Digests", system], swiftSettings: settings),
-        .target(name: "Storage", dependencies: ["Diagnostics", "Digests", system], swiftSettings: settings),
+        .target(
+            name: "Storage", dependencies: ["Diagnostics", "Digests", system], swiftSettings: settings),
         .target(
             name: "Tools",
-            dependencies: [
-                "Diagnostics", system, .product(name: "Subprocess", package: "swift-subprocess"),
-            ], swiftSettings: settings),
+            dependencies: ["Diagnostics", .product(name: "Subprocess", package: "swift-subprocess"), system],
+            swiftSettings: settings),
 
         // Recipe to image, from the bottom up.
         .target(
-            name: "Recipe", dependencies: ["Diagnostics", "Digests", "Packages", "Storage", "Yams", system],
+            name: "Recipe",
+            dependencies: ["Diagnostics", "Digests", "Packages", "Storage", "Yams", system],
             swiftSettings: settings),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
-            name: "Fetch", dependencies: ["CCurl", "Diagnostics", "Digests", "Storage", "Tools", system],
+            name: "Fetch",
+            dependencies: ["CCurl", "Diagnostics", "Digests", "Storage", "Tools", system],
             swiftSettings: settings),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(
@@ -60,7 +62,8 @@ let package = Package(
             dependencies: ["Diagnostics", "Digests", "Fetch", "Layers", "Packages", "Storage", "Tools", system],
             swiftSettings: settings),
         .target(
-            name: "Kernel", dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
+            name: "Kernel",
+            dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "Tools", system],
             resources: [.embedInCode("Resources/boot-init.sh"), .embedInCode("Resources/kconfig-facts.py")],
             swiftSettings: settings),
         .target(
@@ -71,24 +74,26 @@ let package = Package(
             resources: [.embedInCode("Resources/init.sh")], swiftSettings: settings),
         .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
         .target(
-            name: "Pack",
-            dependencies: ["CLZMA", "Diagnostics", "Digests", "Packages", "Storage", system],
+            name: "XZ", dependencies: ["CLZMA", "Diagnostics", "Digests", "Storage", system], swiftSettings: settings),
+        // What is known of an image, and what lies beside it.
+        .target(
+            name: "Records", dependencies: ["Diagnostics", "Digests", "Packages", "Storage", "XZ", system],
             swiftSettings: settings),
         .target(
             name: "Stock",
-            dependencies: ["Diagnostics", "Digests", "Disk", "Layers", "Pack", "Storage", "Tools", system],
+            dependencies: ["Diagnostics", "Digests", "Disk", "Layers", "Storage", "Tools", "XZ", system],
             swiftSettings: settings),
         // What stands between an image and who judges it: a Pi's boot partition as its firmware reads it.
         .target(
-            name: "Firmware", dependencies: ["Diagnostics", "Disk", "Storage", "Tools", system], swiftSettings: settings
+            name: "Firmware", dependencies: ["Diagnostics", "Disk", "Storage", "Tools", system],
+            swiftSettings: settings
         ),
         .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
         .target(
             name: "Steps",
             dependencies: [
                 "CCrypt", "Debian", "Diagnostics", "Digests", "Firmware", "Guest", "Kernel", "Layers", "Recipe",
-                "Storage",
-                system,
+                "Storage", system,
             ],
             resources: [
                 // The files of overlays/firstboot, by links: they belong to every image.
@@ -99,20 +104,20 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Guest", "Kernel", "Layers", "Pack",
-                "Packages", "Recipe", "Steps", "Stock", "Storage", "Tools", system,
+                "Debian", "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Guest", "Kernel", "Layers",
+                "Packages", "Recipe", "Records", "Steps", "Stock", "Storage", "Tools", "XZ", system,
             ],
             swiftSettings: settings),
         .target(
             name: "Verify",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Kernel", "Layers", "Pack", "Storage", "Tools",
-                system,
+                "Diagnostics", "Digests", "Disk", "Fetch", "Firmware", "Kernel", "Layers", "Records", "Storage",
+                "Tools", "XZ", system,
             ], swiftSettings: settings),
         .target(
             name: "Prove",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Kernel", "Pack", "Storage", "Tools",
+                "Diagnostics", "Digests", "Disk", "Firmware", "Guest", "Kernel", "Records", "Storage", "Tools", "XZ",
                 system,
             ],
             resources: [.embedInCode("Resources/kvm-probe.c")], swiftSettings: settings),
@@ -120,14 +125,16 @@ let package = Package(
         .target(
             name: "Inspect",
             dependencies: [
-                "Debian", "Diagnostics", "Digests", "Disk", "Firmware", "Kernel", "Layers", "Pack", "Packages",
-                "Storage", system,
+                "Debian", "Diagnostics", "Digests", "Disk", "Firmware", "Kernel", "Layers", "Packages", "Storage", "XZ",
+                system,
             ], swiftSettings: settings),
+        // What a person, or a program, sees of a command while it runs.
+        .target(name: "Progress", dependencies: ["Diagnostics", "Storage"], swiftSettings: settings),
         .executableTarget(
             name: "piforge",
             dependencies: [
-                "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Inspect", "Layers", "Pack", "Prove",
-                "Recipe", "Stock", "Storage", "Tools", "Verify",
+                "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Inspect", "Layers", "Progress", "Prove", "Recipe",
+                "Records", "Stock", "Storage", "Tools", "Verify", "XZ",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), system,
             ],
             swiftSettings: settings),
@@ -135,95 +142,104 @@ let package = Package(
         // What several test targets use: servers, judges, numbers that are the same on every run.
         .target(
             name: "TestSupport",
-            dependencies: ["Diagnostics", "FlyingFox", "Layers", "Storage", "Tools", system], path: "Tests/TestSupport",
+            dependencies: ["Diagnostics", "Layers", "Storage", "Tools", "FlyingFox", system],
+            path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
             name: "DiagnosticsTests", dependencies: ["Diagnostics", "Storage", "TestSupport", system],
             swiftSettings: settings),
         .testTarget(name: "PackagesTests", dependencies: ["Packages"], swiftSettings: settings),
         .testTarget(
-            name: "StorageTests", dependencies: ["Digests", "Storage", "TestSupport", "Tools", system],
+            name: "StorageTests",
+            dependencies: ["Digests", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "LayersTests",
-            dependencies: ["Layers", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Digests", "Layers", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
-            name: "RecipeTests", dependencies: ["Recipe", "Diagnostics", "Storage", "TestSupport", system],
+            name: "RecipeTests",
+            dependencies: ["Diagnostics", "Recipe", "Storage", "TestSupport", system],
             exclude: ["Fixtures"], swiftSettings: settings),
         .testTarget(
             name: "FetchTests",
-            dependencies: ["Fetch", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Digests", "Fetch", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DiskTests",
-            dependencies: ["Disk", "Layers", "Diagnostics", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Disk", "Layers", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DebianTests",
             dependencies: [
-                "Debian", "Fetch", "Layers", "Packages", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools",
+                "Debian", "Diagnostics", "Digests", "Fetch", "Layers", "Packages", "Storage", "TestSupport", "Tools",
                 system,
             ], swiftSettings: settings),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["Kernel", "Layers", "Diagnostics", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Kernel", "Layers", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "GuestTests",
             dependencies: [
-                "Guest", "Kernel", "Layers", "Packages", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools",
+                "Diagnostics", "Digests", "Guest", "Kernel", "Layers", "Packages", "Storage", "TestSupport", "Tools",
                 system,
             ], swiftSettings: settings),
         .testTarget(
-            name: "PackTests",
+            name: "XZTests",
+            dependencies: ["Diagnostics", "Digests", "Storage", "TestSupport", "Tools", "XZ", system],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RecordsTests",
             dependencies: [
-                "Pack", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system,
+                "Diagnostics", "Digests", "Disk", "Layers", "Records", "Storage", "TestSupport", "Tools", "XZ", system,
             ], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "StockTests",
             dependencies: [
-                "Stock", "Disk", "Layers", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system,
+                "Diagnostics", "Digests", "Disk", "Layers", "Stock", "Storage", "TestSupport", "Tools", system,
             ], resources: [.embedInCode("Resources/compare.py")], swiftSettings: settings),
         .testTarget(
             name: "FirmwareTests",
-            dependencies: ["Firmware", "Diagnostics", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Firmware", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "StepsTests",
             dependencies: [
-                "Steps", "Firmware", "Layers", "Recipe", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools",
+                "Diagnostics", "Digests", "Firmware", "Layers", "Recipe", "Steps", "Storage", "TestSupport", "Tools",
                 system,
             ], swiftSettings: settings),
         // Writes into a cache until it is killed.
         .executableTarget(
-            name: "CacheWriter", dependencies: ["Digests", "Layers", "Storage", system], path: "Tests/CacheWriter",
+            name: "CacheWriter", dependencies: ["Digests", "Layers", "Storage", system],
+            path: "Tests/CacheWriter",
             swiftSettings: settings),
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Engine", "CacheWriter", "Debian", "Disk", "Fetch", "FlyingFox", "Guest", "Layers", "Pack", "piforge",
-                "Recipe", "Steps", "Diagnostics", "Digests", "Storage", "TestSupport", "Tools", system,
+                "CacheWriter", "Debian", "Diagnostics", "Digests", "Disk", "Engine", "Fetch", "Guest", "Layers",
+                "Recipe", "Records", "Steps", "Storage", "TestSupport", "Tools", "XZ", "piforge", "FlyingFox", system,
             ], swiftSettings: settings),
+        .testTarget(
+            name: "ProgressTests", dependencies: ["Diagnostics", "Progress"], swiftSettings: settings),
         .testTarget(
             name: "VerifyTests",
             dependencies: [
-                "Verify", "Disk", "Fetch", "Layers", "Pack", "Diagnostics", "Digests", "Storage", "TestSupport",
-                "Tools", system,
+                "Diagnostics", "Digests", "Disk", "Fetch", "Layers", "Records", "Storage", "TestSupport", "Tools",
+                "Verify", "XZ", system,
             ], swiftSettings: settings),
         .testTarget(
             name: "ProveTests",
-            dependencies: ["Prove", "Firmware", "Pack", "Diagnostics", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Firmware", "Prove", "Records", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "InspectTests",
-            dependencies: [
-                "Inspect", "Disk", "Layers", "Pack", "Diagnostics", "Storage", "TestSupport", "Tools", system,
-            ], swiftSettings: settings),
+            dependencies: ["Diagnostics", "Disk", "Inspect", "Layers", "Storage", "TestSupport", "Tools", system],
+            swiftSettings: settings),
         // Drives the program itself, as a person would.
         .testTarget(
             name: "AcceptanceTests",
-            dependencies: ["piforge", "Digests", "FlyingFox", "Pack", "Storage", system],
+            dependencies: ["Digests", "Records", "Storage", "piforge", "FlyingFox", system],
             exclude: ["Field", "Runtimes", "Stock"],
             swiftSettings: settings),
     ]

@@ -2,30 +2,30 @@
 ///
 /// Every error that leaves piforge has this one shape. The message is lower case and carries the offending value;
 /// `place` is a recipe's `file:line`, a package, a path, a URL, or the name of a step.
-public struct Failure: Error, Sendable, Equatable {
+package struct Failure: Error, Sendable, Equatable {
     /// What kind of end the error makes of a run; it decides the exit code.
-    public enum Kind: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         /// The command line or the recipe is wrong: exit code 2.
         case usage
         /// The build or a check failed: exit code 1.
         case failed
     }
 
-    public var kind: Kind
+    package var kind: Kind
     /// Where: `recipes/x.yaml:14`, `docker.io_26.1.5_arm64.deb`, a URL, a step.
-    public var place: String
+    package var place: String
     /// What is wrong, in one sentence without a full stop.
-    public var message: String
+    package var message: String
     /// What should have been there, when that is not plain from the message.
-    public var expected: String?
+    package var expected: String?
     /// What was there instead.
-    public var found: String?
+    package var found: String?
     /// The next command to try, or what to change.
-    public var next: String?
+    package var next: String?
     /// Why, where code goes another way for it.
-    public var cause: Cause?
+    package var cause: Cause?
 
-    public init(
+    package init(
         _ kind: Kind = .failed, at place: String, _ message: String, expected: String? = nil, found: String? = nil,
         next: String? = nil
     ) {
@@ -38,12 +38,12 @@ public struct Failure: Error, Sendable, Equatable {
     }
 
     /// The process's exit code for this error: 1 or 2.
-    public var exitCode: Int32 { kind == .usage ? 2 : 1 }
+    package var exitCode: Int32 { kind == .usage ? 2 : 1 }
 }
 
 extension Failure: CustomStringConvertible {
     /// `place: message`, then one indented line each for what was expected, found, and to do next.
-    public var description: String {
+    package var description: String {
         var lines = ["\(place): \(message)"]
         if let expected { lines.append("  expected: \(expected)") }
         if let found { lines.append("  found:    \(found)") }
@@ -53,12 +53,12 @@ extension Failure: CustomStringConvertible {
 }
 
 /// Several failures that were found together, such as all the mistakes of one recipe.
-public struct FailureList: Error, Sendable, CustomStringConvertible {
-    public let failures: [Failure]
+package struct FailureList: Error, Sendable, CustomStringConvertible {
+    package let failures: [Failure]
 
     /// - Parameter failures: at least one.
-    public init(_ failures: [Failure]) { self.failures = failures }
+    package init(_ failures: [Failure]) { self.failures = failures }
 
-    public var exitCode: Int32 { failures.contains { $0.kind == .failed } ? 1 : 2 }
-    public var description: String { failures.map(\.description).joined(separator: "\n") }
+    package var exitCode: Int32 { failures.contains { $0.kind == .failed } ? 1 : 2 }
+    package var description: String { failures.map(\.description).joined(separator: "\n") }
 }

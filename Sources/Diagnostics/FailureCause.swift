@@ -1,6 +1,6 @@
 extension Failure {
     /// Why a run ended, for code that asks; the words are for people.
-    public enum Cause: Sendable, Equatable {
+    package enum Cause: Sendable, Equatable {
         /// A network was needed, and the run may not use one (`--offline`).
         case offline
         /// A file system has too little room.
@@ -18,7 +18,7 @@ extension Failure {
     /// - Parameters:
     ///   - place: what needs the file; the option itself where the file is named in the message.
     ///   - message: what is missing, and where it was looked for.
-    public static func offline(at place: String = "--offline", _ message: String, found: String? = nil) -> Failure {
+    package static func offline(at place: String = "--offline", _ message: String, found: String? = nil) -> Failure {
         var failure = Failure(at: place, message, found: found, next: "run once without --offline")
         failure.cause = .offline
         return failure
@@ -31,7 +31,7 @@ extension Failure {
     ///   - purpose: what the room is for: `for the build`, `to unpack the image`.
     ///   - needed: bytes.
     ///   - free: bytes, less than `needed`.
-    public static func noRoom(at place: String, _ purpose: String, needed: UInt64, free: UInt64) -> Failure {
+    package static func noRoom(at place: String, _ purpose: String, needed: UInt64, free: UInt64) -> Failure {
         var failure = Failure(
             at: place, "there is not enough room \(purpose)", expected: "\(megabytes(needed)) free",
             found: megabytes(free))
@@ -40,7 +40,7 @@ extension Failure {
     }
 
     /// Something in the cache is damaged, or another than it should be, and only its owner can do away with it.
-    public static func damagedCache(at place: String, _ message: String) -> Failure {
+    package static func damagedCache(at place: String, _ message: String) -> Failure {
         var failure = Failure(at: place, message)
         failure.cause = .damagedCache
         return failure.naming(cache: nil)
@@ -49,7 +49,7 @@ extension Failure {
     /// The failure with its next step for the cache that is used, where it is about the cache.
     ///
     /// - Parameter cache: the cache's folder as the command line wrote it; nil for the default.
-    public func naming(cache: String?) -> Failure {
+    package func naming(cache: String?) -> Failure {
         func prune(_ arguments: String...) -> String {
             (["piforge cache prune"] + arguments + cacheArguments(cache)).joined(separator: " ")
         }
@@ -65,4 +65,4 @@ extension Failure {
 }
 
 /// Decimal megabytes with one digit: `218.0 MB`.
-public func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e5).rounded() / 10) MB" }
+package func megabytes(_ bytes: UInt64) -> String { "\((Double(bytes) / 1e5).rounded() / 10) MB" }

@@ -3,12 +3,12 @@ extension StringProtocol {
     /// file from Windows for one line.
     ///
     /// - Parameter keepingEmpty: whether empty lines count, that behind the last line end too; then a line's index is its number less 1.
-    public func splitLines(keepingEmpty: Bool = false) -> [SubSequence] {
+    package func splitLines(keepingEmpty: Bool = false) -> [SubSequence] {
         split(omittingEmptySubsequences: !keepingEmpty) { $0 == "\n" || $0 == "\r\n" }
     }
 
     /// The text without a byte order mark at its start (Unicode, section 23.8).
-    public var withoutByteOrderMark: SubSequence {
+    package var withoutByteOrderMark: SubSequence {
         unicodeScalars.first == "\u{feff}" ? self[unicodeScalars.index(after: startIndex)...] : self[...]
     }
 }

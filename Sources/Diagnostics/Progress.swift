@@ -1,5 +1,5 @@
 /// One thing that happened in a running step, for whoever shows progress.
-public enum ProgressEvent: Sendable, Equatable {
+package enum ProgressEvent: Sendable, Equatable {
     /// A step began. `detail` says on what.
     case started(step: String, detail: String)
     /// A step moved on: `completed` of `total` (when known), counted in `unit`.
@@ -13,16 +13,16 @@ public enum ProgressEvent: Sendable, Equatable {
 }
 
 /// What a step's progress is counted in.
-public enum ProgressUnit: String, Sendable { case bytes, count }
+package enum ProgressUnit: String, Sendable { case bytes, count }
 
 /// Takes progress events; the terminal's live lines, a pipe's plain lines and JSON lines are three of them.
 /// Called from any task, in no order between steps.
-public protocol ProgressReporter: Sendable {
+package protocol ProgressReporter: Sendable {
     func report(_ event: ProgressEvent)
 }
 
 /// Takes progress events and shows nothing.
-public struct SilentProgress: ProgressReporter {
-    public init() {}
-    public func report(_ event: ProgressEvent) {}
+package struct SilentProgress: ProgressReporter {
+    package init() {}
+    package func report(_ event: ProgressEvent) {}
 }

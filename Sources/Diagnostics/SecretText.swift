@@ -5,7 +5,7 @@
 ///   - place: what needs the secret.
 ///   - source: where it was stored, for the error; the secret itself is never shown.
 /// - Throws: `Failure` of kind `.usage` for an empty secret, one with a control character or of several lines, and what is not UTF-8.
-public func secretText(_ bytes: some Sequence<UInt8>, at place: String, from source: String) throws -> String {
+package func secretText(_ bytes: some Sequence<UInt8>, at place: String, from source: String) throws -> String {
     guard let stored = String(validating: Array(bytes), as: UTF8.self) else {
         throw Failure(.usage, at: place, "\(source) is not UTF-8 text", expected: "one line with the secret")
     }

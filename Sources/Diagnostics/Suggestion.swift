@@ -1,7 +1,7 @@
 /// Picks the name a person probably meant: the closest of `candidates` by Levenshtein distance.
 ///
 /// - Returns: nil when nothing is near: further than a third of the name's length, and than one edit.
-public func nearestName(to name: String, in candidates: some Sequence<String>) -> String? {
+package func nearestName(to name: String, in candidates: some Sequence<String>) -> String? {
     let limit = max(1, name.count / 3)
     return
         candidates
@@ -14,7 +14,7 @@ public func nearestName(to name: String, in candidates: some Sequence<String>) -
 ///
 /// - Parameter count: the most that are wanted.
 /// - Returns: those that are no further than a third of the name's length, or one edit.
-public func nearestNames(to name: String, in candidates: some Sequence<String>, count: Int) -> [String] {
+package func nearestNames(to name: String, in candidates: some Sequence<String>, count: Int) -> [String] {
     let limit = max(1, name.count / 3)
     return
         candidates

@@ -3,11 +3,11 @@ import Diagnostics
 
 /// The hash functions in which publishers give sums. MD5 and SHA-1 are broken against a forger who makes both files;
 /// they are for comparison only, where a publisher gives nothing better.
-public enum ChecksumAlgorithm: String, Sendable, Hashable, CaseIterable {
+package enum ChecksumAlgorithm: String, Sendable, Hashable, CaseIterable {
     case md5, sha1, sha256, sha512
 
     /// Bytes of a digest.
-    public var length: Int {
+    package var length: Int {
         switch self {
         case .md5: 16
         case .sha1: 20
@@ -17,10 +17,10 @@ public enum ChecksumAlgorithm: String, Sendable, Hashable, CaseIterable {
     }
 
     /// Whether nobody is known to be able to make two files with the same digest.
-    public var isStrong: Bool { self == .sha256 || self == .sha512 }
+    package var isStrong: Bool { self == .sha256 || self == .sha512 }
 
     /// The function's name as people write it: `SHA-256`.
-    public var title: String {
+    package var title: String {
         switch self {
         case .md5: "MD5"
         case .sha1: "SHA-1"
@@ -40,25 +40,25 @@ public enum ChecksumAlgorithm: String, Sendable, Hashable, CaseIterable {
 }
 
 /// A digest together with the function that made it; as text `sha1:` and lower-case hex digits.
-public struct Checksum: Sendable, Hashable {
-    public let algorithm: ChecksumAlgorithm
+package struct Checksum: Sendable, Hashable {
+    package let algorithm: ChecksumAlgorithm
     /// As many bytes as the algorithm's digests have.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// - Returns: nil unless there are as many bytes as the algorithm's digests have.
-    public init?(_ algorithm: ChecksumAlgorithm, bytes: [UInt8]) {
+    package init?(_ algorithm: ChecksumAlgorithm, bytes: [UInt8]) {
         guard bytes.count == algorithm.length else { return nil }
         self.algorithm = algorithm
         self.bytes = bytes
     }
 
     /// - Parameter hex: as many hex digits, of either case, as the algorithm's digests have.
-    public init?(_ algorithm: ChecksumAlgorithm, hex: some StringProtocol) {
+    package init?(_ algorithm: ChecksumAlgorithm, hex: some StringProtocol) {
         guard let bytes = decodeHex(hex) else { return nil }
         self.init(algorithm, bytes: bytes)
     }
 
-    public init(_ digest: SHA256Digest) {
+    package init(_ digest: SHA256Digest) {
         algorithm = .sha256
         bytes = digest.bytes
     }
@@ -67,7 +67,7 @@ public struct Checksum: Sendable, Hashable {
     ///
     /// - Parameter place: where the text stands, for the error.
     /// - Throws: `Failure` (usage) when the algorithm is unknown or the digits are not as many as it has.
-    public init(parsing text: String, at place: String) throws {
+    package init(parsing text: String, at place: String) throws {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let algorithm = ChecksumAlgorithm(rawValue: parts[0].lowercased()) else {
             let known = ChecksumAlgorithm.allCases.map { "\($0.rawValue):HEX" }.joined(separator: ", ")
@@ -82,24 +82,24 @@ public struct Checksum: Sendable, Hashable {
     }
 
     /// Lower-case hex digits.
-    public var hex: String { encodeHex(bytes) }
+    package var hex: String { encodeHex(bytes) }
 
     /// The digest, where it is a SHA-256.
-    public var sha256: SHA256Digest? { algorithm == .sha256 ? SHA256Digest(bytes: bytes) : nil }
+    package var sha256: SHA256Digest? { algorithm == .sha256 ? SHA256Digest(bytes: bytes) : nil }
 }
 
 extension Checksum: CustomStringConvertible {
-    public var description: String { "\(algorithm.rawValue):\(hex)" }
+    package var description: String { "\(algorithm.rawValue):\(hex)" }
 }
 
 /// Computes a digest of any of the algorithms from bytes that arrive in pieces (libcrypto).
 ///
 /// Not `Sendable`: one hasher belongs to one task.
-public final class ChecksumHasher {
-    public let algorithm: ChecksumAlgorithm
+package final class ChecksumHasher {
+    package let algorithm: ChecksumAlgorithm
     private let context: OpaquePointer
 
-    public init(_ algorithm: ChecksumAlgorithm) {
+    package init(_ algorithm: ChecksumAlgorithm) {
         guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, algorithm.function, nil) == 1 else {
             preconditionFailure("libcrypto has no \(algorithm.title), or no memory left")
         }
@@ -109,15 +109,15 @@ public final class ChecksumHasher {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    public func update(_ bytes: UnsafeRawBufferPointer) {
+    package func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
         EVP_DigestUpdate(context, base, bytes.count)
     }
 
-    public func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+    package func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
     /// The digest's bytes. The hasher starts afresh afterwards.
-    public func finalize() -> [UInt8] {
+    package func finalize() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: algorithm.length)
         var length: UInt32 = 0
         EVP_DigestFinal_ex(context, &bytes, &length)
@@ -128,14 +128,14 @@ public final class ChecksumHasher {
 
 extension Checksum {
     /// The checksum of bytes at hand.
-    public static func of(_ bytes: [UInt8], _ algorithm: ChecksumAlgorithm) -> Checksum {
+    package static func of(_ bytes: [UInt8], _ algorithm: ChecksumAlgorithm) -> Checksum {
         let hasher = ChecksumHasher(algorithm)
         hasher.update(bytes)
         return Checksum(finished: hasher)
     }
 
     /// What a hasher has computed; it starts afresh afterwards.
-    public init(finished hasher: ChecksumHasher) {
+    package init(finished hasher: ChecksumHasher) {
         algorithm = hasher.algorithm
         bytes = hasher.finalize()
     }

@@ -1,33 +1,33 @@
 /// Builds a digest from named parts so that no two different lists of parts give the same bytes: every part is
 /// written with its length. Used for cache keys, seeds and salts.
-public struct KeyHasher {
+package struct KeyHasher {
     private let hasher = SHA256Hasher()
 
     /// - Parameter purpose: what the digest is for; digests of different purposes never meet.
-    public init(purpose: String) { add(purpose) }
+    package init(purpose: String) { add(purpose) }
 
     /// Adds one part.
-    public func add(_ bytes: [UInt8]) {
+    package func add(_ bytes: [UInt8]) {
         var length = UInt64(bytes.count).littleEndian
         withUnsafeBytes(of: &length) { hasher.update($0) }
         hasher.update(bytes)
     }
 
     /// Adds a string's UTF-8 bytes as one part.
-    public func add(_ text: String) { add(Array(text.utf8)) }
+    package func add(_ text: String) { add(Array(text.utf8)) }
 
     /// Adds a digest as one part.
-    public func add(_ digest: SHA256Digest) { add(digest.bytes) }
+    package func add(_ digest: SHA256Digest) { add(digest.bytes) }
 
     /// Adds an integer, as its decimal text, as one part.
-    public func add(_ number: some BinaryInteger) { add(String(number)) }
+    package func add(_ number: some BinaryInteger) { add(String(number)) }
 
-    public func finalize() -> SHA256Digest { hasher.finalize() }
+    package func finalize() -> SHA256Digest { hasher.finalize() }
 }
 
 extension SHA256Digest {
     /// A version-8 (custom) UUID made of the digest's first 16 bytes (RFC 9562, section 5.8), lower case with dashes.
-    public var uuid: String {
+    package var uuid: String {
         var raw = Array(bytes.prefix(16))
         raw[6] = raw[6] & 0x0f | 0x80
         raw[8] = raw[8] & 0x3f | 0x80

@@ -4,10 +4,10 @@ import CCrypto
 /// for trust.
 ///
 /// Not `Sendable`: one hasher belongs to one task.
-public final class MD5Hasher {
+package final class MD5Hasher {
     private let context: OpaquePointer
 
-    public init() {
+    package init() {
         guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_md5(), nil) == 1 else {
             preconditionFailure("libcrypto has no MD5, or no memory left")
         }
@@ -16,13 +16,13 @@ public final class MD5Hasher {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    public func update(_ bytes: UnsafeRawBufferPointer) {
+    package func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
         EVP_DigestUpdate(context, base, bytes.count)
     }
 
     /// The MD5 of everything so far, 32 lower-case hex digits. The hasher starts afresh afterwards.
-    public func finalize() -> String {
+    package func finalize() -> String {
         var bytes = [UInt8](repeating: 0, count: 16)
         var length: UInt32 = 0
         EVP_DigestFinal_ex(context, &bytes, &length)

@@ -1,18 +1,18 @@
 import CCrypto
 
 /// A SHA-256 digest: 32 bytes (FIPS 180-4), compared and hashed by value, written as 64 lower-case hex digits.
-public struct SHA256Digest: Hashable, Sendable {
+package struct SHA256Digest: Hashable, Sendable {
     /// The 32 bytes.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// - Parameter bytes: exactly 32 bytes.
-    public init?(bytes: [UInt8]) {
+    package init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
         self.bytes = bytes
     }
 
     /// Parses 64 hex digits, of either case.
-    public init?(hex: some StringProtocol) {
+    package init?(hex: some StringProtocol) {
         guard let bytes = decodeHex(hex) else { return nil }
         self.init(bytes: bytes)
     }
@@ -20,15 +20,15 @@ public struct SHA256Digest: Hashable, Sendable {
     init(trusted bytes: [UInt8]) { self.bytes = bytes }
 
     /// 64 lower-case hex digits.
-    public var hex: String { encodeHex(bytes) }
+    package var hex: String { encodeHex(bytes) }
 }
 
 extension SHA256Digest: CustomStringConvertible {
-    public var description: String { hex }
+    package var description: String { hex }
 }
 
 extension SHA256Digest: Codable {
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let digest = SHA256Digest(hex: text) else {
@@ -37,7 +37,7 @@ extension SHA256Digest: Codable {
         self = digest
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(hex)
     }
@@ -46,10 +46,10 @@ extension SHA256Digest: Codable {
 /// Computes a SHA-256 digest from bytes that arrive in pieces, with the processor's SHA instructions (libcrypto).
 ///
 /// Not `Sendable`: one hasher belongs to one task.
-public final class SHA256Hasher {
+package final class SHA256Hasher {
     private let context: OpaquePointer
 
-    public init() {
+    package init() {
         guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
             preconditionFailure("libcrypto has no memory left for a SHA-256 context")
         }
@@ -58,18 +58,18 @@ public final class SHA256Hasher {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    public func update(_ bytes: UnsafeRawBufferPointer) {
+    package func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
         EVP_DigestUpdate(context, base, bytes.count)
     }
 
-    public func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+    package func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
     /// Hashes the UTF-8 bytes of a string.
-    public func update(_ text: String) { update(Array(text.utf8)) }
+    package func update(_ text: String) { update(Array(text.utf8)) }
 
     /// The digest of everything so far. The hasher starts afresh afterwards.
-    public func finalize() -> SHA256Digest {
+    package func finalize() -> SHA256Digest {
         var bytes = [UInt8](repeating: 0, count: 32)
         var length: UInt32 = 0
         EVP_DigestFinal_ex(context, &bytes, &length)
@@ -80,18 +80,18 @@ public final class SHA256Hasher {
 
 extension SHA256Digest {
     /// The digest of bytes at hand.
-    public static func of(_ bytes: [UInt8]) -> SHA256Digest {
+    package static func of(_ bytes: [UInt8]) -> SHA256Digest {
         let hasher = SHA256Hasher()
         hasher.update(bytes)
         return hasher.finalize()
     }
 
     /// The digest of a string's UTF-8 bytes.
-    public static func of(_ text: String) -> SHA256Digest { of(Array(text.utf8)) }
+    package static func of(_ text: String) -> SHA256Digest { of(Array(text.utf8)) }
 }
 
 /// Two lower-case hex digits a byte.
-public func encodeHex(_ bytes: some Sequence<UInt8>) -> String {
+package func encodeHex(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)
     var text: [UInt8] = []
     for byte in bytes {
@@ -102,7 +102,7 @@ public func encodeHex(_ bytes: some Sequence<UInt8>) -> String {
 }
 
 /// Parses an even number of hex digits; nil where anything else stands.
-public func decodeHex(_ text: some StringProtocol) -> [UInt8]? {
+package func decodeHex(_ text: some StringProtocol) -> [UInt8]? {
     var bytes: [UInt8] = []
     var high: UInt8?
     for character in text.utf8 {

@@ -4,7 +4,7 @@ import CCrypto
 /// (IEEE 802.11-2020, annex J.4.1), as 64 hex digits.
 ///
 /// - Returns: nil where libcrypto cannot compute it.
-public func wirelessKey(passphrase: String, ssid: String) -> String? {
+package func wirelessKey(passphrase: String, ssid: String) -> String? {
     var key = [UInt8](repeating: 0, count: 32)
     let salt = Array(ssid.utf8)
     let phrase = Array(passphrase.utf8).map { CChar(bitPattern: $0) }

@@ -3,7 +3,7 @@ import Storage
 import SystemPackage
 
 /// A whole disk as one sparse stream that is never materialised: pieces at their offsets, zeros between them.
-public struct DiskImage: ByteSource {
+package struct DiskImage: ByteSource {
     /// A piece of the disk.
     private struct Segment {
         var start: UInt64
@@ -12,9 +12,9 @@ public struct DiskImage: ByteSource {
     }
 
     /// Bytes.
-    public let size: UInt64
+    package let size: UInt64
     /// The table in its first sector.
-    public let table: PartitionTable
+    package let table: PartitionTable
     /// In disk order, without overlap.
     private let segments: [Segment]
 
@@ -22,7 +22,7 @@ public struct DiskImage: ByteSource {
     ///   - contents: the content of each of the table's partitions; at most as long as the partition.
     ///   - size: bytes; nil: as much as the partitions need, a multiple of 4 MiB.
     /// - Throws: `Failure` when the table is not valid on that disk, or a content does not fit its partition.
-    public init(_ table: PartitionTable, contents: [any ByteSource], size: UInt64? = nil) throws {
+    package init(_ table: PartitionTable, contents: [any ByteSource], size: UInt64? = nil) throws {
         let size = size ?? table.diskSize
         let sector = table.encoded()
         self.table = try PartitionTable(decoding: sector, diskSize: size, place: "disk")
@@ -44,7 +44,7 @@ public struct DiskImage: ByteSource {
         self.segments = segments.sorted { $0.start < $1.start }
     }
 
-    public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         var position = offset
         let end = offset + UInt64(buffer.count)
         func part(to next: UInt64) -> UnsafeMutableRawBufferPointer {
@@ -62,7 +62,7 @@ public struct DiskImage: ByteSource {
         if position < end { part(to: end).initializeMemory(as: UInt8.self, repeating: 0) }
     }
 
-    public func nextData(from offset: UInt64) throws -> Range<UInt64>? {
+    package func nextData(from offset: UInt64) throws -> Range<UInt64>? {
         for segment in segments where segment.end > offset {
             let from = max(offset, segment.start) - segment.start
             guard let found = try segment.source.nextData(from: from) else { continue }
@@ -93,7 +93,7 @@ extension ByteSource {
     /// Writes the source out as a sparse file, whole or not at all.
     ///
     /// - Throws: `Failure` naming the file; `CancellationError`.
-    public func write(to path: FilePath) throws {
+    package func write(to path: FilePath) throws {
         try writeAtomically(to: path) { (file: OpenFile) throws in
             try file.truncate(to: size)
             var buffer = [UInt8](repeating: 0, count: 1 << 20)

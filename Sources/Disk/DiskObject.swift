@@ -1,10 +1,10 @@
 /// A thing on a file system, named for people: `superblock`, `inode table of group 2`, `folder usr/lib`, `usr/bin/env`.
-public struct DiskObject: Sendable, Hashable {
-    public var name: String
+package struct DiskObject: Sendable, Hashable {
+    package var name: String
     /// Its first byte within what was asked for, in bytes from the file system's beginning.
-    public var offset: UInt64
+    package var offset: UInt64
 
-    public init(_ name: String, at offset: UInt64) {
+    package init(_ name: String, at offset: UInt64) {
         self.name = name
         self.offset = offset
     }

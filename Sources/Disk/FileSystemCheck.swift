@@ -3,17 +3,17 @@ import SystemPackage
 import Tools
 
 /// Has file systems judged by the programs that know them, which change nothing.
-public struct FileSystemCheck: Sendable {
+package struct FileSystemCheck: Sendable {
     private let tools: ToolRunner
 
-    public init(tools: ToolRunner) {
+    package init(tools: ToolRunner) {
         var tools = tools
         tools.environment["E2FSCK_CONFIG"] = "/dev/null"
         self.tools = tools
     }
 
     /// - Throws: `Failure` with e2fsck's words when it finds anything wrong.
-    public func checkExt4(_ file: FilePath, place: String) async throws {
+    package func checkExt4(_ file: FilePath, place: String) async throws {
         let result = try await tools.result(.e2fsck, ["-f", "-n", file.string])
         guard result.status != 0 else { return }
         // The questions that -n answers, the passes, and what ends every run say nothing of the file system.
@@ -29,7 +29,7 @@ public struct FileSystemCheck: Sendable {
     /// - Returns: what was passed over, in the words of fsck.fat.
     /// - Throws: `Failure` with the words of fsck.fat when it finds anything else wrong.
     @discardableResult
-    public func checkFAT(_ file: FilePath, place: String) async throws -> [String] {
+    package func checkFAT(_ file: FilePath, place: String) async throws -> [String] {
         let result = try await tools.result(.fsckFAT, ["-n", file.string])
         guard result.status != 0 else { return [] }
         let words = Self.lines(result, file).filter { line in

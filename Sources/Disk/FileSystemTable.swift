@@ -1,22 +1,22 @@
 /// A root file system's /etc/fstab (fstab(5)), as far as it says where a partition is mounted.
-public struct FileSystemTable: Sendable {
-    public struct Line: Sendable, Equatable {
+package struct FileSystemTable: Sendable {
+    package struct Line: Sendable, Equatable {
         /// `LABEL=…`, `UUID=…`, `PARTUUID=…` or a device, without quotes.
-        public var source: String
-        public var mountPoint: String
-        public var type: String
+        package var source: String
+        package var mountPoint: String
+        package var type: String
     }
 
     /// What may be said of a partition to name it.
-    public struct Names: Sendable {
+    package struct Names: Sendable {
         /// From 1.
-        public var number: Int
-        public var label: String?
-        public var uuid: String?
+        package var number: Int
+        package var label: String?
+        package var uuid: String?
         /// As Linux gives it (``PartitionTable/partitionUUID(_:)``).
-        public var partitionUUID: String
+        package var partitionUUID: String
 
-        public init(number: Int, label: String?, uuid: String?, partitionUUID: String) {
+        package init(number: Int, label: String?, uuid: String?, partitionUUID: String) {
             self.number = number
             self.label = label
             self.uuid = uuid
@@ -24,9 +24,9 @@ public struct FileSystemTable: Sendable {
         }
     }
 
-    public let lines: [Line]
+    package let lines: [Line]
 
-    public init(_ text: String) {
+    package init(_ text: String) {
         lines = text.split(whereSeparator: \.isNewline).compactMap { line in
             let fields = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { Self.unescaped($0) }
             guard fields.count >= 3, !fields[0].hasPrefix("#") else { return nil }
@@ -35,12 +35,12 @@ public struct FileSystemTable: Sendable {
     }
 
     /// The line that mounts a partition.
-    public func line(mounting partition: Names) -> Line? {
+    package func line(mounting partition: Names) -> Line? {
         lines.first { names($0.source, partition) && $0.mountPoint.hasPrefix("/") }
     }
 
     /// The first line that mounts a FAT.
-    public var firstFAT: Line? { lines.first { ["vfat", "msdos"].contains($0.type) && $0.mountPoint.hasPrefix("/") } }
+    package var firstFAT: Line? { lines.first { ["vfat", "msdos"].contains($0.type) && $0.mountPoint.hasPrefix("/") } }
 
     private func names(_ source: String, _ partition: Names) -> Bool {
         func value(_ tag: String, _ folder: String) -> String? {

@@ -4,9 +4,9 @@ import SystemPackage
 
 /// A packing or a disk format that images are published in and that is not read here: how it is known, and the command that
 /// makes a disk of it.
-public struct ForeignFormat: Sendable, Equatable {
+package struct ForeignFormat: Sendable, Equatable {
     /// `a gzip file`.
-    public let name: String
+    package let name: String
     /// Bytes that such a file has at an offset.
     let magic: [UInt8]
     var offset = 0
@@ -77,7 +77,7 @@ public struct ForeignFormat: Sendable, Equatable {
     }
 
     /// The error that names the format, and the command for that file as the next step.
-    public func failure(of path: FilePath) -> Failure {
+    package func failure(of path: FilePath) -> Failure {
         Failure(
             .usage, at: path.string, "this is \(name), which is not read as it is",
             expected: "NAME.img.xz or NAME.img",

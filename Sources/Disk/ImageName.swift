@@ -2,14 +2,14 @@ import Storage
 import SystemPackage
 
 /// The name of an image's file, taken apart: `NAME.img` or `NAME.img.xz`, whatever their letters' case is, as files come from FAT.
-public struct ImageName: Sendable, Equatable {
+package struct ImageName: Sendable, Equatable {
     /// `NAME`, which the files beside the image begin with.
-    public let stem: String
+    package let stem: String
     /// Whether the name says that the file is an .xz file.
-    public let isCompressed: Bool
+    package let isCompressed: Bool
 
     /// nil for what is no name of an image.
-    public init?(_ file: String) {
+    package init?(_ file: String) {
         let lower = file.lowercased()
         guard let suffix = [".img.xz", ".img"].first(where: lower.hasSuffix), file.count > suffix.count else {
             return nil

@@ -3,7 +3,7 @@ import Storage
 import SystemPackage
 
 /// How the bytes of a disk lie in a file, known by the file's first bytes and not by its name.
-public enum ImagePacking: Sendable, Equatable {
+package enum ImagePacking: Sendable, Equatable {
     /// The disk as it is, with a boot sector's mark.
     case raw
     /// An .xz file (The .xz File Format, 2.1.1.1).
@@ -13,7 +13,7 @@ public enum ImagePacking: Sendable, Equatable {
 
     /// - Parameter start: the file's first 512 bytes, or all of a shorter file.
     /// - Returns: nil when the bytes are those of nothing that is known.
-    public init?(start: [UInt8]) {
+    package init?(start: [UInt8]) {
         let format = ForeignFormat(start: start)
         if PackedFormat(start: start) == .xz {
             self = .xz
@@ -33,7 +33,7 @@ public enum ImagePacking: Sendable, Equatable {
     ///
     /// - Throws: `Failure` of kind usage for a format that is not read, with the command that makes a disk of it; `Failure` for what
     ///   is nothing that is known; `Failure` when the file cannot be read.
-    public init(of path: FilePath) throws {
+    package init(of path: FilePath) throws {
         let start = try Self.start(of: path)
         guard let packing = Self(start: start) else {
             throw Failure(
@@ -49,7 +49,7 @@ public enum ImagePacking: Sendable, Equatable {
     /// Whatever else is wrong with it is left to those who read it.
     ///
     /// - Throws: `Failure` of kind usage, with the command that helps.
-    public static func check(_ path: FilePath) throws {
+    package static func check(_ path: FilePath) throws {
         guard let start = try? start(of: path) else { return }
         switch Self(start: start) {
         case .foreign(let format): throw format.failure(of: path)

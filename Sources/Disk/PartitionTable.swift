@@ -2,9 +2,9 @@ import Diagnostics
 import Storage
 
 /// One entry of a partition table. A sector has 512 bytes.
-public struct Partition: Sendable, Equatable {
+package struct Partition: Sendable, Equatable {
     /// What the partition holds (the type byte of the table).
-    public enum Kind: UInt8, Sendable {
+    package enum Kind: UInt8, Sendable {
         /// FAT32 with LBA addresses, which the Pi's firmware boots from.
         case fat32 = 0x0c
         /// A Linux file system.
@@ -12,17 +12,17 @@ public struct Partition: Sendable, Equatable {
     }
 
     /// The type bytes of FAT12, FAT16 and FAT32, with CHS or LBA addresses, and of an EFI system partition.
-    public static let fatTypes: Set<UInt8> = [0x01, 0x04, 0x06, 0x0b, 0x0c, 0x0e, 0xef]
+    package static let fatTypes: Set<UInt8> = [0x01, 0x04, 0x06, 0x0b, 0x0c, 0x0e, 0xef]
 
     /// The type byte; see ``Kind``.
-    public var type: UInt8
-    public var isActive: Bool
+    package var type: UInt8
+    package var isActive: Bool
     /// First sector.
-    public var start: UInt32
+    package var start: UInt32
     /// Sectors; at least 1.
-    public var count: UInt32
+    package var count: UInt32
 
-    public init(type: UInt8, isActive: Bool = false, start: UInt32, count: UInt32) {
+    package init(type: UInt8, isActive: Bool = false, start: UInt32, count: UInt32) {
         self.type = type
         self.isActive = isActive
         self.start = start
@@ -30,9 +30,9 @@ public struct Partition: Sendable, Equatable {
     }
 
     /// Bytes from the disk's beginning.
-    public var offset: UInt64 { UInt64(start) * PartitionTable.sectorSize }
+    package var offset: UInt64 { UInt64(start) * PartitionTable.sectorSize }
     /// Bytes.
-    public var size: UInt64 { UInt64(count) * PartitionTable.sectorSize }
+    package var size: UInt64 { UInt64(count) * PartitionTable.sectorSize }
 }
 
 /// A master boot record: the partition table of up to four primary partitions in a disk's first sector.
@@ -44,21 +44,21 @@ public struct Partition: Sendable, Equatable {
 ///     510   55 aa
 ///
 /// Sources: UEFI specification 2.10, section 5.2.1; Linux, block/partitions/msdos.c.
-public struct PartitionTable: Sendable, Equatable {
+package struct PartitionTable: Sendable, Equatable {
     /// Bytes.
-    public static let sectorSize: UInt64 = 512
+    package static let sectorSize: UInt64 = 512
     /// Partitions begin at multiples of this many sectors: 4 MiB, the erase unit of most SD cards.
-    public static let alignment: UInt32 = 8192
+    package static let alignment: UInt32 = 8192
 
     /// The disk signature.
-    public var signature: UInt32
+    package var signature: UInt32
     /// In the order of the table's entries; at most four, empty entries left out.
-    public var partitions: [Partition]
+    package var partitions: [Partition]
     /// The number of each partition, from 1: the entry it stands in.
-    public var numbers: [Int]
+    package var numbers: [Int]
 
     /// - Parameter partitions: at most four; they get the numbers 1, 2, ….
-    public init(signature: UInt32, partitions: [Partition]) {
+    package init(signature: UInt32, partitions: [Partition]) {
         self.signature = signature
         self.partitions = partitions
         numbers = Array(1..<partitions.count + 1)
@@ -68,7 +68,7 @@ public struct PartitionTable: Sendable, Equatable {
     ///
     /// - Parameter parts: type and size in bytes of each; sizes are rounded up to whole sectors.
     /// - Throws: `Failure` when there are more than four, one is empty, or they go beyond what 32 bits of sectors hold.
-    public static func laidOut(
+    package static func laidOut(
         signature: UInt32, _ parts: [(kind: Partition.Kind, size: UInt64)]
     ) throws -> PartitionTable {
         guard parts.count <= 4 else {
@@ -93,7 +93,7 @@ public struct PartitionTable: Sendable, Equatable {
     }
 
     /// The first size of a disk that holds all partitions: bytes, a multiple of 4 MiB.
-    public var diskSize: UInt64 {
+    package var diskSize: UInt64 {
         let unit = UInt64(Self.alignment) * Self.sectorSize
         let end = partitions.map { $0.offset + $0.size }.max() ?? unit
         return (end + unit - 1) / unit * unit
@@ -102,19 +102,19 @@ public struct PartitionTable: Sendable, Equatable {
     /// A partition's PARTUUID as Linux and udev give it.
     ///
     /// - Parameter number: from 1.
-    public func partitionUUID(_ number: Int) -> String {
+    package func partitionUUID(_ number: Int) -> String {
         Self.partitionUUID(number, signature: signature)
     }
 
     /// As ``partitionUUID(_:)``, for a disk that is not laid out yet.
-    public static func partitionUUID(_ number: Int, signature: UInt32) -> String {
+    package static func partitionUUID(_ number: Int, signature: UInt32) -> String {
         "\(signature.hex(digits: 8))-\(number.hex(digits: 2))"
     }
 
     // MARK: On the disk
 
     /// The table as a sector of 512 bytes.
-    public func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var sector = [UInt8](repeating: 0, count: Int(Self.sectorSize))
         sector.replaceSubrange(440..<444, with: littleEndian(signature))
         for (number, partition) in zip(numbers, partitions) {
@@ -134,7 +134,7 @@ public struct PartitionTable: Sendable, Equatable {
     /// - Parameter place: the disk, for errors.
     /// - Throws: `Failure` when there is no table, it is a GPT (a hybrid one too), or a partition is extended, empty,
     ///   overlaps another or goes beyond the disk's end.
-    public init(reading disk: some ByteSource, place: String) throws {
+    package init(reading disk: some ByteSource, place: String) throws {
         guard disk.size >= Self.sectorSize else {
             throw Failure(
                 at: place, "too small for a partition table", expected: "at least 512 bytes", found: "\(disk.size)")
@@ -149,7 +149,7 @@ public struct PartitionTable: Sendable, Equatable {
     ///   - diskSize: bytes.
     ///   - place: the disk, for errors.
     /// - Throws: as ``init(reading:place:)``.
-    public init(decoding sector: [UInt8], diskSize: UInt64, place: String) throws {
+    package init(decoding sector: [UInt8], diskSize: UInt64, place: String) throws {
         guard sector.count == Int(Self.sectorSize), sector[510] == 0x55, sector[511] == 0xaa else {
             throw Failure(at: place, "no partition table", expected: "the bytes 55 aa at offset 510")
         }

@@ -7,14 +7,14 @@ import SystemPackage
 /// Zeros count as anything else does: a file's zeros, an empty inode table and an empty journal must not be what another
 /// system left on the card. The answer comes from the file systems' own bitmaps and tables, never from the holes of a
 /// file of the host, which differ from one host's file system to another's.
-public enum UsedSpace {
+package enum UsedSpace {
     /// The stretches in use of a whole disk, in bytes, in order.
     ///
     /// A partition that holds neither ext4 nor FAT, or one that cannot be read, counts as a whole; so does a disk without a
     /// partition table. What lies outside of partitions counts as free.
     ///
     /// - Throws: `Failure` when the disk cannot be read; `CancellationError`.
-    public static func ranges(of disk: FilePath) throws -> [Range<UInt64>] {
+    package static func ranges(of disk: FilePath) throws -> [Range<UInt64>] {
         let source = try FileSource(disk)
         guard let table = try? PartitionTable(reading: source, place: disk.string) else { return [0..<source.size] }
         return try table.partitions.sorted { $0.start < $1.start }.flatMap { partition in

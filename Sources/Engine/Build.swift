@@ -1,5 +1,5 @@
+import Records
 import Diagnostics
-import Pack
 import Recipe
 import Storage
 import SystemPackage

@@ -2,37 +2,37 @@ import Diagnostics
 import SystemPackage
 
 /// What a build is told besides its recipe.
-public struct BuildOptions: Sendable {
+package struct BuildOptions: Sendable {
     /// The recipe's file; its lock lies beside it. Absolute.
-    public var recipePath: FilePath
+    package var recipePath: FilePath
     /// Of a list of devices, the one whose image this is: a part of the outputs' names, and of nothing in the image.
-    public var device: String?
+    package var device: String?
     /// Where the image goes. Absolute.
-    public var output: FilePath
-    public var offline: Bool
+    package var output: FilePath
+    package var offline: Bool
     /// The lock's packages or none.
-    public var locked: Bool
+    package var locked: Bool
     /// What the command line has put in place of the recipe's values, for commands that messages name.
-    public var overrides: [String]
+    package var overrides: [String]
     /// The cache's folder as the command line wrote it, for commands that messages name; nil for the default.
-    public var givenCache: String?
+    package var givenCache: String?
     /// Solve anew and write the lock.
-    public var updateLock: Bool
+    package var updateLock: Bool
     /// Base URIs in place of the host's mirrors.
-    public var mirror: String?
-    public var securityMirror: String?
+    package var mirror: String?
+    package var securityMirror: String?
     /// The keys that sign the list of sums; at most one of a kind.
-    public var signingKeys: [SigningKey]
+    package var signingKeys: [SigningKey]
     /// How much runs at a time; the result never depends on it.
-    public var jobs: Int
+    package var jobs: Int
     /// The caller's environment: passwords that the recipe asks for, and proxies.
-    public var environment: [String: String]
+    package var environment: [String: String]
     /// The versions of the host's programs that shape bytes, by name; nil asks dpkg.
-    public var programVersions: [String: String]?
+    package var programVersions: [String: String]?
     /// The version of what piforge makes of the same inputs.
-    public var formatVersion = Plan.formatVersion
+    package var formatVersion = Plan.formatVersion
 
-    public init(
+    package init(
         recipePath: FilePath, device: String? = nil, output: FilePath, offline: Bool = false,
         locked: Bool = false,
         updateLock: Bool = false, mirror: String? = nil, securityMirror: String? = nil,
@@ -79,37 +79,37 @@ public struct BuildOptions: Sendable {
 }
 
 /// What a build left.
-public struct BuildResult: Sendable, Codable {
-    public let image: String
+package struct BuildResult: Sendable, Codable {
+    package let image: String
     /// Bytes of the .img.xz.
-    public let size: UInt64
+    package let size: UInt64
     /// SHA-256 of the .img.xz, in hex.
-    public let sha256: String
+    package let sha256: String
     /// Bytes of the disk that it unpacks to.
-    public let uncompressedSize: UInt64
-    public let packages: Int
+    package let uncompressedSize: UInt64
+    package let packages: Int
     /// Whether everything was there already.
-    public let upToDate: Bool
+    package let upToDate: Bool
     /// The seconds of the maintainer scripts, the slowest packages first; empty when they did not run.
-    public let slowestPackages: [PackageSeconds]
+    package let slowestPackages: [PackageSeconds]
     /// Passwords that were made up in this build: `user: password`.
-    public let generatedPasswords: [String]
+    package let generatedPasswords: [String]
     /// Where those stand.
-    public let credentials: String?
+    package let credentials: String?
     /// The signatures over the list of sums.
-    public internal(set) var signatures: [String] = []
+    package internal(set) var signatures: [String] = []
     /// What became of each step: `cached`, or `run` where it was made.
-    public internal(set) var steps: [PlanRow] = []
+    package internal(set) var steps: [PlanRow] = []
 
-    public struct PackageSeconds: Sendable, Codable {
-        public let name: String
-        public let seconds: Double
+    package struct PackageSeconds: Sendable, Codable {
+        package let name: String
+        package let seconds: Double
     }
 
     /// For a person, with the next command.
     ///
     /// - Parameter cache: the cache's folder as the command line wrote it; nil for the default.
-    public func text(cache: String?) -> String {
+    package func text(cache: String?) -> String {
         var lines = [
             "\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"
         ]
@@ -125,18 +125,18 @@ public struct BuildResult: Sendable, Codable {
 }
 
 /// One step of a plan against the cache.
-public struct PlanRow: Sendable, Codable, Equatable {
-    public let step: String
-    public let summary: String
+package struct PlanRow: Sendable, Codable, Equatable {
+    package let step: String
+    package let summary: String
     /// `cached`: its result is in the store. `run`: the build makes it. `after STEP`: whether it has to be made shows when that step's result
     /// is there.
-    public let action: String
+    package let action: String
     /// What is different from the last build; nil where nothing is, or that is not known.
-    public let reason: String?
-    public let key: String
+    package let reason: String?
+    package let key: String
 
     /// One line for a person.
-    public var text: String {
+    package var text: String {
         "\(step.padding(to: 18)) \(key.prefix(12))  \(action.padding(to: 16))\(reason.map { "  \($0)" } ?? "")"
             .trimmedEnd
     }

@@ -3,23 +3,23 @@ import Guest
 import Tools
 
 /// What this machine has of the programs that piforge runs.
-public enum Doctor {
+package enum Doctor {
     /// One program: where it is, its version, and what to do when it is missing.
-    public struct Finding: Sendable, Codable {
-        public let name: String
-        public let package: String
-        public let purpose: String
+    package struct Finding: Sendable, Codable {
+        package let name: String
+        package let package: String
+        package let purpose: String
         /// Nil when it is not installed.
-        public internal(set) var path: String?
-        public internal(set) var version: String?
+        package internal(set) var path: String?
+        package internal(set) var version: String?
         /// What is wrong; nil when nothing is.
-        public internal(set) var problem: String?
+        package internal(set) var problem: String?
         /// The command that mends it.
-        public internal(set) var next: String?
+        package internal(set) var next: String?
     }
 
     /// Looks for programs of this machine.
-    public static func examine(
+    package static func examine(
         _ wanted: [Tool] = ToolCatalogue.all, runner: ToolRunner = ToolRunner()
     ) async throws -> [Finding] {
         let versions = try await packageVersions(Set(wanted.map(\.package)), runner)
@@ -59,7 +59,7 @@ public enum Doctor {
     }
 
     /// The findings as lines for a person: a mark, the program, its version or what is wrong, and why it is needed.
-    public static func table(_ findings: [Finding]) -> String {
+    package static func table(_ findings: [Finding]) -> String {
         let nameWidth = findings.map(\.name.count).max() ?? 0
         let stateWidth = findings.map { ($0.problem ?? $0.version ?? "").count }.max() ?? 0
         return findings.map { finding in

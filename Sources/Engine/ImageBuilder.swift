@@ -8,30 +8,30 @@ import SystemPackage
 /// All that piforge does with one recipe. The work is done in the rooms behind it, each of which hands a value to the next:
 ///
 ///     recipe ──► Resolved ──► BuildSteps ──► SystemTree ──► AssembledDisk ──► PackedImage ──► BuildResult
-public struct ImageBuilder: Sendable {
+package struct ImageBuilder: Sendable {
     let context: BuildContext
 
-    public init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
+    package init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
         context = BuildContext(recipe: recipe, options: options, cache: cache, progress: progress)
     }
 
     /// Where it is kept what the last build ran with (``PlanRecord``).
-    public var recordPath: FilePath {
+    package var recordPath: FilePath {
         let digest = SHA256Digest.of(context.outputs.image.string)
         return context.cache.plans.appending("\(context.outputs.name)-\(digest.hex.prefix(16)).json")
     }
 
     /// What a build would run, what is cached, and why the rest runs. Nothing is downloaded and nothing written but, where no lock answers
     /// the recipe, the indices that packages are chosen from. Passwords and pass phrases are used where they can be had, and are not needed.
-    public func plan() async throws -> PlanReport { try await Planner(context, recordPath).report() }
+    package func plan() async throws -> PlanReport { try await Planner(context, recordPath).report() }
 
     /// The steps of a build and their keys, without a look at what is there.
-    public func planned() async throws -> Plan { try await Planner(context, recordPath).steps().steps.plan }
+    package func planned() async throws -> Plan { try await Planner(context, recordPath).steps().steps.plan }
 
     /// Gets everything a build needs into the cache, so that it can run with `--offline`. No secret is opened.
     ///
     /// - Returns: how many packages the build will use.
-    public func fetch() async throws -> Int {
+    package func fetch() async throws -> Int {
         let resolver = Resolver(context)
         let resolved = try await resolver.resolve(.fetch)
         try resolver.settle(resolved)
@@ -45,7 +45,7 @@ public struct ImageBuilder: Sendable {
     /// Makes the image. What of the cache is damaged is made again on the way.
     ///
     /// - Throws: `Failure` with what stopped it; `CancellationError`. Nothing is left then but what the cache may keep.
-    public func build() async throws -> BuildResult {
+    package func build() async throws -> BuildResult {
         do {
             let result = try await context.cache.mending { try await Build(context, recordPath).run() }
             context.cache.shared?.close(waits: !result.upToDate)
@@ -61,7 +61,7 @@ public struct ImageBuilder: Sendable {
     /// The files that must be accepted before an image can be made: as the last build that stopped fetched them, else fetched now.
     ///
     /// - Throws: `Failure` for one that cannot be had.
-    public func filesToAccept() async throws -> [FileToAccept] {
+    package func filesToAccept() async throws -> [FileToAccept] {
         try await InputFetcher(context, lock: context.readLock()).filesToAccept(anew: false)
     }
 
@@ -69,7 +69,7 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Returns: a line for a person.
     /// - Throws: `Failure` when the recipe has no such file to accept, or no file of that digest was fetched.
-    public func accept(_ name: String, _ digest: SHA256Digest) throws -> String {
+    package func accept(_ name: String, _ digest: SHA256Digest) throws -> String {
         try pin { [try $0.accept(name, digest)] }[0]
     }
 
@@ -77,7 +77,7 @@ public struct ImageBuilder: Sendable {
     ///
     /// - Returns: a line for each.
     /// - Throws: `Failure` when one is not what was shown any more; nothing is pinned then.
-    public func accept(_ files: [FileToAccept]) throws -> [String] {
+    package func accept(_ files: [FileToAccept]) throws -> [String] {
         try pin { fetcher in
             try files.map { file in
                 guard let digest = SHA256Digest(hex: file.sha256) else {
@@ -103,7 +103,7 @@ public struct ImageBuilder: Sendable {
     /// What vouches for the recipe's stock image: the keyring, fetched where it has to be, and the keys that count.
     ///
     /// - Throws: `Failure` when no signature vouches for it, or the keyring cannot be had.
-    public func publisher() async throws -> (keyring: FilePath, keys: [String]) {
+    package func publisher() async throws -> (keyring: FilePath, keys: [String]) {
         guard case .signature(let sums)? = context.recipe.stock?.trust else {
             throw Failure(
                 .usage, at: context.options.recipePath.string, "the recipe names no signature of a stock image",
@@ -122,7 +122,7 @@ public struct ImageBuilder: Sendable {
     ///   - why: symbols to tell about, with or without `CONFIG_`.
     /// - Returns: what came of it; its `failures` are for the caller to throw. Nothing was written when there are any.
     /// - Throws: `Failure` for all that keeps the kernel from being configured; `CancellationError`.
-    public func configureKernel(check: Bool, why: [String]) async throws -> KernelConfigReport {
+    package func configureKernel(check: Bool, why: [String]) async throws -> KernelConfigReport {
         try await KernelFromSource.required(context).configure(check: check, why: why)
     }
 
@@ -130,7 +130,7 @@ public struct ImageBuilder: Sendable {
     /// `NAME.kernel` of the output folder.
     ///
     /// - Throws: `Failure` for all that keeps it from being compiled or written; `CancellationError`.
-    public func buildKernel() async throws -> KernelBuildReport {
+    package func buildKernel() async throws -> KernelBuildReport {
         try await KernelFromSource.required(context).writePackage()
     }
 }

@@ -7,7 +7,7 @@ import Dispatch
 /// Runs `body` so that SIGINT, SIGTERM and SIGHUP cancel it: every step then stops, removes what it had half done, and
 /// the error is `CancellationError`. A second signal ends the process at once. Afterwards they do what they did before, so that a
 /// question on the terminal can be interrupted.
-public func interruptible<Result: Sendable>(
+package func interruptible<Result: Sendable>(
     _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
     let task = Task { try await body() }

@@ -1,2 +1,2 @@
 /// The version that `piforge --version` prints and manifests record.
-public let piforgeVersion = "0.1.0"
+package let piforgeVersion = "0.1.0"

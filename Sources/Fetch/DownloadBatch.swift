@@ -4,7 +4,7 @@ import Digests
 import Synchronization
 
 /// What became of one download.
-public enum DownloadOutcome: Sendable {
+package enum DownloadOutcome: Sendable {
     case stored(StoredFile)
     /// Every mirror answered that it has no such file; the failure says so.
     case notFound(Failure)

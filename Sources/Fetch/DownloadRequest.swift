@@ -6,21 +6,21 @@ import SystemPackage
 #endif
 
 /// One file to download: where it may be had, and what proves that it is the right one.
-public struct DownloadRequest: Sendable, Equatable {
+package struct DownloadRequest: Sendable, Equatable {
     /// What the file is called in progress lines and errors: `docker.io_26.1.5_arm64.deb`.
-    public var name: String
+    package var name: String
     /// The mirrors' URLs, tried in this order: `http:`, `https:`, `file:`, or a plain path of this machine.
-    public var urls: [String]
+    package var urls: [String]
     /// The SHA-256 the file must have; nil takes any, and the caller proves the file otherwise (a signature).
-    public var sha256: SHA256Digest?
+    package var sha256: SHA256Digest?
     /// The size in bytes the file must have; nil takes any.
-    public var size: UInt64?
+    package var size: UInt64?
     /// Further sums the file must have, for publishers that give no SHA-256.
-    public var checksums: [Checksum]
+    package var checksums: [Checksum]
     /// Header lines that are sent along, such as `Accept: text/plain`.
-    public var headers: [String] = []
+    package var headers: [String] = []
 
-    public init(
+    package init(
         urls: [String], sha256: SHA256Digest?, size: UInt64?, name: String, checksums: [Checksum] = []
     ) {
         self.name = name
@@ -32,39 +32,39 @@ public struct DownloadRequest: Sendable, Equatable {
 }
 
 /// A file that lies in the store under its digest.
-public struct StoredFile: Sendable, Equatable {
-    public let path: FilePath
-    public let digest: SHA256Digest
+package struct StoredFile: Sendable, Equatable {
+    package let path: FilePath
+    package let digest: SHA256Digest
     /// Bytes.
-    public let size: UInt64
+    package let size: UInt64
 }
 
 /// How downloads are made. Nothing here reaches an output.
-public struct DownloadOptions: Sendable {
+package struct DownloadOptions: Sendable {
     /// How many files are transferred at a time; at least 1.
-    public var parallel: Int
+    package var parallel: Int
     /// How often the list of mirrors is gone through before a transient error is final; at least 1.
-    public var rounds: Int
+    package var rounds: Int
     /// The wait before the second round; it doubles with every further one.
-    public var backOff: Duration
+    package var backOff: Duration
     /// The longest wait that a server gets which asks for one (`Retry-After`).
-    public var retryAfterLimit: Duration
+    package var retryAfterLimit: Duration
     /// The time, in seconds since 1970; `Retry-After` may name one to wait for.
-    public var now: @Sendable () -> Int64
+    package var now: @Sendable () -> Int64
     /// How long a connection may take to stand.
-    public var connectTimeout: Duration
+    package var connectTimeout: Duration
     /// How long a transfer may run at less than ``stallSpeed`` before it is given up.
-    public var stallTimeout: Duration
+    package var stallTimeout: Duration
     /// Bytes a second below which a transfer counts as stalled.
-    public var stallSpeed: Int
+    package var stallSpeed: Int
     /// How many redirects are followed.
-    public var redirects: Int
+    package var redirects: Int
     /// The user agent that servers see.
-    public var userAgent: String
+    package var userAgent: String
     /// The proxies to go through.
-    public var proxies: ProxySettings
+    package var proxies: ProxySettings
 
-    public init(
+    package init(
         parallel: Int = 8, rounds: Int = 3, backOff: Duration = .seconds(1), connectTimeout: Duration = .seconds(20),
         stallTimeout: Duration = .seconds(30), stallSpeed: Int = 64, redirects: Int = 5,
         userAgent: String = "piforge/0.1", proxies: ProxySettings = ProxySettings(environment: [:]),

@@ -12,15 +12,15 @@ import SystemPackage
 /// A file appears under its digest only when it is whole and proven, by one rename. Several piforge processes may share a
 /// store: what is under way lies in `partial/`, locked, and who wants the same file waits for it. What a download that
 /// broke off has left there is gone on with by the next one.
-public struct DownloadStore: Sendable {
-    public let root: FilePath
+package struct DownloadStore: Sendable {
+    package let root: FilePath
     private let note: CacheNote
 
     /// Opens the store, creating its folder.
     ///
     /// - Parameter note: takes a line about each file that was found damaged.
     /// - Throws: `Failure` when the folder cannot be created.
-    public init(_ root: FilePath, note: @escaping CacheNote = { _ in }) throws {
+    package init(_ root: FilePath, note: @escaping CacheNote = { _ in }) throws {
         self.root = root
         self.note = note
         try createFolder(partialFolder)
@@ -28,7 +28,7 @@ public struct DownloadStore: Sendable {
     }
 
     /// How much of a stored file is compared before it is used.
-    public enum Check: Sendable {
+    package enum Check: Sendable {
         /// The size, where the caller knows it.
         case size
         /// The size and the SHA-256 of all its bytes.
@@ -36,7 +36,7 @@ public struct DownloadStore: Sendable {
     }
 
     /// The place of a file with that digest, whether it is there or not.
-    public func path(for digest: SHA256Digest) -> FilePath {
+    package func path(for digest: SHA256Digest) -> FilePath {
         let hex = digest.hex
         return root.appending("sha256").appending(String(hex.prefix(2))).appending(hex)
     }
@@ -46,7 +46,7 @@ public struct DownloadStore: Sendable {
     ///
     /// - Parameter size: the size in bytes the file must have, where it is known.
     /// - Throws: `Failure` when the file cannot be read; `CancellationError`.
-    public func file(_ digest: SHA256Digest, size: UInt64?, check: Check) throws -> StoredFile? {
+    package func file(_ digest: SHA256Digest, size: UInt64?, check: Check) throws -> StoredFile? {
         let path = path(for: digest)
         guard UseGate(root).use(path) else { return nil }
         let file = try OpenFile.reading(path)
@@ -60,7 +60,7 @@ public struct DownloadStore: Sendable {
     }
 
     /// Stores bytes that are at hand: a file taken out of a proven archive.
-    public func add(_ bytes: [UInt8]) throws -> StoredFile {
+    package func add(_ bytes: [UInt8]) throws -> StoredFile {
         let digest = SHA256Digest.of(bytes)
         let path = path(for: digest)
         if let stored = try file(digest, size: UInt64(bytes.count), check: .digest) { return stored }

@@ -5,12 +5,12 @@ import Storage
 import Synchronization
 
 /// Downloads files into a store, several at a time, each proven by its size and SHA-256 while it arrives.
-public struct Downloader: Sendable {
-    public let store: DownloadStore
-    public let options: DownloadOptions
+package struct Downloader: Sendable {
+    package let store: DownloadStore
+    package let options: DownloadOptions
     private let progress: any ProgressReporter
 
-    public init(
+    package init(
         store: DownloadStore, options: DownloadOptions = DownloadOptions(),
         progress: any ProgressReporter = SilentProgress()
     ) {
@@ -26,7 +26,7 @@ public struct Downloader: Sendable {
     ///   - check: how much of a file that is in the store already is compared.
     /// - Returns: the stored files, in the order of the requests.
     /// - Throws: `Failure` for the first download that failed on every mirror, or a full disk; `CancellationError`.
-    public func fetch(
+    package func fetch(
         _ requests: [DownloadRequest], step: String = "download", check: DownloadStore.Check = .size
     ) async throws -> [StoredFile] {
         try await fetchWhatExists(requests, step: step, check: check).map {
@@ -40,7 +40,7 @@ public struct Downloader: Sendable {
     /// As ``fetch(_:step:check:)``, but a file that no mirror has is reported and not thrown.
     ///
     /// - Returns: one outcome for each request, in order.
-    public func fetchWhatExists(
+    package func fetchWhatExists(
         _ requests: [DownloadRequest], step: String = "download", check: DownloadStore.Check = .size
     ) async throws -> [DownloadOutcome] {
         var outcomes: [DownloadOutcome?] = []
@@ -77,7 +77,7 @@ public struct Downloader: Sendable {
     /// - Parameter limit: the most bytes that are taken.
     /// - Returns: nil when every mirror answered that it has no such file.
     /// - Throws: as ``fetch(_:step:check:)``.
-    public func bytes(_ request: DownloadRequest, limit: Int = 16 << 20, step: String = "download") async throws
+    package func bytes(_ request: DownloadRequest, limit: Int = 16 << 20, step: String = "download") async throws
         -> [UInt8]?
     {
         let products = try await run([request], memoryLimit: UInt64(limit), step: step)

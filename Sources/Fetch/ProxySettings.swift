@@ -1,11 +1,11 @@
 /// The proxies that the caller's environment names: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, the last
 /// three in upper case too (an upper-case `HTTP_PROXY` is ignored, as curl does, since a CGI request can set it).
-public struct ProxySettings: Sendable, Equatable {
+package struct ProxySettings: Sendable, Equatable {
     /// The variables that count, under their lower-case names; what an external program is given.
-    public let environment: [String: String]
+    package let environment: [String: String]
 
     /// - Parameter environment: the caller's whole environment.
-    public init(environment: [String: String]) {
+    package init(environment: [String: String]) {
         var kept: [String: String] = [:]
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             // A variable that is empty counts as unset, as it does for curl.

@@ -4,12 +4,12 @@ import SystemPackage
 
 /// The boot partition's files, copied into a folder of the host. Names are found whatever their letters' case is, as
 /// on FAT.
-public struct BootFolder: BootFiles {
-    public let path: FilePath
+package struct BootFolder: BootFiles {
+    package let path: FilePath
     /// Real paths by their lower-case path in the partition.
     private let files: [String: FilePath]
 
-    public init(_ path: FilePath) {
+    package init(_ path: FilePath) {
         self.path = path
         var files: [String: FilePath] = [:]
         let names = FileManager.default.enumerator(atPath: path.string)
@@ -18,13 +18,13 @@ public struct BootFolder: BootFiles {
     }
 
     /// Where a file of the partition is on the host; nil when there is none.
-    public func path(of name: String) -> FilePath? {
+    package func path(of name: String) -> FilePath? {
         files[name.split(separator: "/").joined(separator: "/").lowercased()]
     }
 
-    public func size(_ name: String) throws -> UInt64? { try path(of: name).map { try OpenFile.reading($0).size() } }
+    package func size(_ name: String) throws -> UInt64? { try path(of: name).map { try OpenFile.reading($0).size() } }
 
-    public func contents(_ name: String) throws -> [UInt8]? {
+    package func contents(_ name: String) throws -> [UInt8]? {
         try path(of: name).map { try readFile($0, limit: 256 << 20) }
     }
 }

@@ -2,35 +2,35 @@
 ///
 /// Source: Raspberry Pi documentation, "The config.txt file", section "Model filters"; "Raspberry Pi hardware", section "New-style
 /// revision codes".
-public struct FirmwareBoard: Sendable, Equatable {
+package struct FirmwareBoard: Sendable, Equatable {
     /// As people call it.
-    public var name: String
+    package var name: String
     /// The model filters that match, without brackets.
-    public var models: Set<String>
+    package var models: Set<String>
     /// The number of the board's type in its revision code, for `[board-type=…]`.
-    public var type: UInt64
+    package var type: UInt64
     /// The device trees that its firmware looks for, Linux's own name first, which `upstream_kernel=1` prefers.
-    public var deviceTrees: [String]
+    package var deviceTrees: [String]
     /// The number of the partition that it boots from, for `[boot_partition=…]`: the first one of a card that nothing else was
     /// installed on.
-    public var partition: UInt64 = 1
+    package var partition: UInt64 = 1
 
     /// A Pi 4 Model B.
-    public static let pi4ModelB = FirmwareBoard(
+    package static let pi4ModelB = FirmwareBoard(
         name: "Pi 4 Model B", models: ["pi4"], type: 0x11, deviceTrees: ["bcm2711-rpi-4-b.dtb"])
     /// A Pi 400.
-    public static let pi400 = FirmwareBoard(
+    package static let pi400 = FirmwareBoard(
         name: "Pi 400", models: ["pi4", "pi400"], type: 0x13, deviceTrees: ["bcm2711-rpi-400.dtb"])
     /// A Compute Module 4.
-    public static let computeModule4 = FirmwareBoard(
+    package static let computeModule4 = FirmwareBoard(
         name: "Compute Module 4", models: ["pi4", "cm4"], type: 0x14,
         deviceTrees: ["bcm2711-rpi-cm4-io.dtb", "bcm2711-rpi-cm4.dtb"])
 
     /// A Compute Module 4S, which has the shape of the earlier modules.
-    public static let computeModule4S = FirmwareBoard(
+    package static let computeModule4S = FirmwareBoard(
         name: "Compute Module 4S", models: ["pi4", "cm4s"], type: 0x15, deviceTrees: ["bcm2711-rpi-cm4s.dtb"])
 
     /// The boards that could read the config.txt of an image for the Pi 4: those that start4.elf runs on and that Linux has a
     /// device tree for. piforge claims no more than the first two; a recipe may set what it likes for the others.
-    public static let family = [pi4ModelB, pi400, computeModule4, computeModule4S]
+    package static let family = [pi4ModelB, pi400, computeModule4, computeModule4S]
 }

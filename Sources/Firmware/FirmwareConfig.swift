@@ -3,19 +3,19 @@ import Diagnostics
 /// What a board of the Pi 4's family reads from config.txt: the settings that its filters let through, the last value of each.
 ///
 /// Source: Raspberry Pi documentation, "The config.txt file", sections "File format" and "Conditional filters".
-public struct FirmwareConfig: Sendable, Equatable {
+package struct FirmwareConfig: Sendable, Equatable {
     /// `key=value` settings; where a key stands twice, the later value. A setting of the second HDMI port has `:1` behind its key,
     /// wherever the file has the port; one of the first has nothing.
-    public private(set) var settings: [String: String] = [:]
+    package private(set) var settings: [String: String] = [:]
     /// Every `dtoverlay`, `dtparam` line, in order, as `dtoverlay=…` or `dtparam=…`.
-    public private(set) var deviceTreeLines: [String] = []
+    package private(set) var deviceTreeLines: [String] = []
     /// The last `initramfs FILE ADDRESS` line's two words.
-    public private(set) var initramfs: (file: String, address: String)?
+    package private(set) var initramfs: (file: String, address: String)?
     /// What a reader should know: filters that are not understood, or that hang on what is not known here; both are taken as not
     /// matching.
-    public private(set) var notes: [String] = []
+    package private(set) var notes: [String] = []
 
-    public static func == (a: FirmwareConfig, b: FirmwareConfig) -> Bool {
+    package static func == (a: FirmwareConfig, b: FirmwareConfig) -> Bool {
         a.settings == b.settings && a.deviceTreeLines == b.deviceTreeLines && a.notes == b.notes
             && a.initramfs?.file == b.initramfs?.file && a.initramfs?.address == b.initramfs?.address
     }
@@ -26,7 +26,7 @@ public struct FirmwareConfig: Sendable, Equatable {
     ///   - name: the file's name, for errors.
     ///   - contents: the text of a file of the boot partition; nil when there is none.
     /// - Throws: `Failure` for a line over 98 bytes, an included file that is missing, and a line that is no setting.
-    public init(
+    package init(
         _ name: String = "config.txt", board: FirmwareBoard = .pi4ModelB, contents: (String) throws -> String?
     ) throws {
         let text = try FirmwareText(name, follows: { $0.hold(on: board) }, contents: contents)
@@ -73,7 +73,7 @@ public struct FirmwareConfig: Sendable, Equatable {
     /// Whether a 0/1 setting is on.
     ///
     /// - Throws: `Failure` when its value is no number.
-    public func flag(_ key: String, default standard: Bool) throws -> Bool {
+    package func flag(_ key: String, default standard: Bool) throws -> Bool {
         guard let value = try integer(key) else { return standard }
         return value != 0
     }
@@ -81,7 +81,7 @@ public struct FirmwareConfig: Sendable, Equatable {
     /// A number, decimal or with 0x; nil when the key is not set.
     ///
     /// - Throws: `Failure` when its value is no number.
-    public func integer(_ key: String) throws -> UInt64? {
+    package func integer(_ key: String) throws -> UInt64? {
         guard let text = settings[key] else { return nil }
         guard let value = number(text) else {
             throw Failure(at: "config.txt", "the value of '\(key)' is no number", found: text)

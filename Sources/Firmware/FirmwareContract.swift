@@ -2,15 +2,15 @@ import Diagnostics
 import Tools
 
 /// What a build holds its boot partition to before the image is packed: what `piforge verify` will ask of it.
-public struct FirmwareContract: Sendable {
+package struct FirmwareContract: Sendable {
     /// The recipe's lines of config.txt (`firmware.config`), which end the file.
-    public var ownLines: [String]
+    package var ownLines: [String]
     /// Whether the other lines are a publisher's, from a stock image: then they are said, and no more.
-    public var hasPublisher: Bool
+    package var hasPublisher: Bool
     /// What `total_mem` must be, in MiB (`memory.limit`); nil for no limit.
-    public var memoryLimit: UInt64?
+    package var memoryLimit: UInt64?
 
-    public init(ownLines: [String], hasPublisher: Bool, memoryLimit: UInt64?) {
+    package init(ownLines: [String], hasPublisher: Bool, memoryLimit: UInt64?) {
         self.ownLines = ownLines
         self.hasPublisher = hasPublisher
         self.memoryLimit = memoryLimit
@@ -19,7 +19,7 @@ public struct FirmwareContract: Sendable {
     /// - Returns: lines worth a note: a publisher's without effect, and the recipe's that may be without.
     /// - Throws: `Failure` for what the firmware of a Pi 4 could not boot; `FailureList` of kind usage with every line of the recipe, or
     ///   of its overlays, that is sure to have no effect.
-    public func check(_ files: any BootFiles, tools: ToolRunner = ToolRunner()) async throws -> [String] {
+    package func check(_ files: any BootFiles, tools: ToolRunner = ToolRunner()) async throws -> [String] {
         let boot = try await PiFirmware.boot(from: files, tools: tools)
         guard memoryLimit == nil || boot.totalMemory.map(UInt64.init) == memoryLimit else {
             throw Failure(

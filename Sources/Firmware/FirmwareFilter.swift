@@ -182,13 +182,13 @@ struct FirmwareFilters: Sendable {
 }
 
 /// A line of a file of the boot partition.
-public struct FirmwarePlace: Sendable, Hashable, Comparable, CustomStringConvertible {
-    public var file: String
+package struct FirmwarePlace: Sendable, Hashable, Comparable, CustomStringConvertible {
+    package var file: String
     /// Counted from 1.
-    public var line: Int
+    package var line: Int
 
-    public var description: String { "\(file):\(line)" }
-    public static func < (a: Self, b: Self) -> Bool { (a.file, a.line) < (b.file, b.line) }
+    package var description: String { "\(file):\(line)" }
+    package static func < (a: Self, b: Self) -> Bool { (a.file, a.line) < (b.file, b.line) }
 }
 
 /// A number as config.txt has them: decimal, or with 0x.

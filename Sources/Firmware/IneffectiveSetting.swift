@@ -1,20 +1,20 @@
 import Diagnostics
 
 /// A line of config.txt that has no effect, and why.
-public struct IneffectiveSetting: Sendable, Equatable {
+package struct IneffectiveSetting: Sendable, Equatable {
     /// Where it stands.
-    public var place: FirmwarePlace
+    package var place: FirmwarePlace
     /// The line, without white space at either end.
-    public var line: String
+    package var line: String
     /// What is wrong with it: a clause that `line` is in front of.
-    public var reason: String
+    package var reason: String
     /// Whether nothing that may be connected to a board could make it count.
-    public var isCertain: Bool
+    package var isCertain: Bool
     /// What to change; nil where there is nothing to say.
-    public var next: String?
+    package var next: String?
 
     /// `config.txt:12: dtoverlay=disable-bt: …`, without what to change.
-    public var summary: String { "\(place): \(line): \(reason)" }
+    package var summary: String { "\(place): \(line): \(reason)" }
 }
 
 extension PiFirmware {
@@ -32,7 +32,7 @@ extension PiFirmware {
     ///
     /// - Returns: them, in the order that they are read in.
     /// - Throws: `Failure` for a config.txt that cannot be read, as ``FirmwareConfig`` does, and for more than a thousand findings.
-    public static func ineffectiveSettings(_ files: any BootFiles) throws -> [IneffectiveSetting] {
+    package static func ineffectiveSettings(_ files: any BootFiles) throws -> [IneffectiveSetting] {
         let boards = FirmwareBoard.family
         let text = try FirmwareText(
             "config.txt", follows: { filters in boards.contains { filters.mayHold(on: $0) } },

@@ -3,7 +3,7 @@ import Storage
 import SystemPackage
 
 /// The files of a boot partition where it lies: inside a disk, or in a file of its own. Names are found whatever their letters' case is.
-public struct PartitionBootFiles: BootFiles {
+package struct PartitionBootFiles: BootFiles {
     private let reader: FATReader
     private let entries: [String: FATReader.Entry]
 
@@ -12,7 +12,7 @@ public struct PartitionBootFiles: BootFiles {
     ///   - offset: where the partition begins in it, in bytes.
     ///   - place: what errors call it.
     /// - Throws: `Failure` when the file system cannot be read.
-    public init(_ disk: FilePath, offset: UInt64, place: String) throws {
+    package init(_ disk: FilePath, offset: UInt64, place: String) throws {
         reader = try FATReader(try FileSource(disk), offset: offset, place: place)
         var entries: [String: FATReader.Entry] = [:]
         for entry in try reader.entries() where !entry.isFolder { entries[Self.key("\(entry.path)")] = entry }
@@ -23,8 +23,8 @@ public struct PartitionBootFiles: BootFiles {
         name.split(separator: "/").joined(separator: "/").lowercased()
     }
 
-    public func size(_ name: String) -> UInt64? { entries[Self.key(name)]?.size }
-    public func contents(_ name: String) throws -> [UInt8]? {
+    package func size(_ name: String) -> UInt64? { entries[Self.key(name)]?.size }
+    package func contents(_ name: String) throws -> [UInt8]? {
         try entries[Self.key(name)].map { try reader.bytes(of: $0, limit: 256 << 20) }
     }
 }

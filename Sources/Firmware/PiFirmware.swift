@@ -6,7 +6,7 @@ import Tools
 /// finds kernel, initramfs, device tree and command line, and refuses what the real firmware could not boot.
 ///
 /// Source: Raspberry Pi documentation, "The config.txt file", section "Boot options", and "Boot folder contents".
-public enum PiFirmware {
+package enum PiFirmware {
     /// Linux on arm64 keeps this many bytes of its command line, the closing zero among them
     /// (arch/arm64/include/uapi/asm/setup.h, COMMAND_LINE_SIZE).
     static let longestCommandLine = 2047
@@ -14,7 +14,7 @@ public enum PiFirmware {
     /// Finds what the firmware would start.
     ///
     /// - Throws: `Failure`, at a file of the boot partition, for what the firmware cannot boot.
-    public static func boot(from files: any BootFiles, tools: ToolRunner = ToolRunner()) async throws -> FirmwareBoot {
+    package static func boot(from files: any BootFiles, tools: ToolRunner = ToolRunner()) async throws -> FirmwareBoot {
         let config = try FirmwareConfig { try files.text($0) }
         try requireStartFiles(config, files)
         guard try config.flag("arm_64bit", default: true) else {
@@ -169,23 +169,23 @@ public enum PiFirmware {
 }
 
 /// What the firmware hands to the kernel.
-public struct FirmwareBoot: Sendable {
-    public var config: FirmwareConfig
-    public var kernelName: String
-    public var kernel: [UInt8]
-    public var initramfsName: String?
-    public var initramfs: [UInt8]?
-    public var deviceTreeName: String
-    public var deviceTree: [UInt8]
-    public var commandLine: String
+package struct FirmwareBoot: Sendable {
+    package var config: FirmwareConfig
+    package var kernelName: String
+    package var kernel: [UInt8]
+    package var initramfsName: String?
+    package var initramfs: [UInt8]?
+    package var deviceTreeName: String
+    package var deviceTree: [UInt8]
+    package var commandLine: String
     /// `total_mem`, in MiB; nil leaves all of the board's memory.
-    public var totalMemory: Int?
+    package var totalMemory: Int?
     /// What of config.txt was not followed, and why.
-    public var notes: [String]
+    package var notes: [String]
 }
 
 /// The files of a boot partition, found whatever the case of their names' letters is.
-public protocol BootFiles: Sendable {
+package protocol BootFiles: Sendable {
     /// Bytes; nil when there is no such file.
     func size(_ name: String) throws -> UInt64?
     /// The whole file; nil when there is none.

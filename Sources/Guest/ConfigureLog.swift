@@ -1,8 +1,8 @@
 import Diagnostics
 
 /// One run of a maintainer script.
-public struct ScriptTiming: Sendable, Hashable {
-    public enum Script: String, Sendable {
+package struct ScriptTiming: Sendable, Hashable {
+    package enum Script: String, Sendable {
         case preinst
         /// dpkg unpacking the package, its preinst script among that, and for an upgrade the old version's scripts.
         case unpack
@@ -14,12 +14,12 @@ public struct ScriptTiming: Sendable, Hashable {
         case trigger
     }
 
-    public let package: String
-    public let script: Script
+    package let package: String
+    package let script: Script
     /// On the host's clock, dpkg's own work on the package among them.
-    public let seconds: Double
+    package let seconds: Double
     /// QEMU's CPU time meanwhile, in seconds: on a busy host it tells more.
-    public let cpuSeconds: Double
+    package let cpuSeconds: Double
 }
 
 /// Follows what the micro-VM prints: dpkg's status lines (dpkg(1), `--status-fd`) among all that the scripts print.

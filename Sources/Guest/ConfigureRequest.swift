@@ -4,46 +4,46 @@ import Packages
 import SystemPackage
 
 /// What the micro-VM is to do: a tree of unpacked packages, and which of their scripts to run.
-public struct ConfigureRequest: Sendable {
+package struct ConfigureRequest: Sendable {
     /// What stands unpacked, with dpkg's database.
-    public var tree: Tree
+    package var tree: Tree
     /// The packages whose files are in the tree, `install ok unpacked` in its dpkg database, in the order their preinst scripts
     /// are to run.
-    public var packages: [PackageIdentity]
+    package var packages: [PackageIdentity]
     /// The packages that dpkg unpacks in the micro-VM, in order, after the preinst scripts, because copying their files would not do:
     /// ``PreinstScript/divertsWithRename(_:)`` holds for them, or an older version is in the tree. Neither their files nor their
     /// records are there.
-    public var archives: [PackageFile] = []
+    package var archives: [PackageFile] = []
     /// The names of installed packages that go, before anything else is done.
-    public var removed: [String] = []
+    package var removed: [String] = []
     /// What packages are to compute from the tree once all are configured: dpkg's triggers, and programs.
-    public var work = FileTriggers.Work()
+    package var work = FileTriggers.Work()
     /// Secrets that are missing from the tree, with the packages that may make them: which of these does is tried out.
     var trials: [SecretTrial] = []
     /// The version of the dpkg that is installed already; nil when it is one of `packages`.
-    public var dpkgVersion: String?
-    public var kernel: GuestKernel
+    package var dpkgVersion: String?
+    package var kernel: GuestKernel
     /// A static arm64 busybox (package busybox-static).
-    public var busybox: Content
+    package var busybox: Content
     /// The recipe's epoch, seconds since 1970: what the layer's new files bear.
-    public var epoch: Int64
+    package var epoch: Int64
     /// Bytes that scripts may write.
-    public var freeSpace: UInt64 = 1 << 30
-    public var limits = Limits()
+    package var freeSpace: UInt64 = 1 << 30
+    package var limits = Limits()
     /// The host's programs that shape the layer, with their versions.
-    public var programs: [String] = []
+    package var programs: [String] = []
 
     /// How long the micro-VM may take.
-    public struct Limits: Sendable, Hashable {
+    package struct Limits: Sendable, Hashable {
         /// From start to end.
-        public var total: Duration = .seconds(3600)
+        package var total: Duration = .seconds(3600)
         /// Between two lines of output.
-        public var silence: Duration = .seconds(600)
+        package var silence: Duration = .seconds(600)
 
-        public init() {}
+        package init() {}
     }
 
-    public init(tree: Tree, packages: [PackageIdentity], kernel: GuestKernel, busybox: Content, epoch: Int64) {
+    package init(tree: Tree, packages: [PackageIdentity], kernel: GuestKernel, busybox: Content, epoch: Int64) {
         self.tree = tree
         self.packages = packages
         self.kernel = kernel
@@ -55,7 +55,7 @@ public struct ConfigureRequest: Sendable {
     static let version = 3
 
     /// A digest of all that decides the layer besides the request: the init script, stand-ins and rules.
-    public static var rulesDigest: SHA256Digest {
+    package static var rulesDigest: SHA256Digest {
         let hasher = KeyHasher(purpose: "configure rules")
         hasher.add(version)
         hasher.add(JobInitramfs.initScript)
@@ -68,7 +68,7 @@ public struct ConfigureRequest: Sendable {
     var allPackages: [PackageIdentity] { packages + archives.map(\.identity) }
 
     /// The key of the layer that this request makes.
-    public var key: SHA256Digest {
+    package var key: SHA256Digest {
         let hasher = KeyHasher(purpose: "configure")
         hasher.add(Self.version)
         hasher.add(tree.digest)

@@ -7,20 +7,20 @@ import SystemPackage
 ///
 /// A package says which folders it watches (deb-triggers(5), `interest PATH`); dpkg keeps the list in
 /// /var/lib/dpkg/triggers/File, a line "PATH PACKAGE" each. A few are set off by name alone; which files ask for those is said here.
-public struct FileTriggers {
+package struct FileTriggers {
     /// What a set of files asks for.
-    public struct Work: Sendable, Equatable {
+    package struct Work: Sendable, Equatable {
         /// dpkg's triggers: names, and paths with their slash.
-        public var triggers: [String] = []
+        package var triggers: [String] = []
         /// Programs of the tree that no trigger runs, as paths.
-        public var programs: [String] = []
+        package var programs: [String] = []
         /// Whether /etc/ssl/certs is to be made anew.
-        public var certificates = false
+        package var certificates = false
         /// The files that ask for it.
-        public var files: [EntryPath] = []
+        package var files: [EntryPath] = []
 
         /// Whether the micro-VM has anything to do.
-        public var needsGuest: Bool { !triggers.isEmpty || !programs.isEmpty }
+        package var needsGuest: Bool { !triggers.isEmpty || !programs.isEmpty }
     }
 
     private let tree: Tree
@@ -32,7 +32,7 @@ public struct FileTriggers {
     private static let unused: [EntryPath] = ["usr/share/man", "usr/local/share/man"]
 
     /// - Throws: `Failure` when dpkg's list cannot be read.
-    public init(in tree: Tree) throws {
+    package init(in tree: Tree) throws {
         self.tree = tree
         let list = try tree.content(Self.folder.appending("File")).map {
             try ContentReader().text(of: $0, limit: 4 << 20)
@@ -46,7 +46,7 @@ public struct FileTriggers {
     }
 
     /// Whether anything in an image could be computed of a file at this path: a first, cheap answer for who has no tree yet.
-    public static func mayFeed(_ path: EntryPath) -> Bool {
+    package static func mayFeed(_ path: EntryPath) -> Bool {
         let folders: [EntryPath] = [
             "usr/lib", "usr/lib64", "usr/share", "usr/local/lib", "usr/local/share", "lib", "lib64", "etc/ld.so.conf",
             "etc/ld.so.conf.d", "etc/udev/hwdb.d", "etc/ca-certificates", "etc/ca-certificates.conf", "etc/locale.gen",
@@ -57,14 +57,14 @@ public struct FileTriggers {
     /// /etc/ssl/certs as it has to be for a tree (``Work/certificates``).
     ///
     /// - Throws: `Failure` when openssl is missing or refuses a certificate.
-    public static func certificates(in tree: Tree, epoch: Int64, work: FilePath) async throws -> Layer {
+    package static func certificates(in tree: Tree, epoch: Int64, work: FilePath) async throws -> Layer {
         try await CertificateStore.layer(for: tree, epoch: epoch, work: work)
     }
 
     /// What these files ask for.
     ///
     /// - Parameter seen: the tree with them.
-    public func work(for paths: [EntryPath], in seen: Tree) -> Work {
+    package func work(for paths: [EntryPath], in seen: Tree) -> Work {
         var work = Work()
         var names: Set<String> = []
         for path in paths where !Self.unused.contains(where: { path.isInside($0) }) {

@@ -3,9 +3,9 @@ import Kernel
 import Layers
 
 /// The kernel that the micro-VM boots: a packaged arm64 kernel and the modules it needs to reach its disk.
-public struct GuestKernel: Sendable {
+package struct GuestKernel: Sendable {
     /// The raw arm64 image.
-    public let image: Content
+    package let image: Content
     /// Uncompressed modules in load order.
     let modules: [Module]
 
@@ -22,7 +22,7 @@ public struct GuestKernel: Sendable {
     /// Takes a kernel out of a tree that has been through ``Depmod``.
     ///
     /// - Throws: `Failure` when it lacks a driver the micro-VM needs, or a module is damaged.
-    public init(_ release: KernelRelease, in tree: Tree) throws {
+    package init(_ release: KernelRelease, in tree: Tree) throws {
         guard let image = tree.content(release.image) else {
             throw Failure(at: "kernel \(release.name)", "there is no kernel image at \(release.image)")
         }

@@ -2,33 +2,33 @@ import Diagnostics
 import SystemPackage
 
 /// What a QEMU machine is made of.
-public struct MachineDescription: Sendable {
+package struct MachineDescription: Sendable {
     /// QEMU's `-M`: `virt,gic-version=3`, `raspi4b`.
-    public var machine: String
+    package var machine: String
     /// QEMU's `-cpu`; nil leaves the machine's own.
-    public var cpu: String?
+    package var cpu: String?
     /// QEMU's `-accel`.
-    public var accelerator = "tcg"
-    public var processors: Int
+    package var accelerator = "tcg"
+    package var processors: Int
     /// MiB; nil leaves the machine's own (raspi4b has a fixed 2 GiB).
-    public var memory: Int?
-    public var kernel: FilePath?
-    public var initrd: FilePath?
-    public var deviceTree: FilePath?
+    package var memory: Int?
+    package var kernel: FilePath?
+    package var initrd: FilePath?
+    package var deviceTree: FilePath?
     /// The kernel's command line.
-    public var commandLine: String?
-    public var drives: [Drive] = []
-    public var network = Network.none
+    package var commandLine: String?
+    package var drives: [Drive] = []
+    package var network = Network.none
     /// At least one; the first is the machine's first UART.
-    public var serialPorts: [Port]
+    package var serialPorts: [Port]
     /// Named virtio-serial ports: `/dev/vportNpM` in the guest, the first one `/dev/vport0p1`. Only for machines with PCI.
-    public var channels: [Port] = []
+    package var channels: [Port] = []
     /// What the machine's real-time clock shows at the start, in seconds since 1970 UTC; nil shows the host's time.
-    public var clock: Int64?
+    package var clock: Int64?
     /// Further arguments, as they are.
-    public var arguments: [String] = []
+    package var arguments: [String] = []
 
-    public init(
+    package init(
         machine: String, cpu: String? = nil, processors: Int, memory: Int? = nil,
         serialPorts: [Port] = [Port("serial0")]
     ) {
@@ -40,9 +40,9 @@ public struct MachineDescription: Sendable {
     }
 
     /// A disk of the machine.
-    public struct Drive: Sendable {
-        public enum Format: String, Sendable { case raw, qcow2 }
-        public enum Bus: Sendable {
+    package struct Drive: Sendable {
+        package enum Format: String, Sendable { case raw, qcow2 }
+        package enum Bus: Sendable {
             /// A virtio-blk device: `/dev/vda`, `/dev/vdb`, … in order.
             case virtio
             /// A disk on a USB port of a PCIe controller, as a Pi 4 has it: `/dev/sda`, … Only for machines with PCI.
@@ -51,16 +51,16 @@ public struct MachineDescription: Sendable {
             case sd
         }
 
-        public var path: FilePath
-        public var format: Format
-        public var bus: Bus
+        package var path: FilePath
+        package var format: Format
+        package var bus: Bus
         /// Whether what the guest writes is thrown away at the end.
-        public var snapshot: Bool
-        public var readOnly: Bool
+        package var snapshot: Bool
+        package var readOnly: Bool
         /// The volume's serial number, as `/sys/block/vda/serial` shows it.
-        public var serial: String?
+        package var serial: String?
 
-        public init(
+        package init(
             _ path: FilePath, format: Format = .raw, bus: Bus = .virtio, snapshot: Bool = false,
             readOnly: Bool = false, serial: String? = nil
         ) {
@@ -74,7 +74,7 @@ public struct MachineDescription: Sendable {
     }
 
     /// How the machine is connected.
-    public enum Network: Sendable {
+    package enum Network: Sendable {
         case none
         /// QEMU's own user-mode network. Each guest TCP port named here is reached on a free port of the host's
         /// loopback address, which ``RunningMachine/hostPort(forGuest:)`` tells. `restricted` cuts everything else off.
@@ -82,13 +82,13 @@ public struct MachineDescription: Sendable {
     }
 
     /// A line between guest and host.
-    public struct Port: Sendable {
+    package struct Port: Sendable {
         /// For the log, errors and, for channels, `/sys/class/virtio-ports/*/name`: letters, digits, dots and hyphens.
-        public var name: String
+        package var name: String
         /// A file that keeps all that the guest sends.
-        public var log: FilePath?
+        package var log: FilePath?
 
-        public init(_ name: String, log: FilePath? = nil) {
+        package init(_ name: String, log: FilePath? = nil) {
             self.name = name
             self.log = log
         }

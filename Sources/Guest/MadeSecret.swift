@@ -4,9 +4,9 @@ import Layers
 import Packages
 
 /// A secret that a maintainer script made: of its kind no two boards may have the same one, and no image may hold one.
-public struct MadeSecret: Sendable, Equatable, Codable {
+package struct MadeSecret: Sendable, Equatable, Codable {
     /// How a package's postinst makes it when it is missing (Debian Policy 6.5).
-    public enum Means: String, Sendable, Codable {
+    package enum Means: String, Sendable, Codable {
         /// `postinst configure VERSION`, as after an upgrade.
         case again
         /// `postinst configure`, as on a first installation.
@@ -14,22 +14,22 @@ public struct MadeSecret: Sendable, Equatable, Codable {
     }
 
     /// Where it lies, without a leading slash.
-    public var path: String
+    package var path: String
     /// In a few words: `a private key (PEM)`.
-    public var what: String
+    package var what: String
     /// The package whose script made it; nil where that is not known.
-    public var package: String?
+    package var package: String?
     /// Its version, for the postinst.
-    public var version: String
+    package var version: String
     /// The package as dpkg names its scripts: with its architecture for `Multi-Arch: same`.
-    public var qualified: String
-    public var architecture: String
+    package var qualified: String
+    package var architecture: String
     /// The package's own means of making it; nil where it has none, as it was tried.
-    public var means: Means?
+    package var means: Means?
     /// What belongs to it and is of no use without it: certificates, public keys, links to them.
-    public var companions: [String]
+    package var companions: [String]
 
-    public init(
+    package init(
         path: String, what: String, package: String?, version: String, qualified: String, architecture: String,
         means: Means?, companions: [String]
     ) {

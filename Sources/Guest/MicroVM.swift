@@ -11,22 +11,22 @@ import Tools
 ///
 /// QEMU emulates an arm64 machine; it boots Debian's own kernel with an initramfs made for this one job. There is no
 /// network, no service starts, and the clock stands where the epoch puts it.
-public enum MicroVM {
+package enum MicroVM {
     /// How long a run took, and where the time went.
-    public struct Report: Sendable {
+    package struct Report: Sendable {
         /// Every script, in the order they ran.
-        public let timings: [ScriptTiming]
+        package let timings: [ScriptTiming]
         /// Seconds from QEMU's start to its end.
-        public let wallSeconds: Double
+        package let wallSeconds: Double
         /// Seconds from QEMU's start until the tree was mounted.
-        public let bootSeconds: Double
+        package let bootSeconds: Double
         /// QEMU's CPU time in seconds.
-        public let cpuSeconds: Double
+        package let cpuSeconds: Double
         /// Which secret was made by which package: for trials.
         var made: [(number: Int, package: String, means: MadeSecret.Means)] = []
 
         /// Each package's scripts taken together, the longest first.
-        public var packages: [(package: String, seconds: Double, cpuSeconds: Double)] {
+        package var packages: [(package: String, seconds: Double, cpuSeconds: Double)] {
             Dictionary(grouping: timings, by: \.package)
                 .map { name, scripts in
                     (
@@ -39,18 +39,18 @@ public enum MicroVM {
     }
 
     /// What the scripts did.
-    public struct Result: Sendable {
+    package struct Result: Sendable {
         /// What they changed, but for secrets.
-        public var layer: Layer
+        package var layer: Layer
         /// What they made that no two boards may share.
-        public var secrets: [MadeSecret]
+        package var secrets: [MadeSecret]
         /// How the run went; nil when nothing ran.
-        public var report: Report?
+        package var report: Report?
         /// The secrets themselves with what belongs to them: for an image that is to have them all the same.
         let secretFiles: Layer
 
         /// The files of one secret.
-        public func files(of secret: MadeSecret) -> [Entry] {
+        package func files(of secret: MadeSecret) -> [Entry] {
             let paths = Set([secret.path] + secret.companions)
             return secretFiles.entries.filter { paths.contains(SecretFinder.text($0.path)) }
         }
@@ -59,7 +59,7 @@ public enum MicroVM {
     /// What is stored of a request; nil where it has to run.
     ///
     /// - Throws: `Failure` when what is stored is damaged.
-    public static func stored(
+    package static func stored(
         _ request: ConfigureRequest, in store: LayerStore, shared: Bool = true, keepsSecrets: Bool = false
     ) throws -> Result? {
         try ConfiguredShelf(store: store, key: request.key, isShared: shared, keepsSecrets: keepsSecrets).result()
@@ -68,7 +68,7 @@ public enum MicroVM {
     /// What is stored of a request, or what a run gives.
     ///
     /// - Throws: as ``stored(_:in:shared:keepsSecrets:)`` and ``run(_:step:store:shared:keepsSecrets:work:log:progress:qemu:)``.
-    public static func configure(
+    package static func configure(
         _ request: ConfigureRequest, step: String = "configure", store: LayerStore, shared: Bool = true,
         keepsSecrets: Bool = false, work: FilePath, log: FilePath, progress: any ProgressReporter = SilentProgress(),
         qemu: QEMU? = nil
@@ -93,7 +93,7 @@ public enum MicroVM {
     /// - Returns: the layer, and the report.
     /// - Throws: `Failure` naming the package, script and exit code of a script that failed; or saying that the guest's
     ///   kernel panicked, that the guest hung, or that its disk was full. `CancellationError`; no process stays.
-    public static func run(
+    package static func run(
         _ request: ConfigureRequest, step: String = "configure", store: LayerStore, shared: Bool = true,
         keepsSecrets: Bool = false, work: FilePath, log: FilePath, progress: any ProgressReporter = SilentProgress(),
         qemu: QEMU? = nil

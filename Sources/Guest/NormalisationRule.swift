@@ -1,7 +1,7 @@
 import Layers
 
 /// One thing that maintainer scripts leave behind and that no image may hold, or that differs from run to run.
-public struct NormalisationRule: Sendable {
+package struct NormalisationRule: Sendable {
     enum Action: Sendable {
         /// The change is forgotten: the tree stays as it was.
         case leaveOut
@@ -10,8 +10,8 @@ public struct NormalisationRule: Sendable {
     }
 
     /// Short and stable: it is part of the layer's key.
-    public let name: String
-    public let reason: String
+    package let name: String
+    package let reason: String
     let action: Action
     let matches: @Sendable (EntryPath, EntryKind) -> Bool
 
@@ -26,45 +26,45 @@ public struct NormalisationRule: Sendable {
     }
 
     /// In order; the first that matches decides.
-    public static let all: [NormalisationRule] = [
+    package static let all: [NormalisationRule] = [
         machineIdentifier, dbusIdentifier, hostKeys, randomSeed, logs, caches, loaderCache, backups, byteCode, stamps,
         buildLogs,
     ]
 
-    public static let machineIdentifier = NormalisationRule(
+    package static let machineIdentifier = NormalisationRule(
         "machine-id", "each board makes its own at its first boot, which an empty file asks for (machine-id(5))", .empty
     ) { path, kind in path == "etc/machine-id" && kind.isRegular }
 
-    public static let dbusIdentifier = NormalisationRule(
+    package static let dbusIdentifier = NormalisationRule(
         "dbus-machine-id", "a copy of the machine-id; a link to it may stay", .leaveOut
     ) { path, kind in path == "var/lib/dbus/machine-id" && kind.isRegular }
 
-    public static let hostKeys = NormalisationRule(
+    package static let hostKeys = NormalisationRule(
         "ssh-host-keys", "each board makes its own at its first boot", .leaveOut
     ) { path, _ in
         path.parent == "etc/ssh" && path.name.starts(with: "ssh_host_".utf8)
     }
 
-    public static let randomSeed = NormalisationRule(
+    package static let randomSeed = NormalisationRule(
         "random-seed", "a seed that two boards share is none", .leaveOut
     ) { path, _ in path == "var/lib/systemd/random-seed" || path == "var/lib/systemd/credential.secret" }
 
-    public static let logs = NormalisationRule(
+    package static let logs = NormalisationRule(
         "logs", "they tell of this run; the files stay, since daemons count on their owners and modes", .empty
     ) { path, kind in path.isInside("var/log") && kind.isRegular }
 
-    public static let caches = NormalisationRule(
+    package static let caches = NormalisationRule(
         "caches", "they are made again when they are missing", .leaveOut
     ) { path, kind in
         (path.isInside("var/cache/apt") || path.isInside("var/cache/man") || path.isInside("var/cache/fontconfig"))
             && kind != .directory
     }
 
-    public static let loaderCache = NormalisationRule(
+    package static let loaderCache = NormalisationRule(
         "ldconfig-aux-cache", "it holds the inode numbers and times of this run's disk", .leaveOut
     ) { path, _ in path == "var/cache/ldconfig/aux-cache" }
 
-    public static let backups = NormalisationRule(
+    package static let backups = NormalisationRule(
         "backups", "what a database was before its last change is of no use to a new system", .leaveOut
     ) { path, kind in
         guard kind.isRegular else { return false }
@@ -79,11 +79,11 @@ public struct NormalisationRule: Sendable {
                 .contains(String(decoding: path.name, as: UTF8.self))
     }
 
-    public static let byteCode = NormalisationRule(
+    package static let byteCode = NormalisationRule(
         "python-byte-code", "it holds its source's time, which the layer sets anew", .leaveOut
     ) { path, kind in kind.isRegular && path.name.suffix(4).elementsEqual(".pyc".utf8) }
 
-    public static let stamps = NormalisationRule(
+    package static let stamps = NormalisationRule(
         "time-stamps", "they tell when the micro-VM ran", .leaveOut
     ) { path, _ in
         ["var/lib/systemd/timers", "var/lib/systemd/timesync"].contains { (folder: EntryPath) in
@@ -91,7 +91,7 @@ public struct NormalisationRule: Sendable {
         } || path == "etc/.updated" || path == "var/.updated" || path == "etc/.pwd.lock"
     }
 
-    public static let buildLogs = NormalisationRule(
+    package static let buildLogs = NormalisationRule(
         "dkms-logs", "they tell of this run, with its times", .leaveOut
     ) { path, kind in
         kind.isRegular && path.isInside("var/lib/dkms") && path.name.elementsEqual("make.log".utf8)

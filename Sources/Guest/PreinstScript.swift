@@ -1,13 +1,13 @@
 import Layers
 
 /// Looks into a package's preinst script for what a plain unpack cannot express.
-public enum PreinstScript {
+package enum PreinstScript {
     /// Whether the script diverts files and moves them while it does: dpkg has to unpack such a package itself, since
     /// where its files land depends on it.
     ///
     /// A diversion that says `--no-rename` moves nothing, and `--truename`, `--list` and `--listpackage` only ask. Any
     /// other call counts, a removal too.
-    public static func divertsWithRename(_ script: String) -> Bool {
+    package static func divertsWithRename(_ script: String) -> Bool {
         let joined = script.replacing("\\\n", with: " ")
         for line in joined.split(whereSeparator: \.isNewline) {
             let code = line.drop(while: \.isWhitespace)

@@ -3,17 +3,17 @@ import SystemPackage
 import Tools
 
 /// The installed QEMU for arm64 machines.
-public struct QEMU: Sendable, Hashable {
+package struct QEMU: Sendable, Hashable {
     /// The first version with the machine `raspi4b` (QEMU 9.0's change log).
-    public static let minimumVersion = 9
+    package static let minimumVersion = 9
 
     /// Where the program is.
-    public let path: FilePath
+    package let path: FilePath
     /// As the program tells it: `10.0.2`.
-    public let version: String
+    package let version: String
 
     /// Takes a program whose version is known.
-    public init(path: FilePath, version: String) {
+    package init(path: FilePath, version: String) {
         self.path = path
         self.version = version
     }
@@ -22,7 +22,7 @@ public struct QEMU: Sendable, Hashable {
     ///
     /// - Parameter tool: another program than the usual one, for tests.
     /// - Throws: `Failure` with the command that installs it, when it is missing or older than ``minimumVersion``.
-    public static func locate(_ tool: Tool = .qemu) async throws -> QEMU {
+    package static func locate(_ tool: Tool = .qemu) async throws -> QEMU {
         let result = try await ToolRunner().run(tool, ["--version"], place: tool.name)
         guard let path = ToolRunner.locate(tool)?.lexicallyNormalized() else {
             throw Failure(at: tool.name, "the program went away while it was looked at")

@@ -8,18 +8,18 @@ import SystemPackage
 /// and waited for.
 ///
 /// What has been matched is used up: the next ``expect(_:within:silence:)`` looks at what came after it.
-public final class SerialConsole: Sendable {
+package final class SerialConsole: Sendable {
     /// Something that was waited for and came.
-    public struct Match: Sendable {
+    package struct Match: Sendable {
         /// Which of the texts it was, counted from 0.
-        public let index: Int
+        package let index: Int
         /// What came before it since the last match.
-        public let before: String
+        package let before: String
         /// When the last byte of it arrived.
-        public let arrival: ContinuousClock.Instant
+        package let arrival: ContinuousClock.Instant
     }
 
-    public let name: String
+    package let name: String
     private let connection: LineConnection
     private let state = Mutex(State())
 
@@ -86,19 +86,19 @@ public final class SerialConsole: Sendable {
     deinit { connection.shutdown() }
 
     /// The last lines that came, matched or not.
-    public func lastLines(_ count: Int) -> [String] {
+    package func lastLines(_ count: Int) -> [String] {
         let text = state.withLock { String(decoding: $0.tail, as: UTF8.self) }
         return text.split(whereSeparator: \.isNewline).suffix(count).map(String.init)
     }
 
     /// Whether the guest's end is closed: the machine has ended.
-    public var hasEnded: Bool { state.withLock { $0.ended } }
+    package var hasEnded: Bool { state.withLock { $0.ended } }
 
     /// Sends text as it is.
-    public func send(_ text: String) { connection.write(Array(text.utf8)) }
+    package func send(_ text: String) { connection.write(Array(text.utf8)) }
 
     /// Sends text and the carriage return that ends a line on a terminal.
-    public func sendLine(_ text: String) { send(text + "\r") }
+    package func sendLine(_ text: String) { send(text + "\r") }
 
     /// Waits for one of several texts; where two stand in the same output the earlier one wins.
     ///
@@ -106,7 +106,7 @@ public final class SerialConsole: Sendable {
     ///   - limit: how long to wait at most.
     ///   - silence: how long the guest may send nothing at all.
     /// - Throws: ``ConsoleTimeout``, ``ConsoleEnded``, `CancellationError`.
-    public func expect(
+    package func expect(
         _ texts: [String], within limit: Duration, silence: Duration? = nil
     ) async throws -> Match {
         let number = state.withLock { state in
@@ -136,14 +136,14 @@ public final class SerialConsole: Sendable {
 
     /// Waits for one text. See ``expect(_:within:silence:)-([String],_,_)``.
     @discardableResult
-    public func expect(_ text: String, within limit: Duration, silence: Duration? = nil) async throws -> Match {
+    package func expect(_ text: String, within limit: Duration, silence: Duration? = nil) async throws -> Match {
         try await expect([text], within: limit, silence: silence)
     }
 
     /// Waits until the guest's end is closed, dropping what still comes.
     ///
     /// - Throws: ``ConsoleTimeout``, `CancellationError`.
-    public func waitForEnd(within limit: Duration) async throws {
+    package func waitForEnd(within limit: Duration) async throws {
         do { _ = try await expect([], within: limit) } catch is ConsoleEnded {}
     }
 
@@ -206,13 +206,13 @@ public final class SerialConsole: Sendable {
 }
 
 /// What was waited for on a console did not come in time.
-public struct ConsoleTimeout: Error, Sendable, Equatable {
+package struct ConsoleTimeout: Error, Sendable, Equatable {
     /// Whether the guest sent nothing at all for too long, rather than not the right thing.
-    public let silent: Bool
+    package let silent: Bool
 }
 
 /// The machine ended before what was waited for came.
-public struct ConsoleEnded: Error, Sendable, Equatable {}
+package struct ConsoleEnded: Error, Sendable, Equatable {}
 
 /// The earliest occurrence of any of `texts` at or after `start`.
 private func firstOccurrence(of texts: [[UInt8]], in bytes: [UInt8], from start: Int) -> (Int, Range<Int>)? {

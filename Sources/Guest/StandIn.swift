@@ -1,12 +1,12 @@
 /// A command that stands in for a real one while maintainer scripts run: it is found first on the PATH, and it is
 /// never in the tree.
-public struct StandIn: Sendable, Hashable {
+package struct StandIn: Sendable, Hashable {
     /// The command's name.
-    public let command: String
+    package let command: String
     /// Why the real one must not, or need not, run.
-    public let reason: String
+    package let reason: String
     /// The shell script that runs instead.
-    public let script: String
+    package let script: String
 
     private init(_ command: String, _ reason: String, script: String = "#!/bin/sh\nexit 0\n") {
         self.command = command
@@ -14,19 +14,19 @@ public struct StandIn: Sendable, Hashable {
         self.script = script
     }
 
-    public static let depmod = StandIn("depmod", "the module indexes are made on the host")
-    public static let updateInitramfs = StandIn("update-initramfs", "the initramfs is made on the host")
-    public static let sshKeygen = StandIn(
+    package static let depmod = StandIn("depmod", "the module indexes are made on the host")
+    package static let updateInitramfs = StandIn("update-initramfs", "the initramfs is made on the host")
+    package static let sshKeygen = StandIn(
         "ssh-keygen", "host keys are each board's own; its first boot makes them", script: sshKeygenScript)
-    public static let logger = StandIn(
+    package static let logger = StandIn(
         "logger", "there is no log daemon; what is said stands in the build's log", script: loggerScript)
-    public static let flashKernel = StandIn(
+    package static let flashKernel = StandIn(
         "flash-kernel", "the boot files are made on the host; on a machine that is no board it fails")
-    public static let updateCACertificates = StandIn(
+    package static let updateCACertificates = StandIn(
         "update-ca-certificates", "/etc/ssl/certs is made on the host, from the same list")
 
     /// Those that stand in for every tree.
-    public static let always = [depmod, updateInitramfs, sshKeygen, logger, flashKernel]
+    package static let always = [depmod, updateInitramfs, sshKeygen, logger, flashKernel]
 
     /// logger(1). A writer that pipes into it must not be cut off, and its options must not be taken for the message. What it is given
     /// is kept in /run/piforge/logged, which the guest's init copies into the log.

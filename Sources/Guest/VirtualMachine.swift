@@ -5,7 +5,7 @@ import SystemPackage
 import Tools
 
 /// Runs QEMU machines.
-public enum VirtualMachine {
+package enum VirtualMachine {
     /// Starts a machine, hands it to `body`, and ends it when `body` returns or throws, whatever the guest is doing.
     ///
     /// Nothing is left behind: neither a process (not even when this process is killed) nor a socket.
@@ -14,7 +14,7 @@ public enum VirtualMachine {
     ///   - work: a folder for the machine's sockets; it is created when missing.
     ///   - place: what the machine is for, for the first words of errors.
     /// - Throws: what `body` throws; `Failure` with QEMU's own words when it did not start or broke off.
-    public static func run<Value: Sendable>(
+    package static func run<Value: Sendable>(
         _ description: MachineDescription, with qemu: QEMU, work: FilePath, place: String,
         _ body: @Sendable (RunningMachine) async throws -> Value
     ) async throws -> Value {
@@ -78,34 +78,34 @@ public enum VirtualMachine {
 }
 
 /// A machine that runs. It lives no longer than the closure it was handed to.
-public struct RunningMachine: Sendable {
+package struct RunningMachine: Sendable {
     let tool: RunningTool
     /// The serial ports, in the description's order.
-    public internal(set) var serial: [SerialConsole] = []
+    package internal(set) var serial: [SerialConsole] = []
     /// The virtio-serial channels, in the description's order.
-    public internal(set) var channels: [SerialConsole] = []
+    package internal(set) var channels: [SerialConsole] = []
     var monitor: SerialConsole?
 
     init(tool: RunningTool) { self.tool = tool }
 
     /// QEMU's process id.
-    public var processIdentifier: Int32 { tool.identifier }
+    package var processIdentifier: Int32 { tool.identifier }
 
     /// The CPU time that QEMU has used, in seconds; nil when it has ended.
-    public var cpuSeconds: Double? { ProcessStatus(of: tool.identifier)?.cpuSeconds }
+    package var cpuSeconds: Double? { ProcessStatus(of: tool.identifier)?.cpuSeconds }
 
     /// Waits until the machine has switched itself off.
     ///
     /// - Throws: ``ConsoleTimeout``, `CancellationError`.
-    public func waitForEnd(within limit: Duration) async throws { try await monitor?.waitForEnd(within: limit) }
+    package func waitForEnd(within limit: Duration) async throws { try await monitor?.waitForEnd(within: limit) }
 
     /// Ends the machine at once, as pulling the plug does.
-    public func terminate() { tool.terminate() }
+    package func terminate() { tool.terminate() }
 
     /// The port of the host's loopback address that leads to a TCP port of the guest.
     ///
     /// - Throws: `Failure` when the description does not forward that port.
-    public func hostPort(forGuest port: UInt16) async throws -> UInt16 {
+    package func hostPort(forGuest port: UInt16) async throws -> UInt16 {
         // "  TCP[HOST_FORWARD]  13       127.0.0.1 38917       10.0.2.15    22       0     0"
         for line in try await monitorCommand("info usernet").split(whereSeparator: \.isNewline) {
             let words = line.split(whereSeparator: \.isWhitespace)

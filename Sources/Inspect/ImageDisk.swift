@@ -1,29 +1,29 @@
+import XZ
 import Diagnostics
 import Disk
-import Pack
 import Storage
 import SystemPackage
 
 /// An image that was opened for a look: a raw disk, or one in an .xz file of which only the blocks are unpacked that are
 /// read. Belongs to one task.
-public final class ImageDisk {
-    public let path: FilePath
+package final class ImageDisk {
+    package let path: FilePath
     /// Bytes of the file.
-    public let fileSize: UInt64
+    package let fileSize: UInt64
     /// The .xz file; nil for a raw disk.
-    public let packed: XZSource?
-    public let table: PartitionTable
+    package let packed: XZSource?
+    package let table: PartitionTable
     /// In the table's order.
-    public let volumes: [Volume]
+    package let volumes: [Volume]
     let source: HeldSource
     private var heldNames: Set<Int> = []
 
     /// Bytes of the disk.
-    public var size: UInt64 { source.size }
+    package var size: UInt64 { source.size }
 
     /// - Throws: `Failure` of kind usage when the file cannot be opened; `Failure` when it is neither an .xz file nor a
     ///   disk, or its partition table cannot be used.
-    public init(_ path: FilePath) throws {
+    package init(_ path: FilePath) throws {
         self.path = path
         guard try fileKind(resolving: path) else {
             throw Failure(
@@ -49,7 +49,7 @@ public final class ImageDisk {
     /// The partition of that number.
     ///
     /// - Throws: `Failure` of kind usage where there is none, or nothing can be read of it.
-    public func volume(_ number: Int) throws -> Volume {
+    package func volume(_ number: Int) throws -> Volume {
         guard let volume = volumes.first(where: { $0.number == number }) else {
             throw Failure(
                 .usage, at: path.string, "the image has no partition \(number)",

@@ -2,7 +2,7 @@ import Disk
 import Layers
 
 /// A name in an image, and what it leads to.
-public struct ImageFile: Sendable {
+package struct ImageFile: Sendable {
     enum Node: Sendable {
         case ext4(Ext4Entry)
         case fat(FATReader.Entry)
@@ -11,12 +11,12 @@ public struct ImageFile: Sendable {
     }
 
     /// Below the root of what was asked for.
-    public var path: EntryPath
+    package var path: EntryPath
     /// The number of the partition it lies on.
-    public var partition: Int
+    package var partition: Int
     let node: Node
 
-    public var kind: Ext4Entry.Kind {
+    package var kind: Ext4Entry.Kind {
         switch node {
         case .ext4(let entry): entry.kind
         case .fat(let entry): entry.isFolder ? .directory : .regular(size: entry.size)
@@ -25,7 +25,7 @@ public struct ImageFile: Sendable {
     }
 
     /// Of a FAT, what Linux shows: modes 0755, 0644 and 0444, and all is root's.
-    public var attributes: Attributes {
+    package var attributes: Attributes {
         switch node {
         case .ext4(let entry): entry.attributes
         case .fat(let entry):
@@ -34,10 +34,10 @@ public struct ImageFile: Sendable {
         }
     }
 
-    public var linkCount: Int { if case .ext4(let entry) = node { entry.linkCount } else { 1 } }
+    package var linkCount: Int { if case .ext4(let entry) = node { entry.linkCount } else { 1 } }
 
     /// Bytes: of a file its content, of a link its target.
-    public var size: UInt64 {
+    package var size: UInt64 {
         switch kind {
         case .regular(let size): size
         case .symlink(let target): UInt64(target.count)
@@ -46,7 +46,7 @@ public struct ImageFile: Sendable {
     }
 
     /// `file`, `folder`, `link`, ….
-    public var type: String {
+    package var type: String {
         switch kind {
         case .regular: "file"
         case .directory: "folder"
@@ -59,7 +59,7 @@ public struct ImageFile: Sendable {
     }
 
     /// `-rwxr-xr-x`, as ls(1) has it.
-    public var modeText: String {
+    package var modeText: String {
         let type =
             switch kind {
             case .regular: "-"
@@ -87,7 +87,7 @@ public struct ImageFile: Sendable {
 /// `2025-11-05 13:00:00`, UTC.
 ///
 /// - Parameter time: nanoseconds are left out.
-public func utcText(_ time: Timestamp) -> String {
+package func utcText(_ time: Timestamp) -> String {
     let days = Int((Double(time.seconds) / 86400).rounded(.down))
     let second = Int(time.seconds) - days * 86400
     // Civil date of a day number: the proleptic Gregorian calendar in eras of 400 years that begin in March.

@@ -4,21 +4,21 @@ import Layers
 
 /// The files of an image as one tree: the root file system with the others where its fstab mounts them, or one partition
 /// alone. Belongs to one task.
-public final class ImageFiles {
+package final class ImageFiles {
     /// As many links are followed on the way to a file (Linux, MAXSYMLINKS).
     private static let mostLinks = 40
 
-    public struct Mount {
-        public var path: EntryPath
-        public var volume: Volume
+    package struct Mount {
+        package var path: EntryPath
+        package var volume: Volume
     }
 
     private let disk: ImageDisk
     /// The root first; then those below it, the longest paths first.
-    public let mounts: [Mount]
+    package let mounts: [Mount]
 
     /// One partition alone.
-    public init(_ disk: ImageDisk, _ volume: Volume) {
+    package init(_ disk: ImageDisk, _ volume: Volume) {
         self.disk = disk
         mounts = [Mount(path: .root, volume: volume)]
     }
@@ -26,7 +26,7 @@ public final class ImageFiles {
     /// The image's tree.
     ///
     /// - Throws: `Failure` when no partition can be read.
-    public init(_ disk: ImageDisk) throws {
+    package init(_ disk: ImageDisk) throws {
         self.disk = disk
         let root = try Self.root(of: disk)
         mounts = [Mount(path: .root, volume: root)] + (try Self.mounts(below: root, disk))
@@ -68,10 +68,10 @@ public final class ImageFiles {
         return mounts.sorted { $0.path.bytes.count > $1.path.bytes.count }
     }
 
-    public var root: Volume { mounts[0].volume }
+    package var root: Volume { mounts[0].volume }
 
     /// Where a partition's root stands in this tree; nil where it does not.
-    public func mountPoint(of volume: Volume) -> EntryPath? {
+    package func mountPoint(of volume: Volume) -> EntryPath? {
         mounts.first { $0.volume.number == volume.number }?.path
     }
 
@@ -80,7 +80,7 @@ public final class ImageFiles {
     /// The file of this name, links not followed; nil where there is none.
     ///
     /// - Throws: `Failure` where a file system is damaged on the way.
-    public func file(at path: EntryPath) throws -> ImageFile? {
+    package func file(at path: EntryPath) throws -> ImageFile? {
         guard let mount = mounts.dropFirst().first(where: { path.isInside($0.path) }) ?? mounts.first,
             let within = path.relative(to: mount.path)
         else { return nil }
@@ -96,7 +96,7 @@ public final class ImageFiles {
     }
 
     /// What is in a folder, sorted by the names' bytes.
-    public func children(of folder: ImageFile) throws -> [ImageFile] {
+    package func children(of folder: ImageFile) throws -> [ImageFile] {
         guard let volume = disk.volumes.first(where: { $0.number == folder.partition }) else { return [] }
         func child(_ name: ArraySlice<UInt8>, _ node: ImageFile.Node) throws -> ImageFile {
             let path = try EntryPath(validating: folder.path.appending(name).bytes)
@@ -125,7 +125,7 @@ public final class ImageFiles {
     ///   - path: as it is typed; `..` goes back a folder, and no further than to the root.
     ///   - followLast: whether a link that the path ends with is followed, too.
     /// - Throws: `Failure` when there is no such file, or links go round in a circle.
-    public func find(_ path: some Collection<UInt8>, followLast: Bool = true) throws -> ImageFile {
+    package func find(_ path: some Collection<UInt8>, followLast: Bool = true) throws -> ImageFile {
         let slash = UInt8(ascii: "/")
         let place = "\(disk.path): \(printable(path))"
         func missing(_ what: String, _ at: EntryPath) -> Failure {
@@ -159,7 +159,7 @@ public final class ImageFiles {
     }
 
     /// Everything below a folder, a folder before what is in it; the folder itself comes first.
-    public func forEachFile(below folder: ImageFile, _ body: (ImageFile) throws -> Void) throws {
+    package func forEachFile(below folder: ImageFile, _ body: (ImageFile) throws -> Void) throws {
         var pending = [folder]
         var visited: Set<UInt64> = []
         while let file = pending.popLast() {
@@ -183,7 +183,7 @@ public final class ImageFiles {
     /// Hands a regular file's content on, in pieces of at most 1 MiB.
     ///
     /// - Throws: `Failure` where it is damaged; what `body` throws.
-    public func forEachChunk(of file: ImageFile, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package func forEachChunk(of file: ImageFile, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         guard let volume = disk.volumes.first(where: { $0.number == file.partition }) else { return }
         switch (file.node, volume.content) {
         case (.ext4(let entry), .ext4(let reader)): try reader.forEachChunk(of: entry, body)

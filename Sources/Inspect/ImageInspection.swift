@@ -7,17 +7,17 @@ import Storage
 import SystemPackage
 
 /// Gathers what `piforge inspect` tells. Belongs to one task.
-public final class ImageInspection {
+package final class ImageInspection {
     private let disk: ImageDisk
     private var notRead: [String] = []
 
-    public init(_ disk: ImageDisk) { self.disk = disk }
+    package init(_ disk: ImageDisk) { self.disk = disk }
 
     /// Looks at the image.
     ///
     /// - Throws: `Failure` when the disk cannot be read; what cannot be read of what is on it is told in the report.
     ///   `CancellationError`.
-    public func report() throws -> ImageReport {
+    package func report() throws -> ImageReport {
         var report = ImageReport(
             file: disk.path.string, size: disk.size, signature: "0x" + disk.table.signature.hex(digits: 8),
             partitions: [], notRead: [])

@@ -2,7 +2,7 @@ import Diagnostics
 
 extension ImageReport {
     /// For a person.
-    public var text: String {
+    package var text: String {
         var lines = [printable(file)]
         func add(_ name: String, _ value: String?) {
             guard let value, !value.isEmpty else { return }

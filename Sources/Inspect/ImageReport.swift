@@ -1,99 +1,99 @@
 /// What `piforge inspect` tells of an image.
-public struct ImageReport: Codable, Sendable {
-    public struct Packing: Codable, Sendable {
+package struct ImageReport: Codable, Sendable {
+    package struct Packing: Codable, Sendable {
         /// Bytes of the .xz file.
-        public var size: UInt64
-        public var blocks: Int
-        public var streams: Int
+        package var size: UInt64
+        package var blocks: Int
+        package var streams: Int
         /// The largest block, in unpacked bytes.
-        public var blockSize: UInt64
+        package var blockSize: UInt64
     }
 
-    public struct PartitionFacts: Codable, Sendable {
-        public var number: Int
+    package struct PartitionFacts: Codable, Sendable {
+        package var number: Int
         /// `0x0c`.
-        public var type: String
-        public var active: Bool
+        package var type: String
+        package var active: Bool
         /// Bytes from the disk's beginning.
-        public var start: UInt64
+        package var start: UInt64
         /// Bytes.
-        public var size: UInt64
-        public var partitionUUID: String
-        public var fileSystem: String?
-        public var label: String?
-        public var uuid: String?
+        package var size: UInt64
+        package var partitionUUID: String
+        package var fileSystem: String?
+        package var label: String?
+        package var uuid: String?
         /// Bytes of the file system.
-        public var used: UInt64?
-        public var free: UInt64?
-        public var mountPoint: String?
+        package var used: UInt64?
+        package var free: UInt64?
+        package var mountPoint: String?
         /// Why its file system cannot be read.
-        public var problem: String?
+        package var problem: String?
     }
 
-    public struct Boot: Codable, Sendable {
-        public var partition: Int
+    package struct Boot: Codable, Sendable {
+        package var partition: Int
         /// What config.txt has a Pi 4 start.
-        public var kernel: String?
+        package var kernel: String?
         /// `a raw arm64 Image`.
-        public var kernelKind: String?
-        public var initramfs: String?
-        public var commandLine: String?
+        package var kernelKind: String?
+        package var initramfs: String?
+        package var commandLine: String?
         /// `dtoverlay` and `dtparam` lines.
-        public var deviceTree: [String]
+        package var deviceTree: [String]
     }
 
-    public struct System: Codable, Sendable {
+    package struct System: Codable, Sendable {
         /// PRETTY_NAME of os-release.
-        public var name: String?
-        public var id: String?
-        public var version: String?
-        public var codename: String?
+        package var name: String?
+        package var id: String?
+        package var version: String?
+        package var codename: String?
         /// /etc/debian_version.
-        public var debian: String?
+        package var debian: String?
         /// The first line of /etc/rpi-issue.
-        public var raspberryPi: String?
-        public var hostname: String?
-        public var kernels: [String]
+        package var raspberryPi: String?
+        package var hostname: String?
+        package var kernels: [String]
         /// Packages that are installed; nil where there is no dpkg.
-        public var packages: Int?
-        public var users: [User]
+        package var packages: Int?
+        package var users: [User]
         /// Versions of installed packages that run machines and containers.
-        public var runtimes: [String: String]
-        public var docker: Docker?
+        package var runtimes: [String: String]
+        package var docker: Docker?
     }
 
     /// Somebody with a shell.
-    public struct User: Codable, Sendable, Equatable {
-        public var name: String
-        public var uid: UInt32
-        public var shell: String
+    package struct User: Codable, Sendable, Equatable {
+        package var name: String
+        package var uid: UInt32
+        package var shell: String
         /// `set`, `to be changed`, `locked`, `empty` or `unknown`.
-        public var password: String
+        package var password: String
         /// Keys that open a session over SSH.
-        public var keys: Int
+        package var keys: Int
     }
 
     /// /etc/docker/daemon.json.
-    public struct Docker: Codable, Sendable, Equatable {
-        public var runtimes: [String]
-        public var defaultRuntime: String?
-        public var storageDriver: String?
+    package struct Docker: Codable, Sendable, Equatable {
+        package var runtimes: [String]
+        package var defaultRuntime: String?
+        package var storageDriver: String?
     }
 
-    public var file: String
+    package var file: String
     /// Bytes of the disk.
-    public var size: UInt64
+    package var size: UInt64
     /// `0xc0ffee00`.
-    public var signature: String
+    package var signature: String
     /// nil for a raw disk.
-    public var packing: Packing?
-    public var partitions: [PartitionFacts]
-    public var boot: Boot?
-    public var system: System?
+    package var packing: Packing?
+    package var partitions: [PartitionFacts]
+    package var boot: Boot?
+    package var system: System?
     /// NAME.manifest.json, where one lies beside the image. It is not read.
-    public var manifest: String?
+    package var manifest: String?
     /// What could not be read, and why.
-    public var notRead: [String]
+    package var notRead: [String]
     /// Blocks that were unpacked for this; nil for a raw disk.
-    public var blocksRead: Int?
+    package var blocksRead: Int?
 }

@@ -4,18 +4,18 @@ import Foundation
 import Layers
 
 /// Where in an image to look: `/etc/fstab` in its tree, or `1:/config.txt` on a partition alone.
-public struct ImageLocation: Sendable, Equatable {
+package struct ImageLocation: Sendable, Equatable {
     /// nil: the image's tree.
-    public var partition: Int?
-    public var path: String
+    package var partition: Int?
+    package var path: String
 
-    public init(partition: Int? = nil, path: String) {
+    package init(partition: Int? = nil, path: String) {
         self.partition = partition
         self.path = path
     }
 
     /// Takes a location as it is typed.
-    public init(parsing text: String) {
+    package init(parsing text: String) {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         let rest = text.dropFirst(digits.count)
         if let number = Int(digits), rest.first == ":" {
@@ -27,26 +27,26 @@ public struct ImageLocation: Sendable, Equatable {
 }
 
 /// The files that `piforge ls` shows, and how.
-public struct Listing {
+package struct Listing {
     /// One file, for programs.
-    public struct Row: Codable, Sendable, Equatable {
+    package struct Row: Codable, Sendable, Equatable {
         /// From the root of what was asked for; bytes that are not UTF-8 as `\ooo`.
-        public var path: String
-        public var type: String
+        package var path: String
+        package var type: String
         /// Four octal digits.
-        public var mode: String
-        public var uid: UInt32
-        public var gid: UInt32
-        public var links: Int
-        public var size: UInt64
+        package var mode: String
+        package var uid: UInt32
+        package var gid: UInt32
+        package var links: Int
+        package var size: UInt64
         /// Seconds since 1970.
-        public var mtime: Int64
-        public var target: String?
-        public var device: String?
-        public var attributes: [String]?
+        package var mtime: Int64
+        package var target: String?
+        package var device: String?
+        package var attributes: [String]?
     }
 
-    public let files: [ImageFile]
+    package let files: [ImageFile]
     /// Whether whole paths are shown.
     private let showsPaths: Bool
 
@@ -56,7 +56,7 @@ public struct Listing {
     ///   - recursive: whether all below it is listed, whole paths shown.
     ///   - long: whether a link at the path's end is shown itself, as with `ls -l`, unless a slash follows it.
     /// - Throws: `Failure` when there is no such file, or a file system is damaged.
-    public init(_ location: ImageLocation, in disk: ImageDisk, recursive: Bool, long: Bool) throws {
+    package init(_ location: ImageLocation, in disk: ImageDisk, recursive: Bool, long: Bool) throws {
         let tree = try ImageFiles(disk, location)
         if recursive {
             for mount in tree.mounts { try disk.holdNames(of: mount.volume) }
@@ -77,10 +77,10 @@ public struct Listing {
     }
 
     /// One line for each file.
-    public var names: [String] { files.map(name) }
+    package var names: [String] { files.map(name) }
 
     /// One line for each file, in columns as `ls -ln` has them; times are UTC.
-    public var lines: [String] {
+    package var lines: [String] {
         let cells = files.map { file in
             [
                 file.modeText, String(file.linkCount), String(file.attributes.uid), String(file.attributes.gid),
@@ -99,7 +99,7 @@ public struct Listing {
         }
     }
 
-    public var rows: [Row] {
+    package var rows: [Row] {
         files.map { file in
             var row = Row(
                 path: exactText([UInt8(ascii: "/")] + file.path.bytes), type: file.type,
@@ -136,7 +136,7 @@ extension ImageFiles {
     /// The tree that a location is in.
     ///
     /// - Throws: `Failure` when there is no such partition, or it cannot be read.
-    public convenience init(_ disk: ImageDisk, _ location: ImageLocation) throws {
+    package convenience init(_ disk: ImageDisk, _ location: ImageLocation) throws {
         if let number = location.partition {
             self.init(disk, try disk.volume(number))
         } else {
@@ -147,7 +147,7 @@ extension ImageFiles {
     /// Hands the content of the file that a path leads to on, in pieces of at most 1 MiB.
     ///
     /// - Throws: `Failure` when there is no such file, it is none that has content, or it is damaged.
-    public func cat(_ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package func cat(_ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         let file = try find(path.utf8)
         guard case .regular = file.kind else {
             throw Failure(

@@ -2,7 +2,7 @@
 /// `\ooo` (octal, byte by byte), tab and newline `\t` and `\n`, a backslash two.
 ///
 /// - Parameter keeping: scalars that are left as they are.
-public func printable(_ bytes: some Collection<UInt8>, keeping: Set<Unicode.Scalar> = []) -> String {
+package func printable(_ bytes: some Collection<UInt8>, keeping: Set<Unicode.Scalar> = []) -> String {
     var text = ""
     var rest = Array(bytes)[...]
     var parser = Unicode.UTF8.ForwardParser()
@@ -34,7 +34,7 @@ public func printable(_ bytes: some Collection<UInt8>, keeping: Set<Unicode.Scal
 }
 
 /// As ``printable(_:keeping:)-(Collection<UInt8>,_)``.
-public func printable(_ text: String) -> String { printable(text.utf8) }
+package func printable(_ text: String) -> String { printable(text.utf8) }
 
 /// Controls, and what changes the direction or the line of text, are not.
 private func isPrintable(_ scalar: Unicode.Scalar) -> Bool {

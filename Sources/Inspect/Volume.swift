@@ -4,7 +4,7 @@ import Layers
 import Storage
 
 /// A partition of an image, with the file system on it. Belongs to one task.
-public final class Volume {
+package final class Volume {
     enum Content {
         case ext4(Ext4Reader)
         case fat(FATVolume)
@@ -13,9 +13,9 @@ public final class Volume {
     }
 
     /// From 1.
-    public let number: Int
-    public let partition: Partition
-    public let partitionUUID: String
+    package let number: Int
+    package let partition: Partition
+    package let partitionUUID: String
     let content: Content
 
     /// - Parameter place: the image, for errors.
@@ -51,10 +51,10 @@ public final class Volume {
     var ext4: Ext4Reader? { if case .ext4(let reader) = content { reader } else { nil } }
     var fat: FATVolume? { if case .fat(let volume) = content { volume } else { nil } }
     /// Why nothing can be read; nil where it can.
-    public var problem: String? { if case .none(let reason) = content { reason } else { nil } }
+    package var problem: String? { if case .none(let reason) = content { reason } else { nil } }
 
     /// `vfat`, `ext4`, `ext3` or `ext2`; nil for anything else.
-    public var fileSystem: String? {
+    package var fileSystem: String? {
         switch content {
         case .ext4(let reader): reader.kind
         case .fat: "vfat"
@@ -63,7 +63,7 @@ public final class Volume {
     }
 
     /// As Linux sees it; nil for none.
-    public var label: String? {
+    package var label: String? {
         switch content {
         case .ext4(let reader): reader.label.isEmpty ? nil : reader.label
         case .fat(let volume): volume.label
@@ -72,7 +72,7 @@ public final class Volume {
     }
 
     /// As Linux gives it: `C0FF-EE01` of a FAT, 36 characters of an ext4.
-    public var uuid: String? {
+    package var uuid: String? {
         switch content {
         case .ext4(let reader): reader.uuid
         case .fat(let volume): volume.reader.uuid
@@ -81,7 +81,7 @@ public final class Volume {
     }
 
     /// Bytes of the file system, and of it those that nothing has.
-    public var space: (size: UInt64, free: UInt64)? {
+    package var space: (size: UInt64, free: UInt64)? {
         switch content {
         case .ext4(let reader): (reader.size, reader.free)
         case .fat(let volume): (volume.reader.size, volume.reader.free)

@@ -9,20 +9,20 @@ import Layers
 ///     16      image_size  u64, bytes the kernel takes in memory; 0 before Linux 3.17
 ///     24      flags       u64
 ///     56      "ARM\x64"
-public struct ARM64Image: Sendable, Hashable {
+package struct ARM64Image: Sendable, Hashable {
     /// Whether the file is a gzip of the image.
-    public let isCompressed: Bool
+    package let isCompressed: Bool
     /// Bytes the kernel takes in memory, its zeroed part too; 0 when the header does not say.
-    public let memorySize: UInt64
+    package let memorySize: UInt64
     /// Bytes from a 2 MiB boundary to where the image is to be loaded.
-    public let textOffset: UInt64
+    package let textOffset: UInt64
 
     /// Looks at a kernel file.
     ///
     /// - Parameter place: the file's name, for the error's first words.
     /// - Throws: `Failure` for what the firmware does not start: an EFI zboot image, another architecture's kernel, a
     ///   compression other than gzip, a file that is no kernel.
-    public init(_ content: Content, place: String, reader: ContentReader = ContentReader()) throws {
+    package init(_ content: Content, place: String, reader: ContentReader = ContentReader()) throws {
         var header = [UInt8](repeating: 0, count: Int(min(content.size, 64)))
         try header.withUnsafeMutableBytes { try reader.read(content, at: 0, into: $0) }
         let compressed = PackedFormat(start: header) == .gzip

@@ -6,18 +6,18 @@ import Layers
 /// a Pi 4, QEMU's raspi4b and QEMU's virt need to reach their root on SD, USB, NVMe or virtio.
 ///
 /// The init's command line is described at the top of `Resources/boot-init.sh`.
-public enum BootInitramfs {
-    public struct Options: Sendable {
+package enum BootInitramfs {
+    package struct Options: Sendable {
         /// Modules besides ``driverModules`` and ``fileSystemModules``; each must be there.
-        public var additionalModules: [String] = []
+        package var additionalModules: [String] = []
         /// How the archive is compressed; nil takes zstd, or gzip where the kernel's configuration lacks RD_ZSTD.
-        public var filter: ArchiveWriter.Filter?
+        package var filter: ArchiveWriter.Filter?
         /// The modification time of all that is in it.
-        public var time = Timestamp(seconds: 0)
+        package var time = Timestamp(seconds: 0)
         /// A static busybox for arm64; nil takes the tree's, of the package busybox-static.
-        public var busybox: Content?
+        package var busybox: Content?
 
-        public init() {}
+        package init() {}
     }
 
     /// What the root must be reachable through: a kernel that has one of these neither built in nor as a module is
@@ -25,7 +25,7 @@ public enum BootInitramfs {
     static let requiredModules = ["ext4", "mmc_block", "sdhci_iproc"]
 
     /// Drivers, loaded when their device is there. Kernels differ in which they have and which are built in.
-    public static let driverModules = [
+    package static let driverModules = [
         // The Pi's firmware interface, clocks, resets, power and DMA, which the rest stands on.
         "bcm2835_mailbox", "raspberrypi", "clk_raspberrypi", "reset_raspberrypi", "gpio_raspberrypi_exp",
         "bcm2835_power", "raspberrypi_power", "bcm2835_dma", "pinctrl_bcm2835",
@@ -40,10 +40,10 @@ public enum BootInitramfs {
     ]
 
     /// What no device asks for, loaded first.
-    public static let fileSystemModules = ["crc32c_generic", "libcrc32c", "ext4"]
+    package static let fileSystemModules = ["crc32c_generic", "libcrc32c", "ext4"]
 
     /// A digest of all that decides the initramfs besides the tree: the init script and the modules it takes.
-    public static var rulesDigest: SHA256Digest {
+    package static var rulesDigest: SHA256Digest {
         let hasher = KeyHasher(purpose: "boot initramfs")
         hasher.add(PackageResources.boot_init_sh)
         for name in requiredModules + driverModules + fileSystemModules { hasher.add(name) }
@@ -54,7 +54,7 @@ public enum BootInitramfs {
     ///
     /// - Returns: the compressed cpio archive.
     /// - Throws: `Failure` when the kernel cannot reach a root, or the tree has no static busybox.
-    public static func make(
+    package static func make(
         _ release: KernelRelease, in tree: Tree, options: Options = Options()
     ) throws -> [UInt8] {
         let index = try ModuleIndex(release, in: tree)
@@ -88,7 +88,7 @@ public enum BootInitramfs {
     /// A static busybox of the tree: /bin/busybox, which is /usr/bin/busybox where /bin is a link.
     ///
     /// - Throws: `Failure` naming the package that brings it.
-    public static func busybox(in tree: Tree) throws -> Content {
+    package static func busybox(in tree: Tree) throws -> Content {
         if let busybox = tree.content("bin/busybox") ?? tree.content("usr/bin/busybox") { return busybox }
         throw Failure(
             at: "boot initramfs", "the tree holds no busybox", expected: "/bin/busybox of busybox-static",

@@ -1,31 +1,31 @@
 import Diagnostics
 
 /// What differs between two configurations of a kernel, grouped by who asks for it: a fragment, or a menu of Kconfig.
-public struct ConfigChanges: Sendable, Equatable, Codable {
+package struct ConfigChanges: Sendable, Equatable, Codable {
     /// One option that differs.
-    public struct Change: Sendable, Equatable, Codable {
+    package struct Change: Sendable, Equatable, Codable {
         /// Such as `CONFIG_KVM`.
-        public var option: String
-        public var old: String
-        public var new: String
+        package var option: String
+        package var old: String
+        package var new: String
     }
 
-    public struct Group: Sendable, Equatable, Codable {
+    package struct Group: Sendable, Equatable, Codable {
         /// `fragment kvm.config` or `menu Device Drivers`.
-        public var name: String
-        public var changes: [Change]
+        package var name: String
+        package var changes: [Change]
     }
 
     /// Fragments in their order, then menus in the order of the new configuration.
-    public var groups: [Group]
+    package var groups: [Group]
 
     /// How many options differ.
-    public var count: Int { groups.reduce(0) { $0 + $1.changes.count } }
+    package var count: Int { groups.reduce(0) { $0 + $1.changes.count } }
 
     /// - Parameters:
     ///   - text: of the new configuration, as Kconfig writes it, with its menus.
     ///   - fragment: the lines that were asked for; their places name the groups.
-    public init(from old: KernelConfig, to new: KernelConfig, text: String, fragment: ConfigFragment) {
+    package init(from old: KernelConfig, to new: KernelConfig, text: String, fragment: ConfigFragment) {
         let menus = Self.menus(text)
         var owners: [String: String] = [:]
         var order: [String] = []
@@ -78,7 +78,7 @@ public struct ConfigChanges: Sendable, Equatable, Codable {
     }
 
     /// For a person: each group with its changes, at most `limit` of a group.
-    public func text(limit: Int) -> String {
+    package func text(limit: Int) -> String {
         groups.map { group in
             let shown = group.changes.prefix(limit).map { "    \($0.option): \($0.old) -> \($0.new)\n" }.joined()
             let more = group.changes.count - limit

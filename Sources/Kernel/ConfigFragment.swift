@@ -10,29 +10,29 @@ import SystemPackage
 ///     CONFIG_VHOST_MENU=y # since 5.7         asked of Linux 5.7 and later
 ///     CONFIG_NF_NAT_IPV4=y|m # until 5.0      asked of Linux up to 5.0.x; `# since 4.8 until 5.0` is both
 ///     # anything else                         a comment; one that reads like a setting, as `#CONFIG_X is not set`, is refused
-public struct ConfigFragment: Sendable, Equatable {
+package struct ConfigFragment: Sendable, Equatable {
     /// One line that asks for something.
-    public struct Line: Sendable, Equatable {
+    package struct Line: Sendable, Equatable {
         /// Such as `CONFIG_KVM`.
-        public var option: String
+        package var option: String
         /// The values that will do, at least one; ``KernelOptionValue/notSet`` where the option must not be set.
-        public var values: [KernelOptionValue]
+        package var values: [KernelOptionValue]
         /// The first version that the line is asked of.
-        public var since: KernelVersion?
+        package var since: KernelVersion?
         /// The last version that the line is asked of; `5.1` is every 5.1.x.
-        public var until: KernelVersion?
+        package var until: KernelVersion?
         /// `file:line`.
-        public var place: String
+        package var place: String
 
         /// Whether the line is asked of a kernel of that version.
-        public func applies(to version: KernelVersion) -> Bool {
+        package func applies(to version: KernelVersion) -> Bool {
             if let since, version.cut(like: since).lexicographicallyPrecedes(since.numbers) { return false }
             if let until, until.numbers.lexicographicallyPrecedes(version.cut(like: until)) { return false }
             return true
         }
 
         /// The line without its versions, as a fragment has it.
-        public var text: String {
+        package var text: String {
             if values == [.notSet] { return "# \(option) is not set" }
             return "\(option)=\(values.map(\.description).joined(separator: "|"))"
         }
@@ -48,13 +48,13 @@ public struct ConfigFragment: Sendable, Equatable {
     }
 
     /// In the file's order.
-    public let lines: [Line]
+    package let lines: [Line]
 
     /// Parses a fragment.
     ///
     /// - Parameter file: its path, for errors.
     /// - Throws: `FailureList` with every line that is malformed, asks twice for an option, or contradicts another.
-    public static func parse(_ text: String, file: String) throws -> ConfigFragment {
+    package static func parse(_ text: String, file: String) throws -> ConfigFragment {
         var lines: [Line] = []
         var failures: [Failure] = []
         for (index, line) in text.splitLines(keepingEmpty: true).enumerated() {
@@ -73,7 +73,7 @@ public struct ConfigFragment: Sendable, Equatable {
     /// Reads the fragment `NAME.config` of a folder.
     ///
     /// - Throws: `Failure` of kind usage when there is none of that name; as ``parse(_:file:)``.
-    public static func named(_ name: String, in folder: FilePath) throws -> ConfigFragment {
+    package static func named(_ name: String, in folder: FilePath) throws -> ConfigFragment {
         guard isPlainFileName(name), !name.hasPrefix(".") else {
             throw Failure(.usage, at: folder.string, "not a fragment's name", expected: "such as kvm", found: name)
         }
@@ -93,7 +93,7 @@ public struct ConfigFragment: Sendable, Equatable {
     /// The lines of several fragments. Two of them may ask for the same option when some value will do for both.
     ///
     /// - Throws: `FailureList` with every two lines that contradict each other.
-    public static func joined(_ fragments: [ConfigFragment]) throws -> ConfigFragment {
+    package static func joined(_ fragments: [ConfigFragment]) throws -> ConfigFragment {
         let lines = fragments.flatMap(\.lines)
         let failures = conflicts(in: lines, allowingAgreement: true)
         guard failures.isEmpty else { throw FailureList(failures) }
@@ -104,7 +104,7 @@ public struct ConfigFragment: Sendable, Equatable {
     /// first asked for. Of the values that do for every line, the one that the first of them names first.
     ///
     /// - Throws: `FailureList` with every option for which no value will do.
-    public func settings(for version: KernelVersion) throws -> [Line] {
+    package func settings(for version: KernelVersion) throws -> [Line] {
         var settings: [Line] = []
         var places: [String: Int] = [:]
         var failures: [Failure] = []
@@ -130,10 +130,10 @@ public struct ConfigFragment: Sendable, Equatable {
     }
 
     /// The lines that are asked of a kernel of that version.
-    public func lines(for version: KernelVersion) -> [Line] { lines.filter { $0.applies(to: version) } }
+    package func lines(for version: KernelVersion) -> [Line] { lines.filter { $0.applies(to: version) } }
 
     /// Each line of the fragment that a configuration does not follow.
-    public static func violations(
+    package static func violations(
         of fragment: ConfigFragment, in config: KernelConfig, version: KernelVersion
     ) -> [Violation] {
         fragment.lines(for: version).compactMap { line in
@@ -143,15 +143,15 @@ public struct ConfigFragment: Sendable, Equatable {
     }
 
     /// A line and what the configuration has instead.
-    public struct Violation: Sendable, Equatable, CustomStringConvertible {
-        public var line: Line
-        public var found: KernelOptionValue
+    package struct Violation: Sendable, Equatable, CustomStringConvertible {
+        package var line: Line
+        package var found: KernelOptionValue
 
         /// `kvm.config:3: CONFIG_KVM=y, but it is not set`.
-        public var description: String { "\(line.place): \(summary)" }
+        package var description: String { "\(line.place): \(summary)" }
 
         /// `CONFIG_KVM=y, but it is not set`.
-        public var summary: String {
+        package var summary: String {
             "\(line.text), but " + (found == .notSet ? "it is not set" : "it is \(found)")
         }
     }

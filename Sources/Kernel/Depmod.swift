@@ -13,7 +13,7 @@ import Tools
 ///
 /// depmod reads ELF files of any architecture, and the binary indexes have one format, version 2.1
 /// (kmod, libkmod/libkmod-index.c, INDEX_VERSION), so what the host's depmod writes the target's kmod reads.
-public enum Depmod {
+package enum Depmod {
     /// The most bytes of module files that are looked at.
     private static let sizeLimit: UInt64 = 4 << 30
 
@@ -26,7 +26,7 @@ public enum Depmod {
     ///   - time: the indexes' modification time.
     /// - Returns: a layer of `modules.dep`, `modules.alias`… and their binary forms, owned by root.
     /// - Throws: `Failure` when depmod is missing, fails, or cannot read a module; `CancellationError`.
-    public static func layer(
+    package static func layer(
         _ release: KernelRelease, in tree: Tree, runner: ToolRunner, work: FilePath, time: Timestamp
     ) async throws -> Layer {
         let place = "kernel \(release.name)"
@@ -54,7 +54,7 @@ public enum Depmod {
     }
 
     /// A digest of all that the indexes are made of: the modules, and what the kernel's build says of them.
-    public static func inputsDigest(_ release: KernelRelease, in tree: Tree) -> SHA256Digest {
+    package static func inputsDigest(_ release: KernelRelease, in tree: Tree) -> SHA256Digest {
         let hasher = KeyHasher(purpose: "depmod inputs")
         for (path, content) in modules(below: release.modules, in: tree) {
             hasher.add("\(path)")

@@ -15,7 +15,7 @@ extension KernelConfig {
     ///   - place: the image's path, for errors.
     /// - Returns: nil when it carries none.
     /// - Throws: `Failure` when what it carries is cut short, damaged, or no configuration.
-    public init?(embeddedIn image: [UInt8], at place: String) throws {
+    package init?(embeddedIn image: [UInt8], at place: String) throws {
         let isCompressed = image.starts(with: Self.gzipMark)
         let raw = isCompressed ? try Decompression.bytes(of: image, place: place) : image
         // The stream's first bytes too: the mark alone may stand in a string.
@@ -38,7 +38,7 @@ extension KernelConfig {
     /// - Returns: whether the kernel carries one.
     /// - Throws: `Failure` naming the options in which they differ.
     @discardableResult
-    public func agrees(at path: String, withKernel image: [UInt8], at place: String) throws -> Bool {
+    package func agrees(at path: String, withKernel image: [UInt8], at place: String) throws -> Bool {
         guard let inside = try KernelConfig(embeddedIn: image, at: place) else { return false }
         let differing = Set(options).union(inside.options).sorted().filter { self[$0] != inside[$0] }
         guard differing.isEmpty else {

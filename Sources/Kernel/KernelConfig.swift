@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// What one option of a kernel's configuration is set to.
-public enum KernelOptionValue: Sendable, Hashable, CustomStringConvertible {
+package enum KernelOptionValue: Sendable, Hashable, CustomStringConvertible {
     case yes
     case module
     /// `# CONFIG_X is not set`, or not there at all.
@@ -53,7 +53,7 @@ public enum KernelOptionValue: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// As a `.config` has it: `y`, `m`, `"text"`, `14`; `n` for what is not set.
-    public var description: String {
+    package var description: String {
         switch self {
         case .yes: return "y"
         case .module: return "m"
@@ -69,9 +69,9 @@ public enum KernelOptionValue: Sendable, Hashable, CustomStringConvertible {
 /// The configuration that a kernel was built with: a `.config`, or Debian's `/boot/config-RELEASE`.
 ///
 ///     CONFIG_X=y | CONFIG_X=m | CONFIG_X="text" | CONFIG_X=14 | # CONFIG_X is not set | # a comment
-public struct KernelConfig: Sendable, Equatable {
+package struct KernelConfig: Sendable, Equatable {
     /// Bytes; Debian's have some 300 KB.
-    public static let largest = 4 << 20
+    package static let largest = 4 << 20
 
     /// By the option's name, `CONFIG_` included.
     private let values: [String: KernelOptionValue]
@@ -79,7 +79,7 @@ public struct KernelConfig: Sendable, Equatable {
     /// - Parameter place: the file's path, for errors.
     /// - Throws: `Failure` at `place:line` for a line that is none of a `.config`, and for an option that is there twice;
     ///   `Failure` at `place` when there are more than 4 MiB, no text, or no option.
-    public init(_ bytes: [UInt8], at place: String) throws {
+    package init(_ bytes: [UInt8], at place: String) throws {
         guard bytes.count <= Self.largest else {
             throw Failure(
                 at: place, "the kernel configuration is too large", expected: "at most \(Self.largest) bytes",
@@ -135,11 +135,11 @@ public struct KernelConfig: Sendable, Equatable {
     }
 
     /// How many options the file names, set or not.
-    public var count: Int { values.count }
+    package var count: Int { values.count }
 
     /// The options that the file names, set or not, sorted.
-    public var options: [String] { values.keys.sorted() }
+    package var options: [String] { values.keys.sorted() }
 
     /// An option's value, such as of `CONFIG_KVM`.
-    public subscript(option: String) -> KernelOptionValue { values[option] ?? .notSet }
+    package subscript(option: String) -> KernelOptionValue { values[option] ?? .notSet }
 }

@@ -2,20 +2,20 @@ import Diagnostics
 import Layers
 
 /// One kernel installed in a tree: where its image, modules, configuration and device trees are.
-public struct KernelRelease: Sendable, Hashable {
+package struct KernelRelease: Sendable, Hashable {
     /// What `uname -r` says: `6.12.48+deb13-arm64`.
-    public let name: String
+    package let name: String
     /// The image, `boot/vmlinuz-NAME`.
-    public let image: EntryPath
+    package let image: EntryPath
     /// The module folder, `usr/lib/modules/NAME` (or the place `lib/modules/NAME` leads to).
-    public let modules: EntryPath
+    package let modules: EntryPath
     /// The configuration it was built with, `boot/config-NAME`, where the tree has it.
-    public let config: EntryPath?
+    package let config: EntryPath?
     /// The folder of the `bcm2711-*.dtb` files, where the tree has one (Debian: `usr/lib/linux-image-NAME/broadcom`).
-    public let deviceTrees: EntryPath?
+    package let deviceTrees: EntryPath?
 
     /// The kernels that have both an image and a module folder, oldest first.
-    public static func all(in tree: Tree) -> [KernelRelease] {
+    package static func all(in tree: Tree) -> [KernelRelease] {
         let prefix = Array("vmlinuz-".utf8)
         var found: [KernelRelease] = []
         for image in tree.children(of: "boot") where image.name.starts(with: prefix) && tree.content(image) != nil {
@@ -34,7 +34,7 @@ public struct KernelRelease: Sendable, Hashable {
     /// The kernel of that name, or the newest one.
     ///
     /// - Throws: `Failure` naming the kernels that are there.
-    public static func find(_ name: String? = nil, in tree: Tree) throws -> KernelRelease {
+    package static func find(_ name: String? = nil, in tree: Tree) throws -> KernelRelease {
         let releases = all(in: tree)
         if let release = name.map({ name in releases.last { $0.name == name } }) ?? releases.last { return release }
         throw Failure(

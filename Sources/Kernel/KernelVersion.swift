@@ -1,12 +1,12 @@
 /// A kernel's version: `5.7`, `6.12.48`. What a release name has behind the numbers does not count.
-public struct KernelVersion: Sendable, Hashable, Comparable, CustomStringConvertible {
+package struct KernelVersion: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Two or three numbers, each below 65536.
-    public let numbers: [Int]
+    package let numbers: [Int]
 
     /// Takes the two or three numbers that a text begins with: `6.12.48+deb13-arm64` is 6.12.48, `6.1.0-41-arm64` is 6.1.0.
     ///
     /// - Returns: nil when it does not begin with two numbers.
-    public init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         var numbers: [Int] = []
         for part in text.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false).prefix(3) {
             let digits = part.prefix { $0.isASCII && $0.isNumber }
@@ -25,9 +25,9 @@ public struct KernelVersion: Sendable, Hashable, Comparable, CustomStringConvert
     func cut(like other: KernelVersion) -> [Int] { Array(numbers.prefix(other.numbers.count)) }
 
     /// By value, number by number; 6.1 comes before 6.1.0.
-    public static func < (a: KernelVersion, b: KernelVersion) -> Bool {
+    package static func < (a: KernelVersion, b: KernelVersion) -> Bool {
         a.numbers.lexicographicallyPrecedes(b.numbers)
     }
 
-    public var description: String { numbers.map(String.init).joined(separator: ".") }
+    package var description: String { numbers.map(String.init).joined(separator: ".") }
 }

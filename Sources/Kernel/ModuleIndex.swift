@@ -5,8 +5,8 @@ import Layers
 ///
 /// Read from `modules.dep`, `modules.softdep`, `modules.alias` and `modules.builtin` (modules.dep(5)), so the tree must
 /// have been through ``Depmod``.
-public struct ModuleIndex: Sendable {
-    public let release: KernelRelease
+package struct ModuleIndex: Sendable {
+    package let release: KernelRelease
     /// Each module's file, below the module folder.
     private var files: [String: EntryPath] = [:]
     /// Each module's needs; depmod lists all of them, those needed first at the end.
@@ -18,7 +18,7 @@ public struct ModuleIndex: Sendable {
     private var aliases: [(pattern: String, module: String)] = []
 
     /// - Throws: `Failure` when the tree has no `modules.dep` for the release, or one that names a missing file.
-    public init(_ release: KernelRelease, in tree: Tree) throws {
+    package init(_ release: KernelRelease, in tree: Tree) throws {
         self.release = release
         let reader = ContentReader()
         // By bytes: modules.alias has tens of thousands of lines.
@@ -62,13 +62,13 @@ public struct ModuleIndex: Sendable {
     }
 
     /// Whether the kernel has the module built in.
-    public func isBuiltIn(_ name: String) -> Bool { builtIn.contains(Self.canonical(name)) }
+    package func isBuiltIn(_ name: String) -> Bool { builtIn.contains(Self.canonical(name)) }
 
     /// Whether the module is there as a file.
-    public func isLoadable(_ name: String) -> Bool { files[Self.canonical(name)] != nil }
+    package func isLoadable(_ name: String) -> Bool { files[Self.canonical(name)] != nil }
 
     /// The module's file, in the tree.
-    public func path(of name: String) -> EntryPath? {
+    package func path(of name: String) -> EntryPath? {
         files[Self.canonical(name)].map { release.modules.appending($0.bytes) }
     }
 
@@ -76,7 +76,7 @@ public struct ModuleIndex: Sendable {
     /// out; names may be spelt with `-` or `_`.
     ///
     /// - Throws: `Failure` naming the modules that the kernel has neither built in nor as a file.
-    public func closure(of names: [String]) throws -> [String] {
+    package func closure(of names: [String]) throws -> [String] {
         let missing = names.filter { !isBuiltIn($0) && !isLoadable($0) }
         guard missing.isEmpty else {
             throw Failure(
@@ -109,7 +109,7 @@ public struct ModuleIndex: Sendable {
     ///
     /// - Parameter modules: as ``closure(of:)`` gives them.
     /// - Throws: `Failure` when a module's file is damaged.
-    public func entries(of modules: [String], from tree: Tree, time: Timestamp) throws -> [Entry] {
+    package func entries(of modules: [String], from tree: Tree, time: Timestamp) throws -> [Entry] {
         let folder = EntryPath("lib/modules").appending(release.name)
         let file = Attributes(mode: 0o644, mtime: time)
         let reader = ContentReader()

@@ -1,8 +1,8 @@
 /// What a kernel needs built in to mount an ext4 root from a Pi 4's SD card by itself. With one of these as a module it needs an
 /// initramfs, which loads it.
-public enum RootDrivers {
+package enum RootDrivers {
     /// Each option and what it is for, as mainline Linux names them.
-    public static let options: [(option: String, purpose: String)] = [
+    package static let options: [(option: String, purpose: String)] = [
         // The card: its host, the block device, the table and the file system on it.
         ("CONFIG_MMC_BLOCK", "SD cards as disks"),
         ("CONFIG_MMC_SDHCI_IPROC", "the SD card's host"),
@@ -22,8 +22,9 @@ public enum RootDrivers {
     ]
 
     /// The options that are not built in, with what they are.
-    public static func missing(in config: KernelConfig) -> [(option: String, purpose: String, found: KernelOptionValue)]
-    {
+    package static func missing(in config: KernelConfig) -> [(
+        option: String, purpose: String, found: KernelOptionValue
+    )] {
         options.compactMap { option, purpose in
             let found = config[option]
             return found == .yes ? nil : (option, purpose, found)

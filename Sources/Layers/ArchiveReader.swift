@@ -12,7 +12,7 @@ import Storage
 /// Names are bytes. libarchive hands on those of ustar and GNU headers as they are, but composes those of pax headers
 /// (NFC) on the way from UTF-8 to the locale's character set. Every call is made in the C locale, where that conversion
 /// fails for all but ASCII and libarchive falls back on the bytes as they stand.
-public final class ArchiveReader {
+package final class ArchiveReader {
     private let archive: OpaquePointer
     private let input: ArchiveInput
     private let compression: ArchiveCompression
@@ -26,7 +26,7 @@ public final class ArchiveReader {
     /// - Parameters:
     ///   - range: the archive's bytes in `file`.
     ///   - place: the first words of every error.
-    public init(
+    package init(
         _ file: OpenFile, range: Range<UInt64>, compression: ArchiveCompression, limits: ArchiveLimits, place: String
     ) throws {
         guard let archive = archive_read_new(), let locale = piforge_c_locale() else {
@@ -65,7 +65,7 @@ public final class ArchiveReader {
     /// The next member; nil after the last. Content of the member before that was not read is skipped.
     ///
     /// - Throws: `Failure` when the archive is damaged or exceeds its limits.
-    public func next() throws -> ArchiveMember? {
+    package func next() throws -> ArchiveMember? {
         try Task.checkCancellation()
         current = try inCLocale { () throws -> ArchiveMember? in
             var entry: OpaquePointer?
@@ -84,7 +84,7 @@ public final class ArchiveReader {
     ///
     /// - Parameter body: takes the offset (bytes into the content; rising) and the bytes.
     /// - Throws: what `body` throws; `Failure` when the archive is damaged or the content is longer than declared.
-    public func forEachBlock(_ body: (UInt64, UnsafeRawBufferPointer) throws -> Void) throws {
+    package func forEachBlock(_ body: (UInt64, UnsafeRawBufferPointer) throws -> Void) throws {
         guard let current else { return }
         var end: UInt64 = 0
         while true {
@@ -107,7 +107,7 @@ public final class ArchiveReader {
     }
 
     /// Writes the current member's content into a layer, holes as zeros.
-    public func copyContent(to sink: ContentSink) throws {
+    package func copyContent(to sink: ContentSink) throws {
         try forEachBlock { offset, bytes in
             try Self.fill(sink, upTo: offset)
             try sink.write(bytes)

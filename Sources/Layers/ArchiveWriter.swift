@@ -8,9 +8,9 @@ import SystemPackage
 ///
 /// The tree's root folder itself has no entry. Of a file with several names, the last name carries the content in cpio
 /// (as GNU cpio and the kernel's unpacker expect) and the first one in tar.
-public struct ArchiveWriter: Sendable {
+package struct ArchiveWriter: Sendable {
     /// The archive's layout.
-    public enum Format: Sendable, Hashable {
+    package enum Format: Sendable, Hashable {
         /// "New ASCII" cpio, the initramfs format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
         /// Carries no extended attributes, whole seconds from 0 to 2^32-1 only, and files of less than 4 GiB.
         case cpio
@@ -19,7 +19,7 @@ public struct ArchiveWriter: Sendable {
     }
 
     /// How the archive is compressed.
-    public enum Filter: Sendable, Hashable {
+    package enum Filter: Sendable, Hashable {
         case none
         /// Level 1 to 9; the header's time field is 0.
         case gzip(level: Int)
@@ -29,12 +29,12 @@ public struct ArchiveWriter: Sendable {
         case xz(preset: Int)
     }
 
-    public var format: Format
-    public var filter: Filter
+    package var format: Format
+    package var filter: Filter
     /// Later times are written as this one; nil keeps every entry's own.
-    public var latestTime: Timestamp?
+    package var latestTime: Timestamp?
 
-    public init(_ format: Format, filter: Filter = .none, latestTime: Timestamp? = nil) {
+    package init(_ format: Format, filter: Filter = .none, latestTime: Timestamp? = nil) {
         self.format = format
         self.filter = filter
         self.latestTime = latestTime
@@ -43,26 +43,26 @@ public struct ArchiveWriter: Sendable {
     /// Writes the archive to a file of the host, which appears when it is whole.
     ///
     /// - Throws: `Failure` for an entry the format cannot hold, unreadable content or a full disk; `CancellationError`.
-    public func write(_ tree: Tree, to path: FilePath, mode: UInt16 = 0o644) throws {
+    package func write(_ tree: Tree, to path: FilePath, mode: UInt16 = 0o644) throws {
         try writeAtomically(to: path, mode: mode) { try write(tree, into: ArchiveOutput(file: $0)) }
     }
 
     /// As ``write(_:to:mode:)-(Tree,_,_)``, for entries: what their paths need above them is made.
-    public func write(_ entries: [Entry], to path: FilePath, mode: UInt16 = 0o644) throws {
+    package func write(_ entries: [Entry], to path: FilePath, mode: UInt16 = 0o644) throws {
         try write(Tree([Layer(name: "archive", entries: entries)]), to: path, mode: mode)
     }
 
     /// The archive's bytes.
     ///
     /// - Throws: as ``write(_:to:mode:)-(Tree,_,_)``.
-    public func bytes(of tree: Tree) throws -> [UInt8] {
+    package func bytes(of tree: Tree) throws -> [UInt8] {
         let output = ArchiveOutput(file: nil)
         try write(tree, into: output)
         return output.bytes
     }
 
     /// The bytes of an archive of these entries: what their paths need above them is made.
-    public func bytes(of entries: [Entry]) throws -> [UInt8] {
+    package func bytes(of entries: [Entry]) throws -> [UInt8] {
         try bytes(of: Tree([Layer(name: "archive", entries: entries)]))
     }
 

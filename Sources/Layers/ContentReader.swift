@@ -4,33 +4,33 @@ import Storage
 import SystemPackage
 
 /// Content on the disk that is not what its digest says, or is not there any more.
-public struct DamagedContent: Error, CustomStringConvertible {
+package struct DamagedContent: Error, CustomStringConvertible {
     /// The file of the host that it is kept in.
-    public let file: FilePath
+    package let file: FilePath
     /// For a person.
-    public let failure: Failure
+    package let failure: Failure
 
-    public init(file: FilePath, failure: Failure) {
+    package init(file: FilePath, failure: Failure) {
         self.file = file
         self.failure = failure
     }
 
-    public var description: String { failure.description }
+    package var description: String { failure.description }
 }
 
 /// Reads the content of regular files, keeping the host files it reads from open. What is read whole is held to its digest.
 /// Belongs to one task.
-public final class ContentReader {
+package final class ContentReader {
     private var open: [FilePath: OpenFile] = [:]
     private static let openLimit = 128
     private static let chunkSize = 1 << 20
 
-    public init() {}
+    package init() {}
 
     /// Reads exactly `buffer.count` bytes of the content, from `offset` (bytes into the content) on. A part has no digest.
     ///
     /// - Throws: ``DamagedContent`` when the host file is gone or too short.
-    public func read(_ content: Content, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func read(_ content: Content, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         switch content.source {
         case .bytes(let bytes): buffer.copyBytes(from: bytes[Int(offset)..<(Int(offset) + buffer.count)])
         case .file(let path, let start):
@@ -43,7 +43,7 @@ public final class ContentReader {
     /// Hands the content on in pieces of at most 1 MiB.
     ///
     /// - Throws: what `body` throws; ``DamagedContent`` when the pieces, which `body` has then had, are not the content.
-    public func forEachChunk(of content: Content, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package func forEachChunk(of content: Content, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         if case .bytes(let bytes) = content.source { return try bytes.withUnsafeBytes(body) }
         let hasher = SHA256Hasher()
         var buffer = [UInt8](repeating: 0, count: min(Self.chunkSize, Int(clamping: content.size)))
@@ -73,7 +73,7 @@ public final class ContentReader {
     /// The whole content.
     ///
     /// - Throws: `Failure` when it is larger than `limit` bytes; ``DamagedContent``.
-    public func bytes(of content: Content, limit: Int = 64 << 20) throws -> [UInt8] {
+    package func bytes(of content: Content, limit: Int = 64 << 20) throws -> [UInt8] {
         guard content.size <= UInt64(limit) else {
             throw Failure(
                 at: "content", "the file is too large", expected: "at most \(limit) bytes", found: "\(content.size)")
@@ -87,7 +87,7 @@ public final class ContentReader {
     /// The content's first bytes, at most `count` of them. A part has no digest.
     ///
     /// - Throws: ``DamagedContent`` when the host file is gone or too short.
-    public func bytes(of content: Content, prefix count: Int) throws -> [UInt8] {
+    package func bytes(of content: Content, prefix count: Int) throws -> [UInt8] {
         guard content.size > UInt64(count) else { return try bytes(of: content, limit: count) }
         var bytes = [UInt8](repeating: 0, count: count)
         try bytes.withUnsafeMutableBytes { try read(content, at: 0, into: $0) }
@@ -95,7 +95,7 @@ public final class ContentReader {
     }
 
     /// The whole content as text; bytes that are not UTF-8 become replacement characters.
-    public func text(of content: Content, limit: Int = 64 << 20) throws -> String {
+    package func text(of content: Content, limit: Int = 64 << 20) throws -> String {
         String(decoding: try bytes(of: content, limit: limit), as: UTF8.self)
     }
 

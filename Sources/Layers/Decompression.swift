@@ -2,14 +2,14 @@ import CArchive
 import Diagnostics
 
 /// Undoes gzip, xz, zstd, bzip2, lzma and lz4 of bytes at hand, through libarchive.
-public enum Decompression {
+package enum Decompression {
     /// The bytes before compression; bytes that are not compressed come back as they are.
     ///
     /// - Parameters:
     ///   - place: what the bytes are, for the error's first words.
     ///   - limit: the most bytes that come out.
     /// - Throws: `Failure` when the bytes are damaged, cut short, or more than `limit` come out.
-    public static func bytes(of compressed: [UInt8], place: String, limit: Int = 256 << 20) throws -> [UInt8] {
+    package static func bytes(of compressed: [UInt8], place: String, limit: Int = 256 << 20) throws -> [UInt8] {
         if compressed.isEmpty { return [] }
         let stream = try DecompressionStream(place: place)
         return try compressed.withUnsafeBytes { try stream.read($0, limit: limit) }

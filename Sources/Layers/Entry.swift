@@ -2,43 +2,43 @@ import Digests
 import SystemPackage
 
 /// Seconds and nanoseconds since 1970-01-01 UTC.
-public struct Timestamp: Hashable, Sendable, Comparable {
-    public var seconds: Int64
+package struct Timestamp: Hashable, Sendable, Comparable {
+    package var seconds: Int64
     /// 0 to 999,999,999.
-    public var nanoseconds: UInt32
+    package var nanoseconds: UInt32
 
-    public init(seconds: Int64, nanoseconds: UInt32 = 0) {
+    package init(seconds: Int64, nanoseconds: UInt32 = 0) {
         self.seconds = seconds
         self.nanoseconds = nanoseconds
     }
 
-    public static func < (a: Timestamp, b: Timestamp) -> Bool {
+    package static func < (a: Timestamp, b: Timestamp) -> Bool {
         (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
     }
 }
 
 /// An extended attribute, under its full name (`security.capability`, `user.note`).
-public struct ExtendedAttribute: Hashable, Sendable {
-    public var name: String
-    public var value: [UInt8]
+package struct ExtendedAttribute: Hashable, Sendable {
+    package var name: String
+    package var value: [UInt8]
 
-    public init(name: String, value: [UInt8]) {
+    package init(name: String, value: [UInt8]) {
         self.name = name
         self.value = value
     }
 }
 
 /// What a tree knows of an inode besides its type and content.
-public struct Attributes: Hashable, Sendable {
+package struct Attributes: Hashable, Sendable {
     /// Permission bits with set-uid, set-gid and sticky: 0 to 0o7777.
-    public var mode: UInt16
-    public var uid: UInt32
-    public var gid: UInt32
-    public var mtime: Timestamp
+    package var mode: UInt16
+    package var uid: UInt32
+    package var gid: UInt32
+    package var mtime: Timestamp
     /// Ordered by name.
-    public var xattrs: [ExtendedAttribute]
+    package var xattrs: [ExtendedAttribute]
 
-    public init(mode: UInt16, uid: UInt32 = 0, gid: UInt32 = 0, mtime: Timestamp, xattrs: [ExtendedAttribute] = []) {
+    package init(mode: UInt16, uid: UInt32 = 0, gid: UInt32 = 0, mtime: Timestamp, xattrs: [ExtendedAttribute] = []) {
         self.mode = mode
         self.uid = uid
         self.gid = gid
@@ -48,7 +48,7 @@ public struct Attributes: Hashable, Sendable {
 }
 
 /// Where a regular file's bytes are.
-public enum ContentSource: Hashable, Sendable {
+package enum ContentSource: Hashable, Sendable {
     /// In a file of the host, from `offset` (bytes) on.
     case file(FilePath, offset: UInt64)
     /// At hand: a small file that a step made.
@@ -57,33 +57,33 @@ public enum ContentSource: Hashable, Sendable {
 
 /// The content of a regular file: its size in bytes, the SHA-256 of it, and where to read it.
 /// Two contents are equal when their bytes are, wherever they are read from.
-public struct Content: Sendable {
-    public let size: UInt64
-    public let digest: SHA256Digest
-    public let source: ContentSource
+package struct Content: Sendable {
+    package let size: UInt64
+    package let digest: SHA256Digest
+    package let source: ContentSource
 
-    public init(size: UInt64, digest: SHA256Digest, source: ContentSource) {
+    package init(size: UInt64, digest: SHA256Digest, source: ContentSource) {
         self.size = size
         self.digest = digest
         self.source = source
     }
 
     /// Content at hand.
-    public init(_ bytes: [UInt8]) {
+    package init(_ bytes: [UInt8]) {
         self.init(size: UInt64(bytes.count), digest: .of(bytes), source: .bytes(bytes))
     }
 
     /// Content at hand: a text's UTF-8 bytes.
-    public init(_ text: String) { self.init(Array(text.utf8)) }
+    package init(_ text: String) { self.init(Array(text.utf8)) }
 }
 
 extension Content: Hashable {
-    public static func == (a: Content, b: Content) -> Bool { a.size == b.size && a.digest == b.digest }
-    public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
+    package static func == (a: Content, b: Content) -> Bool { a.size == b.size && a.digest == b.digest }
+    package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }
 
 /// What an entry is.
-public enum EntryKind: Hashable, Sendable {
+package enum EntryKind: Hashable, Sendable {
     case regular(Content)
     case directory
     /// The target's bytes, as readlink(2) returns them.
@@ -97,12 +97,12 @@ public enum EntryKind: Hashable, Sendable {
 }
 
 /// One name in a layer. A hard link's attributes are those of the file it names and are not looked at.
-public struct Entry: Hashable, Sendable {
-    public var path: EntryPath
-    public var attributes: Attributes
-    public var kind: EntryKind
+package struct Entry: Hashable, Sendable {
+    package var path: EntryPath
+    package var attributes: Attributes
+    package var kind: EntryKind
 
-    public init(_ path: EntryPath, _ attributes: Attributes, _ kind: EntryKind) {
+    package init(_ path: EntryPath, _ attributes: Attributes, _ kind: EntryKind) {
         self.path = path
         self.attributes = attributes
         self.kind = kind

@@ -4,12 +4,12 @@ import Diagnostics
 ///
 /// Paths are bytes, as the kernel has it. (Swift's `String` compares by canonical equivalence, so two names that
 /// differ on the disk could be one key.)
-public struct EntryPath: Hashable, Sendable {
+package struct EntryPath: Hashable, Sendable {
     /// The path's bytes, without leading, trailing or doubled slashes.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// The root of the tree.
-    public static let root = EntryPath(trusted: [])
+    package static let root = EntryPath(trusted: [])
 
     private init(trusted bytes: [UInt8]) { self.bytes = bytes }
 
@@ -17,7 +17,7 @@ public struct EntryPath: Hashable, Sendable {
     ///
     /// - Throws: `Failure` for what no tree may hold: a `..` component, a NUL byte, a component longer than
     ///   255 bytes, a path longer than 4,095 bytes (Linux, limits.h).
-    public init(validating raw: some Sequence<UInt8>) throws {
+    package init(validating raw: some Sequence<UInt8>) throws {
         let raw = Array(raw)
         func refuse(_ reason: String) -> Failure {
             Failure(at: String(decoding: raw, as: UTF8.self), "the path \(reason)")
@@ -37,43 +37,43 @@ public struct EntryPath: Hashable, Sendable {
     /// Takes a path as an archive or a recipe spells it.
     ///
     /// - Throws: as ``init(validating:)-(Sequence)``.
-    public init(validating text: String) throws { try self.init(validating: text.utf8) }
+    package init(validating text: String) throws { try self.init(validating: text.utf8) }
 
-    public var isRoot: Bool { bytes.isEmpty }
+    package var isRoot: Bool { bytes.isEmpty }
 
     /// The path's components, first to last.
-    public var components: [ArraySlice<UInt8>] { bytes.split(separator: UInt8(ascii: "/")) }
+    package var components: [ArraySlice<UInt8>] { bytes.split(separator: UInt8(ascii: "/")) }
 
     /// The last component; empty for the root.
-    public var name: ArraySlice<UInt8> {
+    package var name: ArraySlice<UInt8> {
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return bytes[...] }
         return bytes[(slash + 1)...]
     }
 
     /// The folder this path lies in; nil for the root.
-    public var parent: EntryPath? {
+    package var parent: EntryPath? {
         if bytes.isEmpty { return nil }
         guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return .root }
         return EntryPath(trusted: Array(bytes[..<slash]))
     }
 
     /// The path of a child. The component holds no slash.
-    public func appending(_ component: some Sequence<UInt8>) -> EntryPath {
+    package func appending(_ component: some Sequence<UInt8>) -> EntryPath {
         EntryPath(trusted: bytes.isEmpty ? Array(component) : bytes + [UInt8(ascii: "/")] + Array(component))
     }
 
     /// The path of a child. The component holds no slash.
-    public func appending(_ component: String) -> EntryPath { appending(component.utf8) }
+    package func appending(_ component: String) -> EntryPath { appending(component.utf8) }
 
     /// Whether this path is `folder` or lies below it.
-    public func isInside(_ folder: EntryPath) -> Bool {
+    package func isInside(_ folder: EntryPath) -> Bool {
         if folder.isRoot { return true }
         guard bytes.starts(with: folder.bytes) else { return false }
         return bytes.count == folder.bytes.count || bytes[folder.bytes.count] == UInt8(ascii: "/")
     }
 
     /// The path below `folder`; nil when this path is not inside it.
-    public func relative(to folder: EntryPath) -> EntryPath? {
+    package func relative(to folder: EntryPath) -> EntryPath? {
         guard isInside(folder) else { return nil }
         if folder.isRoot { return self }
         return EntryPath(trusted: Array(bytes.dropFirst(folder.bytes.count + 1)))
@@ -82,17 +82,17 @@ public struct EntryPath: Hashable, Sendable {
 
 extension EntryPath: Comparable {
     /// Orders by bytes, a folder before what is in it.
-    public static func < (a: EntryPath, b: EntryPath) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+    package static func < (a: EntryPath, b: EntryPath) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
 }
 
 extension EntryPath: CustomStringConvertible {
     /// With a leading slash; bytes that are not UTF-8 show as replacement characters.
-    public var description: String { "/" + String(decoding: bytes, as: UTF8.self) }
+    package var description: String { "/" + String(decoding: bytes, as: UTF8.self) }
 }
 
 extension EntryPath: ExpressibleByStringLiteral {
     /// A path written in the source.
-    public init(stringLiteral text: String) {
+    package init(stringLiteral text: String) {
         do { try self.init(validating: text) } catch { preconditionFailure("not a path: \(text)") }
     }
 }

@@ -3,21 +3,21 @@ import Digests
 /// What one step adds to the tree below it: entries in order, and names it takes away.
 ///
 /// Whiteouts are applied before the entries, so a layer can replace a folder by removing and making it.
-public struct Layer: Sendable {
+package struct Layer: Sendable {
     /// For people: a package's name and version, a step's name.
-    public var name: String
-    public var entries: [Entry]
+    package var name: String
+    package var entries: [Entry]
     /// Paths that are removed, with all below them.
-    public var whiteouts: [EntryPath]
+    package var whiteouts: [EntryPath]
 
-    public init(name: String, entries: [Entry] = [], whiteouts: [EntryPath] = []) {
+    package init(name: String, entries: [Entry] = [], whiteouts: [EntryPath] = []) {
         self.name = name
         self.entries = entries
         self.whiteouts = whiteouts
     }
 
     /// The digest of all that the layer means: not of where its content is stored, nor of its name.
-    public var digest: SHA256Digest {
+    package var digest: SHA256Digest {
         let hasher = SHA256Hasher()
         hasher.update(LayerIndex.encode(self, locatingContent: false))
         return hasher.finalize()
@@ -26,17 +26,17 @@ public struct Layer: Sendable {
 
 extension Layer {
     /// Adds a folder.
-    public mutating func addDirectory(_ path: EntryPath, _ attributes: Attributes) {
+    package mutating func addDirectory(_ path: EntryPath, _ attributes: Attributes) {
         entries.append(Entry(path, attributes, .directory))
     }
 
     /// Adds a regular file with content at hand.
-    public mutating func addFile(_ path: EntryPath, _ attributes: Attributes, text: String) {
+    package mutating func addFile(_ path: EntryPath, _ attributes: Attributes, text: String) {
         entries.append(Entry(path, attributes, .regular(Content(text))))
     }
 
     /// Adds a symbolic link.
-    public mutating func addSymlink(_ path: EntryPath, to target: String, _ attributes: Attributes) {
+    package mutating func addSymlink(_ path: EntryPath, to target: String, _ attributes: Attributes) {
         entries.append(Entry(path, attributes, .symlink(Array(target.utf8))))
     }
 }

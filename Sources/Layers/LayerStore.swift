@@ -11,9 +11,9 @@ import SystemPackage
 ///
 /// The footer vouches for the index, and the index, with a digest for every file, for the content: the first is looked at when a
 /// layer is taken, the second when content is read (``ContentReader``).
-public struct LayerStore: Sendable {
+package struct LayerStore: Sendable {
     /// The layout's version; part of every layer's key.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
 
     static let footerLength = 56
     static let magic = Array("PIFLAYER".utf8)
@@ -21,25 +21,25 @@ public struct LayerStore: Sendable {
     static let largestShared: UInt64 = 4 << 30
 
     /// The folder of the layer files.
-    public let folder: FilePath
+    package let folder: FilePath
     /// Where layers are looked for, and given to, that may be shared.
-    public var shared: (any SharedCache)?
+    package var shared: (any SharedCache)?
     /// Takes a line about each layer that was found damaged.
-    public var note: CacheNote = { _ in }
+    package var note: CacheNote = { _ in }
 
     /// - Throws: `Failure` when the folder cannot be created.
-    public init(folder: FilePath) throws {
+    package init(folder: FilePath) throws {
         try createFolder(folder)
         self.folder = folder
     }
 
     /// The file a layer of this key has, or would have.
-    public func path(of key: SHA256Digest) -> FilePath { folder.appending("\(key.hex).layer") }
+    package func path(of key: SHA256Digest) -> FilePath { folder.appending("\(key.hex).layer") }
 
     /// The stored layer; nil when there is none, or when the file's index is damaged (it is then removed).
     ///
     /// - Parameter shared: whether the shared cache is asked too: only for layers without anybody's secrets.
-    public func layer(_ key: SHA256Digest, name: String, shared: Bool = false) throws -> Layer? {
+    package func layer(_ key: SHA256Digest, name: String, shared: Bool = false) throws -> Layer? {
         let path = path(of: key)
         if UseGate(folder).use(path) {
             do { return try Self.read(path, name: name) } catch let failure as Failure {
@@ -53,7 +53,7 @@ public struct LayerStore: Sendable {
     /// The stored layer, made with `body` where it is not stored yet.
     ///
     /// - Throws: what `body` throws; nothing is stored then.
-    public func layer(
+    package func layer(
         _ key: SHA256Digest, name: String, make body: (LayerWriter) throws -> Void
     ) throws -> Layer {
         if let stored = try layer(key, name: name) { return stored }
@@ -67,7 +67,7 @@ public struct LayerStore: Sendable {
     }
 
     /// As ``layer(_:name:make:)``, for a body that suspends.
-    public func layer(
+    package func layer(
         _ key: SHA256Digest, name: String, making body: (LayerWriter) async throws -> Void
     ) async throws -> Layer {
         if let stored = try layer(key, name: name) { return stored }
@@ -84,7 +84,7 @@ public struct LayerStore: Sendable {
     ///
     /// - Parameter shared: whether the shared cache gets it too: only for layers without anybody's secrets.
     /// - Returns: the layer as it is stored.
-    public func store(_ layer: Layer, as key: SHA256Digest, shared: Bool = false) throws -> Layer {
+    package func store(_ layer: Layer, as key: SHA256Digest, shared: Bool = false) throws -> Layer {
         let stored = try self.layer(key, name: layer.name) { writer in
             for path in layer.whiteouts { writer.addWhiteout(path) }
             for entry in layer.entries { try writer.add(entry) }
@@ -98,7 +98,7 @@ public struct LayerStore: Sendable {
     /// Reads every layer whole, and removes those that are damaged.
     ///
     /// - Returns: how many were removed.
-    public func removeDamaged() throws -> Int {
+    package func removeDamaged() throws -> Int {
         var removed = 0
         for path in fileNames(in: folder).filter({ $0.hasSuffix(".layer") }).map({ folder.appending($0) }) {
             try Task.checkCancellation()

@@ -2,7 +2,7 @@ import Digests
 import Storage
 
 /// Writes one layer into a file, content as it comes. Belongs to one task.
-public final class LayerWriter {
+package final class LayerWriter {
     private let file: OpenFile
     private var layer = Layer(name: "")
     private var offset: UInt64 = 0
@@ -12,7 +12,7 @@ public final class LayerWriter {
     init(file: OpenFile) { self.file = file }
 
     /// Adds an entry. Content that is at hand is stored; content in another file is copied.
-    public func add(_ entry: Entry) throws {
+    package func add(_ entry: Entry) throws {
         guard case .regular(let content) = entry.kind else {
             layer.entries.append(entry)
             return
@@ -24,7 +24,7 @@ public final class LayerWriter {
     }
 
     /// Adds a regular file whose content `body` writes piece by piece.
-    public func addFile(
+    package func addFile(
         _ path: EntryPath, _ attributes: Attributes, _ body: (ContentSink) throws -> Void
     ) throws {
         let sink = ContentSink(writer: self)
@@ -35,7 +35,7 @@ public final class LayerWriter {
     }
 
     /// Takes a path away from the layers below.
-    public func addWhiteout(_ path: EntryPath) { layer.whiteouts.append(path) }
+    package func addWhiteout(_ path: EntryPath) { layer.whiteouts.append(path) }
 
     fileprivate func append(_ bytes: UnsafeRawBufferPointer) throws {
         buffer.append(contentsOf: bytes)
@@ -65,21 +65,21 @@ public final class LayerWriter {
 }
 
 /// Takes one regular file's content on its way into a layer, counting and hashing it.
-public final class ContentSink {
+package final class ContentSink {
     private let writer: LayerWriter
     private let hasher = SHA256Hasher()
     /// Bytes so far.
-    public private(set) var size: UInt64 = 0
+    package private(set) var size: UInt64 = 0
 
     fileprivate init(writer: LayerWriter) { self.writer = writer }
 
-    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws {
         hasher.update(bytes)
         size += UInt64(bytes.count)
         try writer.append(bytes)
     }
 
-    public func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+    package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
     fileprivate func finalize() -> SHA256Digest { hasher.finalize() }
 }

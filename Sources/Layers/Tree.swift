@@ -2,29 +2,29 @@ import Diagnostics
 import Digests
 
 /// One inode of a tree; several names may share it.
-public struct TreeNode: Sendable, Hashable {
-    public var attributes: Attributes
+package struct TreeNode: Sendable, Hashable {
+    package var attributes: Attributes
     /// Never `.hardLink`: names that share an inode share the node.
-    public var kind: EntryKind
+    package var kind: EntryKind
     /// How many names it has.
-    public internal(set) var linkCount = 1
+    package internal(set) var linkCount = 1
 }
 
 /// Layers merged, the last one winning. Nobody edits it in place but by applying a further layer.
 ///
 /// Paths are resolved as the kernel would: a layer's `lib/x` lands in `usr/lib/x` where a layer below made `lib` a
 /// symbolic link to `usr/lib`, and a folder entry over a link to a folder leaves the link, as dpkg does.
-public struct Tree: Sendable {
+package struct Tree: Sendable {
     /// Nodes in the order their layers brought them: the order their content has on the disk. A node nobody names
     /// any more has a link count of 0.
-    public private(set) var nodes: [TreeNode] = []
+    package private(set) var nodes: [TreeNode] = []
     /// The node of each name. The root is always there.
-    public private(set) var names: [EntryPath: Int] = [:]
+    package private(set) var names: [EntryPath: Int] = [:]
     /// Which names each folder holds.
     private var children: [EntryPath: Set<EntryPath>] = [:]
 
     /// A tree with only a root folder: mode 0755, owned by root, at time 0.
-    public init() {
+    package init() {
         nodes = [TreeNode(attributes: Attributes(mode: 0o755, mtime: Timestamp(seconds: 0)), kind: .directory)]
         names = [.root: 0]
     }
@@ -32,25 +32,25 @@ public struct Tree: Sendable {
     /// Merges layers, lowest first.
     ///
     /// - Throws: `Failure` naming the layer and the path, as ``apply(_:)``.
-    public init(_ layers: [Layer]) throws {
+    package init(_ layers: [Layer]) throws {
         self.init()
         for layer in layers { try apply(layer) }
     }
 
     /// The node at exactly this name; links in the path are not followed.
-    public subscript(_ path: EntryPath) -> TreeNode? { names[path].map { nodes[$0] } }
+    package subscript(_ path: EntryPath) -> TreeNode? { names[path].map { nodes[$0] } }
 
     /// Every name, sorted by its bytes.
-    public var paths: [EntryPath] { names.keys.sorted() }
+    package var paths: [EntryPath] { names.keys.sorted() }
 
     /// The names in a folder, sorted.
-    public func children(of folder: EntryPath) -> [EntryPath] { children[folder, default: []].sorted() }
+    package func children(of folder: EntryPath) -> [EntryPath] { children[folder, default: []].sorted() }
 
     /// Puts a layer on top.
     ///
     /// - Throws: `Failure` naming the layer and the path: a hard link to nothing, a path through something that is no
     ///   folder, or links that go round in a circle.
-    public mutating func apply(_ layer: Layer) throws {
+    package mutating func apply(_ layer: Layer) throws {
         for path in layer.whiteouts { remove(try resolveParent(of: path, layer)) }
         for entry in layer.entries { try insert(entry, layer) }
     }
@@ -58,7 +58,7 @@ public struct Tree: Sendable {
     /// Follows symbolic links as the kernel would with this tree as its root, the last component too.
     ///
     /// - Returns: nil when it leads nowhere or round in a circle.
-    public func resolve(_ path: EntryPath) -> EntryPath? {
+    package func resolve(_ path: EntryPath) -> EntryPath? {
         guard let resolved = follow(path, followLast: true), names[resolved] != nil else { return nil }
         return resolved
     }
@@ -66,35 +66,35 @@ public struct Tree: Sendable {
     /// Where a path of the tree itself stands: links on the way are followed, the last component is not.
     ///
     /// - Returns: nil when the way goes round in a circle; what stands there need not exist.
-    public func place(of path: EntryPath) -> EntryPath? { follow(path, followLast: false) }
+    package func place(of path: EntryPath) -> EntryPath? { follow(path, followLast: false) }
 
     /// The names of all that is in a folder, at any depth; empty for what is not a folder.
-    public func contents(of folder: EntryPath) -> [EntryPath] {
+    package func contents(of folder: EntryPath) -> [EntryPath] {
         children[folder, default: []].sorted().flatMap { [$0] + contents(of: $0) }
     }
 
     /// The node a path leads to, links followed.
-    public func lookup(_ path: EntryPath) -> TreeNode? { resolve(path).flatMap { self[$0] } }
+    package func lookup(_ path: EntryPath) -> TreeNode? { resolve(path).flatMap { self[$0] } }
 
     /// The content of the regular file a path leads to, links followed; nil where there is none.
-    public func content(_ path: EntryPath) -> Content? {
+    package func content(_ path: EntryPath) -> Content? {
         guard case .regular(let content) = lookup(path)?.kind else { return nil }
         return content
     }
 
     /// The part of the tree below `folder`, as a tree of its own; nil when `folder` is not a directory in it.
-    public func subtree(_ folder: EntryPath) -> Tree? {
+    package func subtree(_ folder: EntryPath) -> Tree? {
         guard let top = names[folder], nodes[top].kind == .directory else { return nil }
         return selecting { $0.relative(to: folder) }
     }
 
     /// The tree without what is below `folder`; the folder itself stays, empty, as a mount point does.
-    public func emptying(_ folder: EntryPath) -> Tree {
+    package func emptying(_ folder: EntryPath) -> Tree {
         selecting { $0 == folder || !$0.isInside(folder) ? $0 : nil }
     }
 
     /// A digest of all that the tree means and of the order its content has on the disk.
-    public var digest: SHA256Digest {
+    package var digest: SHA256Digest {
         let hasher = KeyHasher(purpose: "tree")
         var sequence: [Int: Int] = [:]
         for (index, node) in nodes.enumerated() where node.linkCount > 0 { sequence[index] = sequence.count }

@@ -1,16 +1,16 @@
 /// What is asked of an archive, as apt-get(8) takes it: `name`, `name=version`, `name/suite`, or `name-` for a package that must not
 /// be installed.
-public struct PackageWish: Hashable, Sendable {
-    public let name: String
+package struct PackageWish: Hashable, Sendable {
+    package let name: String
     /// The only version that will do; nil for the one that apt prefers.
-    public let version: String?
+    package let version: String?
     /// The suite that it is taken from; nil for the one that apt prefers.
-    public let suite: String?
+    package let suite: String?
     /// Whether the package is to be kept out.
-    public let keepsOut: Bool
+    package let keepsOut: Bool
 
     /// - Returns: nil for a text that asks for nothing.
-    public static func parse(_ text: String) -> PackageWish? {
+    package static func parse(_ text: String) -> PackageWish? {
         var name = Substring(text)
         var version: String?
         var suite: String?

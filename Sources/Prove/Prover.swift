@@ -1,14 +1,14 @@
+import Records
 import Diagnostics
 import Digests
 import Firmware
 import Guest
-import Pack
 import Storage
 import SystemPackage
 import Tools
 
 /// A machine that the proof boots the image on.
-public enum ProofMachine: String, Sendable, CaseIterable, Codable {
+package enum ProofMachine: String, Sendable, CaseIterable, Codable {
     /// QEMU's Raspberry Pi 4 Model B, with the image as its SD card.
     case raspi4b
     /// QEMU's generic arm64 machine, with the image as a virtio disk and with network.
@@ -16,28 +16,28 @@ public enum ProofMachine: String, Sendable, CaseIterable, Codable {
 }
 
 /// What is to be proved, and with what.
-public struct ProofOptions: Sendable {
+package struct ProofOptions: Sendable {
     /// `NAME.img.xz` or `NAME.img`. Its sums, manifest and credentials are looked for beside it.
-    public var image: FilePath
-    public var machines: [ProofMachine] = ProofMachine.allCases
+    package var image: FilePath
+    package var machines: [ProofMachine] = ProofMachine.allCases
     /// nil takes `NAME.credentials` beside the image.
-    public var credentials: FilePath?
+    package var credentials: FilePath?
     /// A private key that the image lets in; nil makes one for this proof and lets it in over the console.
-    public var sshKey: FilePath?
+    package var sshKey: FilePath?
     /// Where the serial logs go: `NAME.raspi4b.serial.log`, `NAME.virt.serial.log`.
-    public var logs: FilePath
+    package var logs: FilePath
     /// Where the unpacked image is kept for the next proof.
-    public var cache: FilePath
+    package var cache: FilePath
     /// The cache's folder as the command line wrote it, for commands that messages name; nil for the default.
-    public var givenCache: String?
+    package var givenCache: String?
     /// Finds the archive of a runtime's proof image by its digest; nil where it is not to be had.
-    public var runtimeImage: @Sendable (SHA256Digest) throws -> FilePath? = { _ in nil }
+    package var runtimeImage: @Sendable (SHA256Digest) throws -> FilePath? = { _ in nil }
     /// Whether the booted system makes its own initramfs on virt, and is booted again with it, as a USB disk: minutes more.
-    public var thorough = false
+    package var thorough = false
     /// How long a machine may take to its login prompt.
-    public var bootLimit = Duration.seconds(900)
+    package var bootLimit = Duration.seconds(900)
 
-    public init(image: FilePath, logs: FilePath, cache: FilePath) {
+    package init(image: FilePath, logs: FilePath, cache: FilePath) {
         self.image = image
         self.logs = logs
         self.cache = cache
@@ -50,7 +50,7 @@ public struct ProofOptions: Sendable {
 }
 
 /// Boots the shipped bytes of an image, copy on write, and checks what runs.
-public enum Prover {
+package enum Prover {
     /// Proves an image.
     ///
     /// A check that fails, a boot that hangs and an image that a Pi would not boot are rows of the report, not errors.
@@ -58,7 +58,7 @@ public enum Prover {
     /// - Parameter newPassword: what expired passwords are changed to, on the proof's copies alone.
     /// - Throws: `Failure` when the proof cannot be made: no image, no credentials, a missing or too old QEMU;
     ///   `CancellationError`, with nothing left behind but the unpacked image in the cache.
-    public static func run(
+    package static func run(
         _ options: ProofOptions, tools: ToolRunner = ToolRunner(), progress: any ProgressReporter = SilentProgress(),
         newPassword: String = randomPassword()
     ) async throws -> ProofReport {
@@ -150,7 +150,7 @@ public enum Prover {
     }
 
     /// A password that no rule of pam_unix objects to.
-    public static func randomPassword() -> String {
+    package static func randomPassword() -> String {
         let letters = Array("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")
         return "Proof-7-" + String((0..<16).compactMap { _ in letters.randomElement() })
     }

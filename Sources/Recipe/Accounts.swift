@@ -1,57 +1,57 @@
 extension Recipe {
     /// Who may log in.
-    public struct Accounts: Sendable, Equatable {
-        public var root = Root()
-        public var users: [User] = []
+    package struct Accounts: Sendable, Equatable {
+        package var root = Root()
+        package var users: [User] = []
         /// What becomes of the accounts that a stock image brings.
-        public var stock = Stock.locked
+        package var stock = Stock.locked
 
-        public init() {}
+        package init() {}
 
         /// What becomes of the accounts that a stock image brings.
-        public enum Stock: String, Sendable, CaseIterable {
+        package enum Stock: String, Sendable, CaseIterable {
             /// No password or key opens them, and cloud-init, which would make them anew, is off.
             case locked
             /// They and cloud-init stay as the image has them.
             case kept
         }
 
-        public struct Root: Sendable, Equatable {
+        package struct Root: Sendable, Equatable {
             /// nil: nobody logs in as root with a password.
-            public var password: Password?
+            package var password: Password?
             /// Whether the password must be changed at the first login.
-            public var expire = true
-            public var sshKeys: [AuthorizedKey] = []
+            package var expire = true
+            package var sshKeys: [AuthorizedKey] = []
 
-            public init() {}
+            package init() {}
 
-            public var isLocked: Bool { password == nil }
+            package var isLocked: Bool { password == nil }
         }
 
-        public struct User: Sendable, Equatable {
-            public var name = ""
+        package struct User: Sendable, Equatable {
+            package var name = ""
             /// The user ID, and the ID of the group of the same name: 1000 and up. After loading nil only on a stock image, whose
             /// own accounts decide what is free.
-            public var uid: UInt32?
+            package var uid: UInt32?
             /// Groups beside the user's own. They must exist in the image when the packages are configured.
-            public var groups: [String] = []
-            public var sudo = Sudo.no
+            package var groups: [String] = []
+            package var sudo = Sudo.no
             /// The login shell: an absolute path in the image.
-            public var shell = "/bin/bash"
+            package var shell = "/bin/bash"
             /// The full name.
-            public var gecos = ""
-            public var sshKeys: [AuthorizedKey] = []
+            package var gecos = ""
+            package var sshKeys: [AuthorizedKey] = []
             /// nil: no password is accepted; the account is reached with a key.
-            public var password: Password?
+            package var password: Password?
             /// Whether the password must be changed at the first login. Means nothing without a password.
-            public var expire = true
+            package var expire = true
 
-            public init() {}
+            package init() {}
         }
     }
 
     /// What a user may do through sudo.
-    public enum Sudo: Sendable, Equatable {
+    package enum Sudo: Sendable, Equatable {
         case no
         /// Everything, after giving the password.
         case password
@@ -60,7 +60,7 @@ extension Recipe {
     }
 
     /// Where a password comes from. A recipe holds none itself.
-    public enum Password: Sendable, Equatable {
+    package enum Password: Sendable, Equatable {
         /// A yescrypt or SHA-512 hash (crypt(5)).
         case hash(String)
         /// The first line of a file of the host; not read here.

@@ -3,17 +3,17 @@ import Foundation
 import SystemPackage
 
 /// An SSH public key as a line of authorized_keys has it (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
-public struct AuthorizedKey: Sendable, Hashable {
+package struct AuthorizedKey: Sendable, Hashable {
     /// `restrict,command="backup"`; empty for a key without any.
-    public let options: String
+    package let options: String
     /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`, …
-    public let type: String
+    package let type: String
     /// The key in base64.
-    public let base64: String
-    public let comment: String
+    package let base64: String
+    package let comment: String
 
     /// The line for authorized_keys.
-    public var line: String { [options, type, base64, comment].filter { !$0.isEmpty }.joined(separator: " ") }
+    package var line: String { [options, type, base64, comment].filter { !$0.isEmpty }.joined(separator: " ") }
 
     /// Fields of the decoded key behind its type (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709, section 4; OpenSSH's
     /// PROTOCOL.u2f), with the check of each.
@@ -43,7 +43,7 @@ public struct AuthorizedKey: Sendable, Hashable {
     /// Parses `[options] type base64 [comment]`.
     ///
     /// - Throws: `Refusal` for what sshd would not accept, and for keys that are too weak.
-    public init(parsing line: String) throws {
+    package init(parsing line: String) throws {
         let names = Self.types.map(\.name)
         if line.contains("PRIVATE KEY") {
             throw Refusal(

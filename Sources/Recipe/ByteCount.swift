@@ -1,11 +1,11 @@
 /// A number of bytes, written in a recipe as `512M` or `1G`: powers of 1,024, whole numbers only.
-public struct ByteCount: Sendable, Hashable, Comparable {
-    public let bytes: UInt64
+package struct ByteCount: Sendable, Hashable, Comparable {
+    package let bytes: UInt64
 
-    public init(bytes: UInt64) { self.bytes = bytes }
+    package init(bytes: UInt64) { self.bytes = bytes }
 
     /// Parses `0`, or a whole number with K, M or G; nil for anything else and for more than 1,024 TiB.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         if text == "0" {
             self.init(bytes: 0)
             return
@@ -17,17 +17,17 @@ public struct ByteCount: Sendable, Hashable, Comparable {
         self.init(bytes: count << shift)
     }
 
-    public static func mebibytes(_ count: UInt64) -> ByteCount { ByteCount(bytes: count << 20) }
-    public static func gibibytes(_ count: UInt64) -> ByteCount { ByteCount(bytes: count << 30) }
+    package static func mebibytes(_ count: UInt64) -> ByteCount { ByteCount(bytes: count << 20) }
+    package static func gibibytes(_ count: UInt64) -> ByteCount { ByteCount(bytes: count << 30) }
 
-    public static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }
+    package static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }
 
     private static let units: [(letter: Character, shift: UInt64)] = [("G", 30), ("M", 20), ("K", 10)]
 }
 
 extension ByteCount: CustomStringConvertible {
     /// In the largest unit that leaves no remainder: `1G`, `1536M`; plain bytes when there is none.
-    public var description: String {
+    package var description: String {
         for (letter, shift) in Self.units where bytes > 0 && bytes % (1 << shift) == 0 {
             return "\(bytes >> shift)\(letter)"
         }

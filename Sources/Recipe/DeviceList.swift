@@ -9,26 +9,26 @@ import SystemPackage
 ///         accounts.users[0].ssh_keys: [{file: keys/node-1.pub}]
 ///
 /// A key of `set` is a path of keys as `--set` takes it; relative paths in its value start at the recipe's folder, as always.
-public struct DeviceList: Sendable {
-    public struct Device: Sendable {
+package struct DeviceList: Sendable {
+    package struct Device: Sendable {
         /// Part of the image's name: letters, digits, `.`, `_` and `-`.
-        public let name: String
+        package let name: String
         /// What is set, in the file's order.
         let settings: [(path: [PathStep], value: Node)]
     }
 
-    public let devices: [Device]
+    package let devices: [Device]
 
     /// Reads a list of devices.
     ///
     /// - Parameter path: the YAML file, at most 1 MiB.
     /// - Throws: `FailureList` of kind `.usage` with the line of every mistake.
-    public static func load(path: FilePath) throws -> DeviceList {
+    package static func load(path: FilePath) throws -> DeviceList {
         try parse(try readText(path, limit: 1 << 20), file: path.string)
     }
 
     /// As ``load(path:)``, from text that messages call `file`.
-    public static func parse(_ text: String, file: String) throws -> DeviceList {
+    package static func parse(_ text: String, file: String) throws -> DeviceList {
         var failures: [Failure] = []
         func refuse(_ node: Node, _ message: String, expected: String? = nil, found: String? = nil) {
             failures.append(

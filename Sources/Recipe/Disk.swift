@@ -1,16 +1,16 @@
 extension Recipe {
     /// The sizes of the partitions.
-    public struct Disk: Sendable, Equatable {
+    package struct Disk: Sendable, Equatable {
         /// The boot partition (FAT32).
-        public var bootSize = ByteCount.mebibytes(512)
+        package var bootSize = ByteCount.mebibytes(512)
         /// The root partition (ext4); nil for as large as its files and the free space need.
-        public var rootSize: ByteCount?
+        package var rootSize: ByteCount?
         /// What must be free on the root file system: added to an automatic size, checked against a given one.
-        public var freeSpace = ByteCount.mebibytes(512)
+        package var freeSpace = ByteCount.mebibytes(512)
         /// Whether the root file system grows to the card's end on the first boot.
-        public var grow = true
+        package var grow = true
 
-        public init() {}
+        package init() {}
     }
 }
 

@@ -1,14 +1,14 @@
 extension Recipe {
     /// The Raspberry Pi's boot files and their settings.
-    public struct Firmware: Sendable, Equatable {
+    package struct Firmware: Sendable, Equatable {
         /// The Debian package that has start4.elf and fixup4.dat.
-        public var package = "raspi-firmware"
+        package var package = "raspi-firmware"
         /// Lines added at the end of config.txt.
-        public var config: [String] = []
+        package var config: [String] = []
         /// Words added at the end of the kernel's command line.
-        public var cmdline: [String] = []
+        package var cmdline: [String] = []
 
-        public init() {}
+        package init() {}
     }
 }
 

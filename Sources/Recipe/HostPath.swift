@@ -5,13 +5,13 @@ import SystemPackage
 #endif
 
 /// A file or folder of the host that a recipe names.
-public struct HostPath: Sendable, Equatable {
+package struct HostPath: Sendable, Equatable {
     /// Where it is: absolute after loading. It must not reach an output.
-    public var path: FilePath
+    package var path: FilePath
     /// As the recipe wrote it; messages and the manifest name it so.
-    public var written: String
+    package var written: String
 
-    public init(path: FilePath, written: String) {
+    package init(path: FilePath, written: String) {
         self.path = path
         self.written = written
     }

@@ -1,5 +1,5 @@
 /// A JSON value whose objects keep the order of their keys, so that the same value always gives the same bytes.
-public indirect enum JSON: Sendable, Equatable {
+package indirect enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int64)
@@ -9,29 +9,29 @@ public indirect enum JSON: Sendable, Equatable {
     case object([Member])
 
     /// A key of an object, and its value.
-    public struct Member: Sendable, Equatable {
-        public var key: String
-        public var value: JSON
+    package struct Member: Sendable, Equatable {
+        package var key: String
+        package var value: JSON
 
-        public init(key: String, value: JSON) {
+        package init(key: String, value: JSON) {
             self.key = key
             self.value = value
         }
     }
 
     /// An object from pairs; a pair without a value is left out.
-    public static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
+    package static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
         .object(pairs.compactMap { key, value in value.map { Member(key: key, value: $0) } })
     }
 
     /// The value of an object's key; nil where there is none.
-    public subscript(key: String) -> JSON? {
+    package subscript(key: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
     }
 
     /// Text in two-space indentation, ending in a line feed (RFC 8259; strings in UTF-8, escaped only where they must be).
-    public var pretty: String { rendered(indent: 0) + "\n" }
+    package var pretty: String { rendered(indent: 0) + "\n" }
 
     /// The value on one line of YAML, as a person would write it in a recipe.
     var flow: String {
@@ -56,7 +56,7 @@ public indirect enum JSON: Sendable, Equatable {
     }
 
     /// The value on one line.
-    public var inline: String {
+    package var inline: String {
         switch self {
         case .null: "null"
         case .bool(let value): value ? "true" : "false"

@@ -1,7 +1,7 @@
 /// Where a kernel's source comes from, and what it is before it is configured.
-public struct KernelSource: Sendable, Equatable {
+package struct KernelSource: Sendable, Equatable {
     /// Where the source is.
-    public enum Origin: Sendable, Equatable {
+    package enum Origin: Sendable, Equatable {
         /// A Debian package that brings /usr/src/NAME.tar.xz, from a suite of Debian's archive.
         case debian(package: String, suite: String)
         /// A tar archive: a URL, or a path as the recipe wrote it. The SHA-256 is 64 hex digits, lower case.
@@ -12,21 +12,21 @@ public struct KernelSource: Sendable, Equatable {
         case tree(HostPath)
     }
 
-    public var origin: Origin
+    package var origin: Origin
     /// Applied to the source in this order.
-    public var patches: [Patch] = []
+    package var patches: [Patch] = []
     /// The file of arch/arm64/configs that the configuration starts from, or `allnoconfig`.
-    public var defconfig = "defconfig"
+    package var defconfig = "defconfig"
 
-    public init(_ origin: Origin) { self.origin = origin }
+    package init(_ origin: Origin) { self.origin = origin }
 
     /// A patch as `diff -u` writes it, with one leading path component.
-    public struct Patch: Sendable, Equatable {
-        public var file = HostPath(path: "", written: "")
+    package struct Patch: Sendable, Equatable {
+        package var file = HostPath(path: "", written: "")
         /// 64 hex digits, lower case.
-        public var sha256 = ""
+        package var sha256 = ""
 
-        public init() {}
+        package init() {}
     }
 }
 
@@ -153,7 +153,7 @@ extension KernelSource {
 
 extension Recipe.Kernel {
     /// The source that the kernel is built from; nil where it is a package's.
-    public var source: KernelSource? {
+    package var source: KernelSource? {
         guard let origin else { return nil }
         var source = KernelSource(origin)
         source.patches = patches ?? []

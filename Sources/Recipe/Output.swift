@@ -1,47 +1,47 @@
 extension Recipe {
     /// How the image file is packed, and what lies beside it.
-    public struct Output: Sendable, Equatable {
-        public var compression = Compression()
+    package struct Output: Sendable, Equatable {
+        package var compression = Compression()
         /// What lies beside the image besides its manifest and sums: `bmap`, `spdx`, `cyclonedx`, `imager`, `provenance`.
-        public var companions = Self.allCompanions
-        public var imager = Imager()
+        package var companions = Self.allCompanions
+        package var imager = Imager()
 
         static let allCompanions = ["bmap", "spdx", "cyclonedx", "imager", "provenance"]
 
-        public init() {}
+        package init() {}
 
         /// How the .xz is made. The preset and the block size decide its bytes; the number of jobs does not.
-        public struct Compression: Sendable, Equatable {
+        package struct Compression: Sendable, Equatable {
             /// xz's preset, 0 (fast) to 9.
-            public var preset = 6
+            package var preset = 6
             /// Uncompressed bytes per block, 4 MiB to 64 MiB.
-            public var blockSize = ByteCount.mebibytes(8)
-            public var filter = Filter.none
+            package var blockSize = ByteCount.mebibytes(8)
+            package var filter = Filter.none
 
-            public init() {}
+            package init() {}
         }
 
         /// What the bytes go through before they are compressed.
-        public enum Filter: String, Sendable, CaseIterable {
+        package enum Filter: String, Sendable, CaseIterable {
             case none
             /// xz's filter for ARM64 programs.
             case arm64
         }
 
         /// What Raspberry Pi Imager's list says of the image.
-        public struct Imager: Sendable, Equatable {
+        package struct Imager: Sendable, Equatable {
             /// nil for the recipe's name.
-            public var name: String?
+            package var name: String?
             /// The folder that the outputs are published in, a URL; nil where that is not known.
-            public var url: String?
+            package var url: String?
             /// A URL; nil for a plain icon.
-            public var icon: String?
-            public var website: String?
-            public var initFormat = "none"
+            package var icon: String?
+            package var website: String?
+            package var initFormat = "none"
             /// Imager's tags of boards.
-            public var devices = ["pi4-64bit"]
+            package var devices = ["pi4-64bit"]
 
-            public init() {}
+            package init() {}
         }
     }
 }

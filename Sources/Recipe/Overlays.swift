@@ -3,36 +3,36 @@ extension Recipe {
     ///
     /// Git keeps of a file's mode only whether its owner may run it, and a checkout's umask decides the rest. So files are
     /// 0644, or 0755 when their owner may run them, and folders 0755, unless `modes` says otherwise.
-    public struct Overlay: Sendable, Equatable {
+    package struct Overlay: Sendable, Equatable {
         /// The folder.
-        public var folder = HostPath(path: "", written: "")
+        package var folder = HostPath(path: "", written: "")
         /// Where its files go: an absolute path in the image.
-        public var to = "/"
+        package var to = "/"
         /// Who owns what the overlay brings.
-        public var owner = Owner()
-        public var modes: [Mode] = []
+        package var owner = Owner()
+        package var modes: [Mode] = []
         /// Paths inside the overlay's folder at which it may replace a folder of the image.
-        public var replaced: [String] = []
+        package var replaced: [String] = []
 
         /// Numeric owner and group.
-        public struct Owner: Sendable, Equatable {
-            public var uid: UInt32 = 0
-            public var gid: UInt32 = 0
+        package struct Owner: Sendable, Equatable {
+            package var uid: UInt32 = 0
+            package var gid: UInt32 = 0
 
-            public init(uid: UInt32 = 0, gid: UInt32 = 0) {
+            package init(uid: UInt32 = 0, gid: UInt32 = 0) {
                 self.uid = uid
                 self.gid = gid
             }
         }
 
         /// The mode of one path of the overlay.
-        public struct Mode: Sendable, Equatable {
+        package struct Mode: Sendable, Equatable {
             /// A path inside the overlay's folder, without a leading slash.
-            public var path = ""
+            package var path = ""
             /// The permission bits, with set-user-ID, set-group-ID and sticky: 0 to 0o7777.
-            public var mode: UInt16 = 0
+            package var mode: UInt16 = 0
 
-            public init(path: String = "", mode: UInt16 = 0) {
+            package init(path: String = "", mode: UInt16 = 0) {
                 self.path = path
                 self.mode = mode
             }
@@ -41,7 +41,7 @@ extension Recipe {
         /// The owner as the recipe wrote it, until the accounts are known.
         var ownerText = "root"
 
-        public init() {}
+        package init() {}
     }
 }
 

@@ -2,32 +2,32 @@ import Foundation
 
 extension Recipe {
     /// An archive that packages come from: a stanza of sources.list(5), and what may be taken from it.
-    public struct PackageSource: Sendable, Equatable {
+    package struct PackageSource: Sendable, Equatable {
         /// What locks and messages call it.
-        public var name = ""
+        package var name = ""
         /// Base URIs, tried in this order; empty for the Debian mirrors of this machine.
-        public var uris: [String] = []
+        package var uris: [String] = []
         /// Names, or paths of a flat archive, which end in a slash (sources.list(5)).
-        public var suites: [String] = []
+        package var suites: [String] = []
         /// Empty for a flat archive.
-        public var components: [String] = []
+        package var components: [String] = []
         /// nil: Debian's own keyring.
-        public var keyring: Keyring?
+        package var keyring: Keyring?
         /// Names and globs of the only packages that are taken from it; empty for all.
-        public var only: [String] = []
+        package var only: [String] = []
         /// Whether the board's own apt gets it too.
-        public var onBoard = true
+        package var onBoard = true
 
-        public init() {}
+        package init() {}
 
         /// Whether a URI is of a folder on this machine, which no board has.
-        public static func isLocal(_ uri: String) -> Bool {
+        package static func isLocal(_ uri: String) -> Bool {
             uri.hasPrefix("file:") || uri.hasPrefix("copy:")
         }
 
         /// What apt knows the packages of a URI by (`origin` of apt_preferences(5)): its host, without user and port; empty for a
         /// folder of this machine; nil where there is none.
-        public static func host(of uri: String) -> String? {
+        package static func host(of uri: String) -> String? {
             guard !isLocal(uri) else { return "" }
             guard let host = URL(string: uri)?.host(percentEncoded: true),
                 host.wholeMatch(of: /[A-Za-z0-9._:-]+/) != nil
@@ -36,7 +36,7 @@ extension Recipe {
         }
 
         /// The URIs that a board can reach.
-        public var boardURIs: [String] { uris.filter { !Self.isLocal($0) } }
+        package var boardURIs: [String] { uris.filter { !Self.isLocal($0) } }
     }
 }
 

@@ -3,43 +3,43 @@ import SystemPackage
 
 extension Recipe {
     /// Which Debian packages are installed, and from where.
-    public struct Packages: Sendable, Equatable {
+    package struct Packages: Sendable, Equatable {
         /// The suites apt may take packages from. After loading empty only where ``sources`` takes their place, and on a stock
         /// image.
-        public var suites: [String] = []
-        public var components = ["main", "non-free-firmware"]
+        package var suites: [String] = []
+        package var components = ["main", "non-free-firmware"]
         /// Base URIs for the board's own apt; nil for those that the packages came from.
-        public var mirror: String?
-        public var securityMirror: String?
+        package var mirror: String?
+        package var securityMirror: String?
         /// The archives that packages come from; empty for Debian's, with the suites and components above.
-        public var sources: [PackageSource] = []
+        package var sources: [PackageSource] = []
         /// Archives beside those.
-        public var extraSources: [PackageSource] = []
+        package var extraSources: [PackageSource] = []
         /// Whether packages of a stock image are brought up to date.
-        public var upgrade = false
+        package var upgrade = false
         /// Packages as apt names them: `name`, `name=version` or `name/suite`.
-        public var install: [String] = []
+        package var install: [String] = []
         /// Whether recommended packages are installed too.
-        public var recommends = false
-        public var preferences: [Preference] = []
+        package var recommends = false
+        package var preferences: [Preference] = []
         /// The file of OpenPGP keys that archive signatures are checked against.
-        public var keyring = HostPath(
+        package var keyring = HostPath(
             path: defaultKeyring, written: defaultKeyring.string)
 
         private static let defaultKeyring = FilePath("/usr/share/keyrings/debian-archive-keyring.gpg")
 
-        public init() {}
+        package init() {}
 
         /// A pin (apt_preferences(5)).
-        public struct Preference: Sendable, Equatable {
+        package struct Preference: Sendable, Equatable {
             /// A package's name, several with spaces between, a glob, or `*`.
-            public var package = ""
+            package var package = ""
             /// `release n=trixie-backports`, `version 1.2*` or `origin host`.
-            public var pin = ""
+            package var pin = ""
             /// −32,768 to 32,767, not 0; above 1000 it allows a downgrade.
-            public var priority = 0
+            package var priority = 0
 
-            public init(package: String = "", pin: String = "", priority: Int = 0) {
+            package init(package: String = "", pin: String = "", priority: Int = 0) {
                 self.package = package
                 self.pin = pin
                 self.priority = priority
@@ -53,7 +53,7 @@ extension Recipe {
         }
 
         /// The names of the packages to install, without versions and suites.
-        public var installNames: [String] {
+        package var installNames: [String] {
             install.compactMap { PackageWish.parse($0) }.filter { !$0.keepsOut }.map(\.name)
         }
     }

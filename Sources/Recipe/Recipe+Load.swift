@@ -13,7 +13,7 @@ extension Recipe {
     ///   - share: the absolute folder with what comes with piforge, where names of runtimes, fragments and overlays are looked for at
     ///     last; nil for nowhere.
     /// - Throws: `Failure` of kind `.usage` for one mistake, `FailureList` for several, each with its line or override.
-    public static func load(
+    package static func load(
         path: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil, home: FilePath? = nil,
         share: FilePath? = nil
     ) throws -> Recipe {
@@ -26,7 +26,7 @@ extension Recipe {
     /// Where the value of a key such as `overlays[1]` stands in a recipe's file: `recipes/x.yaml:14`, or the nearest key above it.
     ///
     /// - Returns: nil when the file is no longer there, or no longer a recipe.
-    public static func place(of key: String, in path: FilePath) -> String? {
+    package static func place(of key: String, in path: FilePath) -> String? {
         guard let text = try? readText(path, limit: 1 << 20),
             let root = try? YAMLReader.read(text, file: path.string),
             let steps = [PathStep](parsing: key)
@@ -39,7 +39,7 @@ extension Recipe {
     /// - Parameters:
     ///   - file: what messages call the text.
     ///   - folder: the absolute folder where relative paths start.
-    public static func parse(
+    package static func parse(
         _ text: String, file: String, folder: FilePath, overrides: [String] = [], device: DeviceList.Device? = nil,
         home: FilePath? = nil, share: FilePath? = nil
     ) throws -> Recipe {

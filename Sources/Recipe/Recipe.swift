@@ -1,34 +1,34 @@
 /// What an image is made of: a recipe, decoded and checked. Every default of the schema stands in the properties below.
-public struct Recipe: Sendable, Equatable {
+package struct Recipe: Sendable, Equatable {
     /// The image's name; it becomes the names of the output files.
-    public var name = ""
+    package var name = ""
     /// What the image is for, in a sentence.
-    public var description = ""
+    package var description = ""
     /// The time stamp of everything in the image: seconds since 1970-01-01 00:00 UTC, in the range FAT and ext4 can both hold.
-    public var epoch: Int64 = 0
+    package var epoch: Int64 = 0
     /// What the image's UUIDs and serial numbers derive from. The name, unless the recipe gives one.
-    public var seed = ""
-    public var base = Base.debian(suite: "trixie")
-    public var packages = Packages()
-    public var kernel = Kernel()
-    public var docker = Docker()
+    package var seed = ""
+    package var base = Base.debian(suite: "trixie")
+    package var packages = Packages()
+    package var kernel = Kernel()
+    package var docker = Docker()
     /// Container runtimes beside Docker's own.
-    public var runtimes: [RuntimeChoice] = []
-    public var firmware = Firmware()
-    public var memory = Memory()
+    package var runtimes: [RuntimeChoice] = []
+    package var firmware = Firmware()
+    package var memory = Memory()
     /// File trees laid over the packages' files, in this order.
-    public var overlays: [Overlay] = []
-    public var accounts = Accounts()
+    package var overlays: [Overlay] = []
+    package var accounts = Accounts()
     /// What becomes of secrets that packages' scripts make, by their paths in the image; nil where the recipe says nothing.
-    public var secrets: [String: SecretChoice]?
-    public var system = System()
-    public var disk = Disk()
-    public var output = Output()
+    package var secrets: [String: SecretChoice]?
+    package var system = System()
+    package var disk = Disk()
+    package var output = Output()
 
-    public init() {}
+    package init() {}
 
     /// What the image starts from.
-    public enum Base: Sendable, Equatable {
+    package enum Base: Sendable, Equatable {
         /// A suite of Debian's archive.
         case debian(suite: String)
         /// A stock image.
@@ -36,14 +36,14 @@ public struct Recipe: Sendable, Equatable {
     }
 
     /// The stock image that the recipe starts from; nil for Debian.
-    public var stock: StockBase? { if case .image(let stock) = base { stock } else { nil } }
+    package var stock: StockBase? { if case .image(let stock) = base { stock } else { nil } }
 
     /// Where the kernel comes from.
-    public struct Kernel: Sendable, Equatable {
+    package struct Kernel: Sendable, Equatable {
         /// A Debian package, such as `linux-image-arm64`.
-        public var package = "linux-image-arm64"
+        package var package = "linux-image-arm64"
         /// Files of kernel configuration lines that the kernel is held to.
-        public var fragments: [HostPath] = []
+        package var fragments: [HostPath] = []
         /// What ``source`` is made of.
         var origin: KernelSource.Origin?
         var defconfig: String?
@@ -51,24 +51,24 @@ public struct Recipe: Sendable, Equatable {
         var initramfsKey: Initramfs?
 
         /// Whether a kernel from source boots with an initramfs.
-        public enum Initramfs: String, Sendable, CaseIterable {
+        package enum Initramfs: String, Sendable, CaseIterable {
             /// Where the kernel needs it: where something that its root hangs on is a module.
             case auto
             case yes, no
         }
 
         /// How the kernel boots; a package's always has an initramfs.
-        public var initramfs: Initramfs { origin == nil ? .yes : initramfsKey ?? .auto }
+        package var initramfs: Initramfs { origin == nil ? .yes : initramfsKey ?? .auto }
 
-        public init() {}
+        package init() {}
     }
 
     /// How much of the board's memory the system may use.
-    public struct Memory: Sendable, Equatable {
+    package struct Memory: Sendable, Equatable {
         /// A multiple of 1 MiB, 256 MiB to 8 GiB; nil for all there is.
-        public var limit: ByteCount?
+        package var limit: ByteCount?
 
-        public init() {}
+        package init() {}
     }
 }
 

@@ -1,6 +1,6 @@
 extension Recipe {
     /// The JSON Schema of recipes (draft 2020-12), closed at every level, always the same bytes.
-    public static func schema() -> String {
+    package static func schema() -> String {
         guard case .object(let members) = shape.schema else { return shape.schema.pretty }
         return JSON.object(
             [
@@ -15,10 +15,10 @@ extension Recipe {
     ///
     /// It holds no secret: of passwords and wifi keys it has where they come from, and of a hash or key its digest. What files and
     /// environment variables hold is not in it; whoever reads them adds their digest.
-    public var canonical: String { Self.shape.encode(self).pretty }
+    package var canonical: String { Self.shape.encode(self).pretty }
 
     /// The table of all keys, in Markdown, for docs/recipe.md.
-    public static func referenceText() -> String { referenceTable(shape.rows) }
+    package static func referenceText() -> String { referenceTable(shape.rows) }
 }
 
 /// Rows as tables in Markdown, one for each first word of a key that others stand below.

@@ -1,6 +1,6 @@
 extension Recipe {
     /// What becomes of a secret that a package's script makes while the image is made.
-    public enum SecretChoice: String, Sendable, CaseIterable {
+    package enum SecretChoice: String, Sendable, CaseIterable {
         /// It is not in the image; the board makes its own at its first boot, or the recipe's own services do.
         case firstBoot = "first_boot"
         /// It is in the image, the same on every board.

@@ -1,17 +1,17 @@
 import Diagnostics
 
 /// A stock image that becomes the first layer: where it is fetched from, and what vouches for it.
-public struct StockBase: Sendable, Equatable {
+package struct StockBase: Sendable, Equatable {
     /// The image's file name, as its publisher's list of sums has it: `….img.xz`.
-    public var file = ""
+    package var file = ""
     /// The folders it lies in, tried in this order: URLs, or paths of this machine.
-    public var mirrors: [String] = []
-    public var trust = Trust.confirmation
+    package var mirrors: [String] = []
+    package var trust = Trust.confirmation
 
-    public init() {}
+    package init() {}
 
     /// What proves that a fetched file is the one that was meant.
-    public enum Trust: Sendable, Equatable {
+    package enum Trust: Sendable, Equatable {
         /// The publisher's signed list of sums.
         case signature(SignedSums)
         /// A digest that the recipe holds, as `sha256:HEX`; `sha512:`, `sha1:` or `md5:` where the publisher gives nothing better.
@@ -21,21 +21,21 @@ public struct StockBase: Sendable, Equatable {
     }
 
     /// A list of sums and its detached signature, in the image's own folder.
-    public struct SignedSums: Sendable, Equatable {
-        public var sums = "SHA256SUMS"
-        public var file = "SHA256SUMS.gpg"
+    package struct SignedSums: Sendable, Equatable {
+        package var sums = "SHA256SUMS"
+        package var file = "SHA256SUMS.gpg"
         /// The keys that count: fingerprints of 40 hex digits, upper case.
-        public var keys: [String] = []
-        public var keyring = Keyring.package("ubuntu-archive-keyring")
+        package var keys: [String] = []
+        package var keyring = Keyring.package("ubuntu-archive-keyring")
         /// Whether DSA keys and RSA keys of fewer than 2048 bits count.
-        public var allowsWeakKeys = false
+        package var allowsWeakKeys = false
 
-        public init() {}
+        package init() {}
     }
 }
 
 /// Where OpenPGP keys come from.
-public enum Keyring: Sendable, Equatable {
+package enum Keyring: Sendable, Equatable {
     /// A file of this machine.
     case file(HostPath)
     /// A Debian package that installs it as /usr/share/keyrings/NAME.gpg. It is fetched, and never installed here.

@@ -2,30 +2,30 @@ import Digests
 
 extension Recipe {
     /// How the system is set up.
-    public struct System: Sendable, Equatable {
-        public var hostname = "raspberrypi"
-        public var timezone = "UTC"
-        public var locale = "C.UTF-8"
-        public var wifi: Wifi?
-        public var ssh = SSH()
+    package struct System: Sendable, Equatable {
+        package var hostname = "raspberrypi"
+        package var timezone = "UTC"
+        package var locale = "C.UTF-8"
+        package var wifi: Wifi?
+        package var ssh = SSH()
         /// Whether a login prompt waits on the serial pins.
-        public var serialConsole = true
-        public var services = Services()
+        package var serialConsole = true
+        package var services = Services()
 
-        public init() {}
+        package init() {}
 
-        public struct Wifi: Sendable, Equatable {
+        package struct Wifi: Sendable, Equatable {
             /// The country whose radio rules apply (ISO 3166-1 alpha-2).
-            public var country = ""
+            package var country = ""
             /// The network's name: 1 to 32 bytes.
-            public var ssid = ""
-            public var passphrase = Passphrase.environment("")
+            package var ssid = ""
+            package var passphrase = Passphrase.environment("")
 
-            public init() {}
+            package init() {}
         }
 
         /// Where the wifi passphrase comes from. A recipe holds none in plain text.
-        public enum Passphrase: Sendable, Equatable {
+        package enum Passphrase: Sendable, Equatable {
             /// The first line of a file of the host; not read here.
             case file(HostPath)
             /// A variable of the environment; not read here.
@@ -34,21 +34,21 @@ extension Recipe {
             case psk(String)
         }
 
-        public struct SSH: Sendable, Equatable {
-            public var enable = true
+        package struct SSH: Sendable, Equatable {
+            package var enable = true
             /// Whether sshd asks for passwords. Keys always work.
-            public var passwordLogin = false
-            public var port = 22
+            package var passwordLogin = false
+            package var port = 22
 
-            public init() {}
+            package init() {}
         }
 
         /// Units that systemd starts at boot, or not. Names have their suffix after loading: `docker.service`.
-        public struct Services: Sendable, Equatable {
-            public var enable: [String] = []
-            public var disable: [String] = []
+        package struct Services: Sendable, Equatable {
+            package var enable: [String] = []
+            package var disable: [String] = []
 
-            public init() {}
+            package init() {}
         }
     }
 }

@@ -4,8 +4,8 @@ import Layers
 import Recipe
 
 /// Makes the recipe's users, and locks or opens root: `accounts`.
-public struct AccountsStep: TreeStep {
-    public let name = "accounts"
+package struct AccountsStep: TreeStep {
+    package let name = "accounts"
     private let root: Recipe.Accounts.Root
     private let users: [Recipe.Accounts.User]
     /// What becomes of people's accounts that are in the tree and not the recipe's. Nil: there are none to be, and an account of the
@@ -29,7 +29,7 @@ public struct AccountsStep: TreeStep {
     ///   - passwords: those that the recipe does not give as a hash, by the user's name.
     ///   - seed: the image's, for the salts.
     /// - Throws: `Failure` for a password that cannot be hashed, or that is not there.
-    public init(
+    package init(
         _ accounts: Recipe.Accounts, stock: Recipe.Accounts.Stock? = nil, passwords: [String: String] = [:],
         seed: String
     ) throws {
@@ -53,11 +53,11 @@ public struct AccountsStep: TreeStep {
         self.passwords = known
     }
 
-    public var summary: String {
+    package var summary: String {
         (users.map(\.name) + ["root \(root.isLocked ? "locked" : "open")"]).joined(separator: ", ")
     }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         var inputs = [
             StepInput("accounts.root", digest("root", root.sshKeys)),
             StepInput("accounts.root.expire", String(root.expire)),
@@ -75,14 +75,14 @@ public struct AccountsStep: TreeStep {
         return inputs
     }
 
-    public var completes: [EntryPath] { AccountDatabase.paths }
+    package var completes: [EntryPath] { AccountDatabase.paths }
 
-    public func key(of path: EntryPath) -> String {
+    package func key(of path: EntryPath) -> String {
         let user = users.first { path.isInside(EntryPath("home").appending($0.name)) }
         return user.map { "accounts.\($0.name)" } ?? "accounts"
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         let hashes = try hashes(for: tree)
         var layer = Layer(name: name)
         var database = try AccountDatabase(tree)

@@ -2,20 +2,20 @@ import Layers
 
 /// Lets the board keep itself up to date: apt's sources and pins, and which packages came along only because others need
 /// them, so that `apt autoremove` takes old kernels away.
-public struct AptStep: Step {
+package struct AptStep: Step {
     /// One stanza of sources.list(5): suites of one archive.
-    public struct Source: Sendable, Equatable {
+    package struct Source: Sendable, Equatable {
         /// The archive's base URI.
-        public var uri: String
-        public var suites: [String]
+        package var uri: String
+        package var suites: [String]
         /// Empty for a flat archive.
-        public var components: [String]
+        package var components: [String]
         /// The keyring's path in the image.
-        public var keyring: String
+        package var keyring: String
         /// The keyring itself, where no package of the image brings it.
-        public var keys: Content?
+        package var keys: Content?
 
-        public init(uri: String, suites: [String], components: [String], keyring: String, keys: Content? = nil) {
+        package init(uri: String, suites: [String], components: [String], keyring: String, keys: Content? = nil) {
             self.uri = uri
             self.suites = suites
             self.components = components
@@ -24,16 +24,16 @@ public struct AptStep: Step {
         }
     }
 
-    public let name = "apt"
-    public var sources: [Source]
+    package let name = "apt"
+    package var sources: [Source]
     /// apt_preferences(5); empty for none.
-    public var preferences: String
+    package var preferences: String
     /// Packages that nobody asked for: name and architecture.
-    public var automatic: [(name: String, architecture: String)]
+    package var automatic: [(name: String, architecture: String)]
     /// The file of the sources, in /etc/apt/sources.list.d.
-    public var fileName: String
+    package var fileName: String
 
-    public init(
+    package init(
         sources: [Source], preferences: String, automatic: [(name: String, architecture: String)],
         fileName: String = "debian.sources"
     ) {
@@ -43,20 +43,20 @@ public struct AptStep: Step {
         self.fileName = fileName
     }
 
-    public var summary: String { "\(sources.count) sources, \(automatic.count) packages marked automatic" }
+    package var summary: String { "\(sources.count) sources, \(automatic.count) packages marked automatic" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [
             StepInput("apt sources", sourcesText), StepInput("packages.preferences", preferences),
             StepInput("automatic packages", automatic.map { "\($0.name):\($0.architecture)" }.joined(separator: " ")),
         ] + sources.compactMap { source in source.keys.map { StepInput(source.keyring, $0.digest.hex) } }
     }
 
-    public func key(of path: EntryPath) -> String {
+    package func key(of path: EntryPath) -> String {
         path.isInside("etc/apt/preferences.d") ? "packages.preferences" : "packages.sources"
     }
 
-    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/bin/apt-get") != nil else { return layer }
         if !sources.isEmpty {

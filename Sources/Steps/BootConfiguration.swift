@@ -6,25 +6,25 @@ import Layers
 /// Debian's raspi-firmware writes config.txt and cmdline.txt anew at every kernel or firmware upgrade, from
 /// /etc/default/raspi-firmware, raspi-firmware-custom and raspi-extra-cmdline. So the settings go there too, and an
 /// upgrade on the board changes the kernel's name and nothing else.
-public struct BootConfiguration: Sendable, Equatable {
+package struct BootConfiguration: Sendable, Equatable {
     /// The kernel's file name on the boot partition.
-    public var kernel: String
+    package var kernel: String
     /// The initramfs's file name; nil boots without one.
-    public var initramfs: String?
+    package var initramfs: String?
     /// `LABEL=writable`, `PARTUUID=…` or a device.
-    public var root: String
+    package var root: String
     /// MiB of memory the system may see; nil means all.
-    public var memoryLimit: Int?
+    package var memoryLimit: Int?
     /// Consoles for the kernel, the last one being /dev/console: `tty0`, `ttyS1,115200`.
-    public var consoles: [String]
+    package var consoles: [String]
     /// Lines of config.txt besides piforge's own.
-    public var extraConfig: [String]
+    package var extraConfig: [String]
     /// Words of the command line besides piforge's own.
-    public var extraCommandLine: [String]
+    package var extraCommandLine: [String]
     /// A stock image's config.txt, into which the settings go; nil makes a new one.
     var stock: StockConfigText?
 
-    public init(
+    package init(
         kernel: String, initramfs: String?, root: String, memoryLimit: Int? = nil, consoles: [String],
         extraConfig: [String] = [], extraCommandLine: [String] = []
     ) {
@@ -59,7 +59,7 @@ public struct BootConfiguration: Sendable, Equatable {
     }
 
     /// config.txt, with the same settings in the same order as Debian's hook writes them.
-    public var configText: String {
+    package var configText: String {
         var lines = [
             "# Written by piforge. The board's raspi-firmware package writes this file anew on upgrades, from",
             "# /etc/default/raspi-firmware and raspi-firmware-custom: change those.",
@@ -71,7 +71,7 @@ public struct BootConfiguration: Sendable, Equatable {
     }
 
     /// cmdline.txt: one line.
-    public var commandLineText: String {
+    package var commandLineText: String {
         let words =
             consoles.map { "console=\($0)" } + ["root=\(root)", "rw", "fsck.repair=yes", "net.ifnames=0", "rootwait"]
             + customCommandLine

@@ -3,20 +3,20 @@ import Layers
 
 /// Fills the boot partition: firmware, device trees, kernel, initramfs, config.txt and cmdline.txt; and writes the
 /// settings by which Debian's hook on the board keeps it so (`BootConfiguration`).
-public struct BootStep: Step {
-    public let name = "boot"
+package struct BootStep: Step {
+    package let name = "boot"
     /// The mount point of the boot partition.
-    public static let mountPoint: EntryPath = "boot/firmware"
+    package static let mountPoint: EntryPath = "boot/firmware"
 
     /// Where the root file system is, as a kernel finds it without an initramfs: `PARTUUID=…-02`; nil where it always has one.
-    public var partition: String?
+    package var partition: String?
     /// The memory that the kernel may use, in MiB; nil for all of it.
-    public var memoryLimit: Int?
-    public var serialConsole: Bool
-    public var extraConfig: [String]
-    public var extraCommandLine: [String]
+    package var memoryLimit: Int?
+    package var serialConsole: Bool
+    package var extraConfig: [String]
+    package var extraCommandLine: [String]
 
-    public init(
+    package init(
         partition: String?, memoryLimit: Int?, serialConsole: Bool, extraConfig: [String], extraCommandLine: [String]
     ) {
         self.partition = partition
@@ -28,7 +28,7 @@ public struct BootStep: Step {
 
     /// What the firmware and the board's hook are told. What a stock image has there stays, but for what starts its own kernel. On a Pi 4
     /// with the mainline device tree the header's pins are the mini UART, ttyS1.
-    public func configuration(_ facts: SystemFacts) -> BootConfiguration {
+    package func configuration(_ facts: SystemFacts) -> BootConfiguration {
         let label = "LABEL=\(FileSystemTableStep.rootLabel)"
         var configuration = BootConfiguration(
             kernel: "vmlinuz-\(facts.release)", initramfs: facts.hasInitramfs ? "initrd.img-\(facts.release)" : nil,
@@ -40,9 +40,9 @@ public struct BootStep: Step {
         return configuration
     }
 
-    public let summary = "firmware, kernel, config.txt, cmdline.txt"
+    package let summary = "firmware, kernel, config.txt, cmdline.txt"
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [
             StepInput("memory.limit", memoryLimit.map { "\($0)M" } ?? "none"),
             StepInput("system.serial_console", String(serialConsole)),
@@ -52,7 +52,7 @@ public struct BootStep: Step {
         ]
     }
 
-    public func key(of path: EntryPath) -> String {
+    package func key(of path: EntryPath) -> String {
         switch path {
         case Self.mountPoint.appending("config.txt"): "firmware.config"
         case Self.mountPoint.appending("cmdline.txt"): "firmware.cmdline"
@@ -60,7 +60,7 @@ public struct BootStep: Step {
         }
     }
 
-    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         let configuration = configuration(facts)
         let release = facts.release
         // What the package's own script left there while it ran in the micro-VM is made anew.

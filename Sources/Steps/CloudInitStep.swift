@@ -3,20 +3,20 @@ import Layers
 
 /// Keeps a stock image's cloud-init from undoing what the recipe says: it would make the stock user with the stock password,
 /// name the host, and configure the network, at the first boot.
-public struct CloudInitStep: TreeStep {
-    public let name = "cloud-init"
+package struct CloudInitStep: TreeStep {
+    package let name = "cloud-init"
     /// Whether it runs at all.
-    public var isEnabled: Bool
+    package var isEnabled: Bool
 
-    public init(isEnabled: Bool) { self.isEnabled = isEnabled }
+    package init(isEnabled: Bool) { self.isEnabled = isEnabled }
 
-    public var summary: String { isEnabled ? "kept, without host name and network" : "off" }
-    public var inputs: [StepInput] { [StepInput("cloud-init", isEnabled ? "kept" : "off")] }
+    package var summary: String { isEnabled ? "kept, without host name and network" : "off" }
+    package var inputs: [StepInput] { [StepInput("cloud-init", isEnabled ? "kept" : "off")] }
 
     /// Where the image's own data for the first boot lies (cloud-init manual, "NoCloud").
     private static let seeds: [EntryPath] = ["var/lib/cloud/seed/nocloud-net", "var/lib/cloud/seed/nocloud"]
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree["etc/cloud"]?.kind == .directory else { return layer }
         var settings = """

@@ -5,21 +5,21 @@ import Recipe
 
 /// Completes Docker's daemon.json: runtimes, rotation of logs, the recipe's own keys. It comes behind the overlays, since what the
 /// image has there already is kept, and only added to.
-public struct DockerStep: TreeStep {
-    public let name = "docker"
+package struct DockerStep: TreeStep {
+    package let name = "docker"
     private let docker: Recipe.Docker
     private let runtimes: [ContainerRuntime]
 
-    public init(_ docker: Recipe.Docker, runtimes: [ContainerRuntime]) {
+    package init(_ docker: Recipe.Docker, runtimes: [ContainerRuntime]) {
         self.docker = docker
         self.runtimes = runtimes
     }
 
     private var names: [String] { runtimes.flatMap(\.docker).map(\.name) }
 
-    public var summary: String { names.isEmpty ? "daemon.json" : "daemon.json: \(names.joined(separator: ", "))" }
+    package var summary: String { names.isEmpty ? "daemon.json" : "daemon.json: \(names.joined(separator: ", "))" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [
             StepInput("docker.daemon", docker.daemon.map { $0.sorted.inline } ?? "none"),
             StepInput("docker.log", docker.log.map { "\($0.maxSize) \($0.maxFile)" } ?? "default"),
@@ -29,7 +29,7 @@ public struct DockerStep: TreeStep {
             }
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         // docker.io has it in /usr/sbin, docker-ce in /usr/bin.
         let engines: [EntryPath] = ["usr/sbin/dockerd", "usr/bin/dockerd"]

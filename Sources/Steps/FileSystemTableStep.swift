@@ -2,21 +2,21 @@ import Diagnostics
 import Layers
 
 /// Writes /etc/fstab: the root and the boot partition, by label.
-public struct FileSystemTableStep: TreeStep {
-    public let name = "fstab"
-    public static let rootLabel = "writable"
-    public static let bootLabel = "system-boot"
+package struct FileSystemTableStep: TreeStep {
+    package let name = "fstab"
+    package static let rootLabel = "writable"
+    package static let bootLabel = "system-boot"
 
     /// Whether the tree is a stock image's: what else its table mounts stays, and how.
-    public var keepsTable: Bool
+    package var keepsTable: Bool
 
-    public init(keepsTable: Bool = false) { self.keepsTable = keepsTable }
+    package init(keepsTable: Bool = false) { self.keepsTable = keepsTable }
 
-    public var summary: String { "\(Self.rootLabel), \(Self.bootLabel)" }
-    public var inputs: [StepInput] { [StepInput("stock fstab", keepsTable ? "kept" : "none")] }
-    public func key(of path: EntryPath) -> String { "disk" }
+    package var summary: String { "\(Self.rootLabel), \(Self.bootLabel)" }
+    package var inputs: [StepInput] { [StepInput("stock fstab", keepsTable ? "kept" : "none")] }
+    package func key(of path: EntryPath) -> String { "disk" }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let path: EntryPath = "etc/fstab"
         guard keepsTable, let content = tree.content(path) else {

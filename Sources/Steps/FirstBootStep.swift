@@ -2,31 +2,31 @@ import Layers
 
 /// Adds the services that finish the system on the board: the root file system grows to the card's end on the first
 /// boot, and SSH host keys are made where they are missing. Their files are those of `overlays/firstboot`.
-public struct FirstBootStep: TreeStep {
-    public let name = "first boot"
-    public var grows: Bool
-    public var makesHostKeys: Bool
+package struct FirstBootStep: TreeStep {
+    package let name = "first boot"
+    package var grows: Bool
+    package var makesHostKeys: Bool
 
-    public init(grows: Bool, makesHostKeys: Bool) {
+    package init(grows: Bool, makesHostKeys: Bool) {
         self.grows = grows
         self.makesHostKeys = makesHostKeys
     }
 
-    public var summary: String {
+    package var summary: String {
         let parts = [grows ? "grow the root" : nil, makesHostKeys ? "make host keys" : nil].compactMap { $0 }
         return parts.isEmpty ? "nothing" : parts.joined(separator: ", ")
     }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [StepInput("disk.grow", String(grows)), StepInput("system.ssh.enable", String(makesHostKeys))]
             + brought.map { StepInput($0.name, $0.digest.hex) }
     }
 
-    public var brought: [BroughtFiles] {
+    package var brought: [BroughtFiles] {
         [BroughtFiles(name: "overlays/firstboot", digest: Layer(name: "", entries: grow + hostKeys).digest)]
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         let entries = (grows ? grow : []) + (makesHostKeys ? hostKeys : [])
         return Layer(
             name: name,

@@ -5,15 +5,15 @@ import Layers
 import Recipe
 
 /// Brings the network up with systemd-networkd: DHCP on every wired port, and one wireless network where asked for: `system.wifi`.
-public struct NetworkStep: TreeStep {
-    public let name = "network"
+package struct NetworkStep: TreeStep {
+    package let name = "network"
     private let wifi: Recipe.System.Wifi?
     /// The pre-shared key as 64 hex digits (IEEE 802.11i, PBKDF2 of pass phrase and SSID).
     private let key: String
 
     /// - Parameter passphrase: the network's, where the recipe does not give the key.
     /// - Throws: `Failure` when the pass phrase is missing or is none of 8 to 63 characters (IEEE 802.11-2020, J.4.1).
-    public init(_ wifi: Recipe.System.Wifi?, passphrase: String? = nil) throws {
+    package init(_ wifi: Recipe.System.Wifi?, passphrase: String? = nil) throws {
         self.wifi = wifi
         switch (wifi, wifi?.passphrase) {
         case (nil, _), (_, nil): key = ""
@@ -31,9 +31,9 @@ public struct NetworkStep: TreeStep {
         }
     }
 
-    public var summary: String { wifi.map { "wired by DHCP, wireless \($0.ssid)" } ?? "wired by DHCP" }
+    package var summary: String { wifi.map { "wired by DHCP, wireless \($0.ssid)" } ?? "wired by DHCP" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         guard let wifi else { return [StepInput("system.wifi", "none")] }
         return [
             StepInput("system.wifi.country", wifi.country), StepInput("system.wifi.ssid", wifi.ssid),
@@ -41,11 +41,11 @@ public struct NetworkStep: TreeStep {
         ]
     }
 
-    public func key(of path: EntryPath) -> String {
+    package func key(of path: EntryPath) -> String {
         ["wpa_supplicant", "wireless", "cfg80211"].contains { path.description.contains($0) } ? "system.wifi" : name
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)
         layer.addText(

@@ -5,20 +5,20 @@ import Layers
 /// piforge's own network lets nothing wait. A stock image, a package or `system.services.enable: [systemd-networkd]` brings a unit
 /// that does, in front of network-online.target: 120 seconds without a cable (systemd-networkd-wait-online.service(8)), and who
 /// is started behind that target waits too, which may be the login (cloud-init, /etc/rc.local, a network mount).
-public struct NetworkWaitStep: TreeStep {
-    public let name = "network wait"
+package struct NetworkWaitStep: TreeStep {
+    package let name = "network wait"
     /// The longest wait, in seconds: an address by DHCP, behind a switch that takes its 30 s to let a port in (IEEE 802.1D: twice a
     /// forward delay of 15 s), comes after it, and what needs the network goes on without.
-    public static let limit = 30
+    package static let limit = 30
 
-    public init() {}
+    package init() {}
 
-    public var summary: String { "at most \(Self.limit) s, where anything waits" }
-    public var inputs: [StepInput] { [StepInput("network wait", "\(Self.limit) s")] }
+    package var summary: String { "at most \(Self.limit) s, where anything waits" }
+    package var inputs: [StepInput] { [StepInput("network wait", "\(Self.limit) s")] }
 
     private static let place = "network wait"
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)
         for unit in units.wanted(by: "network-online.target") where Self.waits(unit) && !units.isMasked(unit) {

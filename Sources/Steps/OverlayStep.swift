@@ -12,12 +12,12 @@ import SystemPackage
 ///
 /// Of the host's modes only "may be run" counts, so that a umask or a checkout does not matter: 0755 where the owner
 /// may run it, else 0644; folders 0755.
-public struct OverlayStep: TreeStep {
-    public var name: String { "overlay \(number) \(folder.lastComponent?.string ?? "")" }
+package struct OverlayStep: TreeStep {
+    package var name: String { "overlay \(number) \(folder.lastComponent?.string ?? "")" }
     /// Which of the recipe's overlays it is, from 1.
-    public let number: Int
-    public let folder: FilePath
-    public let target: EntryPath
+    package let number: Int
+    package let folder: FilePath
+    package let target: EntryPath
     private let entries: [Entry]
     /// Folders of the overlay whose mode the recipe gives.
     private let givenModes: Set<EntryPath>
@@ -31,7 +31,7 @@ public struct OverlayStep: TreeStep {
     ///   - replaced: paths, relative to the folder, at which the overlay may replace a folder of the tree with a file or a link, or a
     ///     file with a folder.
     /// - Throws: `Failure` naming what cannot be read, or what no overlay may hold (devices, sockets, fifos).
-    public init(
+    package init(
         number: Int = 1, folder: FilePath, target: EntryPath, uid: UInt32 = 0, gid: UInt32 = 0,
         modes: [EntryPath: UInt16] = [:], replaced: [EntryPath] = []
     ) throws {
@@ -56,20 +56,20 @@ public struct OverlayStep: TreeStep {
     }
 
     /// What the overlay brings below a folder of the image, as far as its own names say: a link of the tree may lead there, too.
-    public func entries(below folder: EntryPath) -> [Entry] {
+    package func entries(below folder: EntryPath) -> [Entry] {
         entries.filter { $0.path.isInside(folder) }
     }
 
     /// The overlay's own file that comes to a path of the image; nil where it brings none.
-    public func file(at path: EntryPath) -> FilePath? {
+    package func file(at path: EntryPath) -> FilePath? {
         guard entries.contains(where: { $0.path == path }), let inside = path.relative(to: target)
         else { return nil }
         return inside.components.reduce(folder) { $0.appending(name: Array($1)) }
     }
 
-    public var summary: String { "\(entries.count) entries to \(target)" }
+    package var summary: String { "\(entries.count) entries to \(target)" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         let given = (givenModes.map { "mode \($0)" } + replaced.map { "replace \($0)" }).sorted()
         return brought.flatMap { files in
             [StepInput(files.name, files.digest.hex)]
@@ -77,12 +77,12 @@ public struct OverlayStep: TreeStep {
         }
     }
 
-    public var brought: [BroughtFiles] {
+    package var brought: [BroughtFiles] {
         let name = "overlay \(folder.lastComponent?.string ?? "") to \(target)"
         return [BroughtFiles(name: name, digest: Layer(name: "", entries: entries).digest)]
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let homes = Self.homes(in: tree)
         for entry in entries {

@@ -7,9 +7,9 @@ import Digests
 #endif
 
 /// Hashes passwords through libcrypt, as crypt(5) describes.
-public enum PasswordHash {
+package enum PasswordHash {
     /// Which method of crypt(5) a hash is made with.
-    public enum Method: String, Sendable {
+    package enum Method: String, Sendable {
         /// Debian's default since 11.
         case yescrypt = "$y$"
         /// For older userlands: SHA-512 with libcrypt's default of 5,000 rounds.
@@ -23,7 +23,7 @@ public enum PasswordHash {
     /// made of the image's seed and the user's name: each guess costs two hashes.
     ///
     /// - Throws: `Failure` when libcrypt cannot hash it (an empty password, or one longer than 512 bytes).
-    public static func make(
+    package static func make(
         password: String, user: String, seed: String, method: Method = .yescrypt
     ) throws -> String {
         guard !password.isEmpty, password.utf8.count <= 512 else {
@@ -58,7 +58,7 @@ public enum PasswordHash {
     }
 
     /// Whether a password is the one a hash was made from.
-    public static func verify(password: String, hash: String) -> Bool {
+    package static func verify(password: String, hash: String) -> Bool {
         var data: UnsafeMutableRawPointer?
         var size: CInt = 0
         defer { free(data) }

@@ -3,18 +3,18 @@ import Digests
 import Layers
 
 /// Puts container images beside Docker, and a service that gives them to it on the first boot.
-public struct PreloadStep: TreeStep {
+package struct PreloadStep: TreeStep {
     /// One of the recipe's `docker.preload`.
-    public struct Source: Sendable {
+    package struct Source: Sendable {
         /// As the recipe wrote it.
-        public let name: String
+        package let name: String
         /// Of the archive, or in the reference.
-        public let digest: SHA256Digest
+        package let digest: SHA256Digest
         /// What vouched for what was fetched; nil for an archive of this machine.
-        public let trust: String?
-        public let images: [ContainerImage]
+        package let trust: String?
+        package let images: [ContainerImage]
 
-        public init(name: String, digest: SHA256Digest, trust: String?, images: [ContainerImage]) {
+        package init(name: String, digest: SHA256Digest, trust: String?, images: [ContainerImage]) {
             self.name = name
             self.digest = digest
             self.trust = trust
@@ -22,26 +22,26 @@ public struct PreloadStep: TreeStep {
         }
     }
 
-    public let name = "images"
-    public let sources: [Source]
+    package let name = "images"
+    package let sources: [Source]
 
-    public init(_ sources: [Source]) { self.sources = sources }
+    package init(_ sources: [Source]) { self.sources = sources }
 
-    public var images: [ContainerImage] { sources.flatMap(\.images) }
+    package var images: [ContainerImage] { sources.flatMap(\.images) }
 
-    public var summary: String { "\(images.count) for Docker" }
+    package var summary: String { "\(images.count) for Docker" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         sources.map { StepInput("docker.preload \($0.name)", $0.digest.hex) } + [
             StepInput("loading", SHA256Digest.of(Self.unit + Self.program).hex)
         ]
     }
 
     /// The service's name; it is over when Docker has the images.
-    public static let unitName = "piforge-images.service"
+    package static let unitName = "piforge-images.service"
     private static let folder: EntryPath = "var/lib/piforge/images"
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         guard ["usr/sbin/dockerd", "usr/bin/dockerd"].contains(where: { tree.content($0) != nil }) else {
             throw Failure(
                 .usage, at: "docker.preload", "it gives Docker images, and the system has no Docker",

@@ -6,15 +6,15 @@ import Storage
 import SystemPackage
 
 /// A fetched release file of a runtime: what it is, and what is taken of it.
-public struct RuntimeArtefact: Sendable {
+package struct RuntimeArtefact: Sendable {
     /// The runtime file that names it, as messages have it.
-    public let runtime: String
-    public let wanted: ContainerRuntime.Artefact
-    public let digest: SHA256Digest
+    package let runtime: String
+    package let wanted: ContainerRuntime.Artefact
+    package let digest: SHA256Digest
     /// Where it lies. It need not be there before ``layer(in:)``.
-    public let path: FilePath
+    package let path: FilePath
 
-    public init(runtime: String, wanted: ContainerRuntime.Artefact, digest: SHA256Digest, path: FilePath) {
+    package init(runtime: String, wanted: ContainerRuntime.Artefact, digest: SHA256Digest, path: FilePath) {
         self.runtime = runtime
         self.wanted = wanted
         self.digest = digest

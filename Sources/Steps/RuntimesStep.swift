@@ -5,8 +5,8 @@ import Recipe
 import Storage
 
 /// Adds what container runtimes bring beside packages: programs from their release files, and their configuration.
-public struct RuntimesStep: TreeStep {
-    public let name = "runtimes"
+package struct RuntimesStep: TreeStep {
+    package let name = "runtimes"
     private let runtimes: [ContainerRuntime]
     private let artefacts: [RuntimeArtefact]
     private let store: LayerStore
@@ -17,7 +17,7 @@ public struct RuntimesStep: TreeStep {
     ///   - artefacts: every release file of the runtimes.
     ///   - store: where what is unpacked of them is kept.
     /// - Throws: `Failure` for a file of the host that cannot be read, or a program the board could not run.
-    public init(_ runtimes: [ContainerRuntime], artefacts: [RuntimeArtefact], store: LayerStore) throws {
+    package init(_ runtimes: [ContainerRuntime], artefacts: [RuntimeArtefact], store: LayerStore) throws {
         self.runtimes = runtimes
         self.artefacts = artefacts
         self.store = store
@@ -33,9 +33,9 @@ public struct RuntimesStep: TreeStep {
         }
     }
 
-    public var summary: String { runtimes.map(\.name).joined(separator: ", ") }
+    package var summary: String { runtimes.map(\.name).joined(separator: ", ") }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         let files = Layer(name: "", entries: added.map(\.entry)).digest
         return [StepInput("runtimes", summary), StepInput("files of runtimes", files.hex)]
             + artefacts.flatMap { artefact in
@@ -50,7 +50,7 @@ public struct RuntimesStep: TreeStep {
     ///
     /// - Returns: for each runtime its name and the bytes that its release files add, in the recipe's order.
     /// - Throws: `Failure` as ``apply(to:epoch:)``.
-    public func unpack() throws -> [(name: String, bytes: UInt64)] {
+    package func unpack() throws -> [(name: String, bytes: UInt64)] {
         _ = try files()
         return try runtimes.map { runtime in
             let layers = try artefacts.filter { $0.runtime == runtime.file }.map { try $0.layer(in: store) }
@@ -61,7 +61,7 @@ public struct RuntimesStep: TreeStep {
         }
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         for (runtime, entry) in try files() {
             if let there = tree.resolve(entry.path) {

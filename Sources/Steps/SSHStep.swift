@@ -3,38 +3,38 @@ import Layers
 import Recipe
 
 /// Sets the SSH server's rules. Its host keys are made at the first boot.
-public struct SSHStep: TreeStep {
-    public let name = "ssh"
-    public var isEnabled: Bool
+package struct SSHStep: TreeStep {
+    package let name = "ssh"
+    package var isEnabled: Bool
     /// Whether a password opens a session.
-    public var passwordLogin: Bool
+    package var passwordLogin: Bool
     /// 1 to 65535.
-    public var port: Int
+    package var port: Int
 
-    public init(isEnabled: Bool, passwordLogin: Bool, port: Int) {
+    package init(isEnabled: Bool, passwordLogin: Bool, port: Int) {
         self.isEnabled = isEnabled
         self.passwordLogin = passwordLogin
         self.port = port
     }
 
-    public init(_ ssh: Recipe.System.SSH) {
+    package init(_ ssh: Recipe.System.SSH) {
         self.init(isEnabled: ssh.enable, passwordLogin: ssh.passwordLogin, port: ssh.port)
     }
 
-    public var summary: String {
+    package var summary: String {
         isEnabled ? "port \(port), \(passwordLogin ? "keys and passwords" : "keys only")" : "disabled"
     }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [
             StepInput("system.ssh.enable", String(isEnabled)),
             StepInput("system.ssh.password_login", String(passwordLogin)), StepInput("system.ssh.port", String(port)),
         ]
     }
 
-    public func key(of path: EntryPath) -> String { "system.ssh" }
+    package func key(of path: EntryPath) -> String { "system.ssh" }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/sbin/sshd") != nil else { return layer }
         let main: EntryPath = "etc/ssh/sshd_config"

@@ -3,16 +3,16 @@ import Layers
 
 /// Has the board make, at its first boot, the private keys and secrets that packages' scripts make: their programs are those of
 /// `overlays/firstboot`, and the packages' own scripts do the work.
-public struct SecretsStep: Step {
-    public let name = "secrets"
-    public let summary = "made at the first boot, where packages' scripts make any"
+package struct SecretsStep: Step {
+    package let name = "secrets"
+    package let summary = "made at the first boot, where packages' scripts make any"
 
-    public init() {}
+    package init() {}
 
     /// What there is to make is a result of the steps below.
-    public var inputs: [StepInput] { [] }
+    package var inputs: [StepInput] { [] }
 
-    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         let list = Self.list(facts.secrets)
         var layer = Layer(name: name)
         guard !list.isEmpty else { return layer }

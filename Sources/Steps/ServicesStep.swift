@@ -2,32 +2,32 @@ import Layers
 import Recipe
 
 /// Enables and disables systemd units by name.
-public struct ServicesStep: TreeStep {
-    public let name = "services"
-    public var enable: [String]
-    public var disable: [String]
+package struct ServicesStep: TreeStep {
+    package let name = "services"
+    package var enable: [String]
+    package var disable: [String]
 
-    public init(enable: [String], disable: [String]) {
+    package init(enable: [String], disable: [String]) {
         self.enable = enable
         self.disable = disable
     }
 
-    public init(_ services: Recipe.System.Services) {
+    package init(_ services: Recipe.System.Services) {
         self.init(enable: services.enable, disable: services.disable)
     }
 
-    public var summary: String { "\(enable.count) enabled, \(disable.count) disabled" }
+    package var summary: String { "\(enable.count) enabled, \(disable.count) disabled" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [
             StepInput("system.services.enable", enable.joined(separator: " ")),
             StepInput("system.services.disable", disable.joined(separator: " ")),
         ]
     }
 
-    public func key(of path: EntryPath) -> String { "system.services" }
+    package func key(of path: EntryPath) -> String { "system.services" }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)
         for unit in disable { try units.disable(Self.full(unit), for: "system.services.disable", in: &layer) }

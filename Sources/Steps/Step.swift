@@ -3,31 +3,31 @@ import Guest
 import Layers
 
 /// One thing that shapes a step's result, by a name a person knows: a recipe's key, a file, a tool.
-public struct StepInput: Sendable, Hashable, Codable {
-    public let name: String
+package struct StepInput: Sendable, Hashable, Codable {
+    package let name: String
     /// The value itself where it is short and no secret, else its digest.
-    public let value: String
+    package let value: String
 
-    public init(_ name: String, _ value: String) {
+    package init(_ name: String, _ value: String) {
         self.name = name
         self.value = value
     }
 }
 
 /// What the steps below have found out, as far as a small step may read it besides the tree.
-public struct SystemFacts: Sendable {
+package struct SystemFacts: Sendable {
     /// The kernel's release, as `uname -r` prints it.
-    public var release: String
+    package var release: String
     /// Whether the kernel boots with an initramfs.
-    public var hasInitramfs: Bool
+    package var hasInitramfs: Bool
     /// Secrets that packages' scripts made and that are left out of the image.
-    public var secrets: [MadeSecret]
+    package var secrets: [MadeSecret]
     /// What a stock image has on its boot partition; nil for a system from packages.
-    public var stockBoot: StockBoot?
+    package var stockBoot: StockBoot?
     /// The names of the packages that a stock image brings.
-    public var stockPackages: Set<String>
+    package var stockPackages: Set<String>
 
-    public init(
+    package init(
         release: String, hasInitramfs: Bool, secrets: [MadeSecret] = [], stockBoot: StockBoot? = nil,
         stockPackages: Set<String> = []
     ) {
@@ -40,13 +40,13 @@ public struct SystemFacts: Sendable {
 }
 
 /// Files of an overlay as one: what it is called, and the digest of all.
-public struct BroughtFiles: Sendable, Equatable {
-    public let name: String
-    public let digest: SHA256Digest
+package struct BroughtFiles: Sendable, Equatable {
+    package let name: String
+    package let digest: SHA256Digest
 }
 
 /// A step makes one small layer from what is below it: what it needs is in its own fields, in the tree, and in the facts.
-public protocol Step: Sendable {
+package protocol Step: Sendable {
     /// As the plan and the progress show it: lower case, a word or two.
     var name: String { get }
     /// One line for a person: what it does here.
@@ -72,21 +72,21 @@ public protocol Step: Sendable {
 }
 
 /// A step that reads the tree alone.
-public protocol TreeStep: Step {
+package protocol TreeStep: Step {
     /// As ``Step/apply(to:_:epoch:)``.
     func apply(to tree: Tree, epoch: Int64) throws -> Layer
 }
 
 extension TreeStep {
-    public func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         try apply(to: tree, epoch: epoch)
     }
 }
 
 extension Step {
-    public var completes: [EntryPath] { [] }
-    public var brought: [BroughtFiles] { [] }
-    public func key(of path: EntryPath) -> String { name }
+    package var completes: [EntryPath] { [] }
+    package var brought: [BroughtFiles] { [] }
+    package func key(of path: EntryPath) -> String { name }
 }
 
 extension Attributes {

@@ -3,7 +3,7 @@ import Firmware
 import Layers
 
 /// What a stock image has on its boot partition.
-public struct StockBoot: Sendable {
+package struct StockBoot: Sendable {
     /// The files, below ``BootStep/mountPoint``.
     let entries: [Entry]
     let config: StockConfigText
@@ -15,7 +15,7 @@ public struct StockBoot: Sendable {
     ///   - mountPoint: where it mounts its boot partition.
     /// - Throws: `Failure` when it mounts it elsewhere than at /boot/firmware, has no config.txt there, or one that the firmware
     ///   could not use either.
-    public init(_ layer: Layer, mountPoint: EntryPath) throws {
+    package init(_ layer: Layer, mountPoint: EntryPath) throws {
         guard mountPoint == BootStep.mountPoint else {
             throw Failure(
                 at: "base image", "its boot partition is mounted at \(mountPoint)",

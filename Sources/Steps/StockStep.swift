@@ -7,13 +7,13 @@ import Layers
 ///
 /// A conffile that was removed stays removed when its package is upgraded (dpkg, conffile handling), so the hooks do not come
 /// back; packages on hold are not upgraded at all (dpkg --set-selections).
-public struct StockStep: TreeStep {
-    public let name = "stock"
+package struct StockStep: TreeStep {
+    package let name = "stock"
 
-    public init() {}
+    package init() {}
 
-    public var summary: String { "flash-kernel's hooks off, its packages and the stock kernel on hold" }
-    public var inputs: [StepInput] { [StepInput("held packages", Self.held.joined(separator: " "))] }
+    package var summary: String { "flash-kernel's hooks off, its packages and the stock kernel on hold" }
+    package var inputs: [StepInput] { [StepInput("held packages", Self.held.joined(separator: " "))] }
 
     /// The hooks by which flash-kernel writes the boot partition.
     static let hooks: [EntryPath] = [
@@ -31,7 +31,7 @@ public struct StockStep: TreeStep {
         "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/urandom/random-seed",
     ]
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         layer.whiteouts = (Self.hooks + Self.identity).filter { tree[$0] != nil }
         let path: EntryPath = "var/lib/dpkg/status"

@@ -7,33 +7,33 @@ import Recipe
 #endif
 
 /// Names the machine: host name, time zone, locale; and leaves its identity to the first boot.
-public struct SystemStep: TreeStep {
-    public let name = "system"
-    public var hostname: String
+package struct SystemStep: TreeStep {
+    package let name = "system"
+    package var hostname: String
     /// A name of the time zone database: `Europe/Berlin`.
-    public var timezone: String
-    public var locale: String
+    package var timezone: String
+    package var locale: String
 
-    public init(hostname: String, timezone: String, locale: String) {
+    package init(hostname: String, timezone: String, locale: String) {
         self.hostname = hostname
         self.timezone = timezone
         self.locale = locale
     }
 
-    public init(_ system: Recipe.System) {
+    package init(_ system: Recipe.System) {
         self.init(hostname: system.hostname, timezone: system.timezone, locale: system.locale)
     }
 
-    public var summary: String { "\(hostname), \(timezone), \(locale)" }
+    package var summary: String { "\(hostname), \(timezone), \(locale)" }
 
-    public var inputs: [StepInput] {
+    package var inputs: [StepInput] {
         [
             StepInput("system.hostname", hostname), StepInput("system.timezone", timezone),
             StepInput("system.locale", locale),
         ]
     }
 
-    public func key(of path: EntryPath) -> String {
+    package func key(of path: EntryPath) -> String {
         switch path {
         case "etc/hostname", "etc/hosts": "system.hostname"
         case "etc/localtime", "etc/timezone": "system.timezone"
@@ -42,7 +42,7 @@ public struct SystemStep: TreeStep {
         }
     }
 
-    public func apply(to tree: Tree, epoch: Int64) throws -> Layer {
+    package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let zone = try EntryPath(validating: "usr/share/zoneinfo/\(timezone)")
         if tree.content(zone) != nil {

@@ -1,6 +1,6 @@
+import XZ
 import Diagnostics
 import Disk
-import Pack
 import Storage
 import SystemPackage
 

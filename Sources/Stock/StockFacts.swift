@@ -4,42 +4,42 @@ import Foundation
 import Storage
 
 /// What is known about a stock image's disk, besides the files on it.
-public struct StockFacts: Codable, Sendable, Equatable {
+package struct StockFacts: Codable, Sendable, Equatable {
     /// SHA-256 of the image as it was published.
-    public var image: SHA256Digest
+    package var image: SHA256Digest
     /// Bytes of the unpacked disk.
-    public var diskSize: UInt64
+    package var diskSize: UInt64
     /// The disk signature; a partition's PARTUUID begins with it.
-    public var diskSignature: UInt32
-    public var partitions: [StockPartition]
+    package var diskSignature: UInt32
+    package var partitions: [StockPartition]
     /// The number of the partition that the root file system was read from.
-    public var rootPartition: Int
+    package var rootPartition: Int
     /// The number of the partition that the boot files were read from.
-    public var bootPartition: Int
+    package var bootPartition: Int
     /// Where the boot partition is mounted: an absolute path.
-    public var bootMountPoint: String
+    package var bootMountPoint: String
 
-    public var root: StockPartition? { partitions.first { $0.number == rootPartition } }
-    public var boot: StockPartition? { partitions.first { $0.number == bootPartition } }
+    package var root: StockPartition? { partitions.first { $0.number == rootPartition } }
+    package var boot: StockPartition? { partitions.first { $0.number == bootPartition } }
 }
 
 /// One partition of a stock image.
-public struct StockPartition: Codable, Sendable, Equatable {
+package struct StockPartition: Codable, Sendable, Equatable {
     /// From 1.
-    public var number: Int
+    package var number: Int
     /// The type byte of the partition table.
-    public var type: UInt8
-    public var isActive: Bool
+    package var type: UInt8
+    package var isActive: Bool
     /// First sector, of 512 bytes.
-    public var start: UInt32
+    package var start: UInt32
     /// Sectors.
-    public var count: UInt32
+    package var count: UInt32
     /// `vfat`, `ext4`, `ext3` or `ext2`; nil for anything else.
-    public var fileSystem: String?
+    package var fileSystem: String?
     /// As Linux sees it; nil for none.
-    public var label: String?
+    package var label: String?
     /// As Linux gives it: `C0FF-EE01` of a FAT, 36 characters of an ext4.
-    public var uuid: String?
+    package var uuid: String?
 
     init(_ number: Int, _ partition: Partition) {
         self.number = number
@@ -50,7 +50,7 @@ public struct StockPartition: Codable, Sendable, Equatable {
     }
 
     /// Bytes.
-    public var size: UInt64 { UInt64(count) * PartitionTable.sectorSize }
+    package var size: UInt64 { UInt64(count) * PartitionTable.sectorSize }
     var offset: UInt64 { UInt64(start) * PartitionTable.sectorSize }
     var isFAT: Bool { Partition.fatTypes.contains(type) }
     var isLinux: Bool { type == Partition.Kind.linux.rawValue }

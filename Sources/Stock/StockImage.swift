@@ -10,16 +10,16 @@ import Tools
 ///     .img.xz ──► bytes as they are decoded ──► a sparse file for each partition ──► fsck.fat, e2fsck ──► one layer
 ///
 /// No image of the whole disk is written, and memory does not grow with it.
-public struct StockImage: Sendable {
+package struct StockImage: Sendable {
     /// Part of every key: what is read out of an image changes with it.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
 
     /// The root file system, and the boot partition's files below ``bootMountPoint``, where they hide what the root file
     /// system has there.
-    public let layer: Layer
+    package let layer: Layer
     /// Where the image's /etc/fstab mounts the boot partition.
-    public let bootMountPoint: EntryPath
-    public let facts: StockFacts
+    package let bootMountPoint: EntryPath
+    package let facts: StockFacts
 
     init(layer: Layer, facts: StockFacts) throws {
         self.layer = layer
@@ -30,7 +30,7 @@ public struct StockImage: Sendable {
     /// The key of an image's layer in the store.
     ///
     /// - Parameter digest: SHA-256 of the image as it was published.
-    public static func key(for digest: SHA256Digest) -> SHA256Digest { key(for: digest, "stock image") }
+    package static func key(for digest: SHA256Digest) -> SHA256Digest { key(for: digest, "stock image") }
 
     private static func factsKey(for digest: SHA256Digest) -> SHA256Digest { key(for: digest, "stock image's facts") }
 
@@ -43,7 +43,7 @@ public struct StockImage: Sendable {
     }
 
     /// The image as it was read before; nil when it has not been.
-    public static func stored(_ digest: SHA256Digest, in store: LayerStore) throws -> StockImage? {
+    package static func stored(_ digest: SHA256Digest, in store: LayerStore) throws -> StockImage? {
         guard let layer = try store.layer(key(for: digest), name: "stock image"),
             let stored = try store.layer(factsKey(for: digest), name: "stock image's facts"),
             case .regular(let content)? = stored.entries.first?.kind,
@@ -66,7 +66,7 @@ public struct StockImage: Sendable {
     /// - Throws: `Failure` that names the image, or the partition in it: not an image, damaged, too large, a partition
     ///   table that cannot be used, no root or boot file system or several, a file system with errors, an fstab that
     ///   does not fit. `CancellationError`. Nothing is left then.
-    public static func read(
+    package static func read(
         _ image: FilePath, digest: SHA256Digest, store: LayerStore, work: FilePath, workers: Int, limit: UInt64,
         tools: ToolRunner, progress: any ProgressReporter = SilentProgress(),
         freeSpace: @Sendable (FilePath) -> UInt64? = { Storage.freeSpace(at: $0) }

@@ -15,7 +15,7 @@ import SystemPackage
 ///   - mode: permission bits, applied whatever the umask is.
 /// - Throws: whatever `body` throws, or `Failure` naming the path.
 @discardableResult
-public func writeAtomically<Result>(
+package func writeAtomically<Result>(
     to path: FilePath, mode: UInt16 = 0o644, _ body: (OpenFile) throws -> Result
 ) throws -> Result {
     let file = try partialFile(beside: path, mode: mode)
@@ -33,7 +33,7 @@ public func writeAtomically<Result>(
 
 /// As ``writeAtomically(to:mode:_:)``, for a body that suspends.
 @discardableResult
-public func writeAtomically<Result>(
+package func writeAtomically<Result>(
     to path: FilePath, mode: UInt16 = 0o644, _ body: (OpenFile) async throws -> Result
 ) async throws -> Result {
     let file = try partialFile(beside: path, mode: mode)
@@ -50,14 +50,14 @@ public func writeAtomically<Result>(
 }
 
 /// Writes bytes at hand, whole or not at all.
-public func writeAtomically(to path: FilePath, mode: UInt16 = 0o644, bytes: [UInt8]) throws {
+package func writeAtomically(to path: FilePath, mode: UInt16 = 0o644, bytes: [UInt8]) throws {
     try writeAtomically(to: path, mode: mode) { try $0.write(at: 0, bytes) }
 }
 
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// - Throws: `Failure` when the file is missing or larger than `limit`.
-public func readFile(_ path: FilePath, limit: Int = 64 << 20) throws -> [UInt8] {
+package func readFile(_ path: FilePath, limit: Int = 64 << 20) throws -> [UInt8] {
     let file = try OpenFile.reading(path)
     let size = try file.size()
     guard size <= UInt64(limit) else {
@@ -67,13 +67,13 @@ public func readFile(_ path: FilePath, limit: Int = 64 << 20) throws -> [UInt8] 
 }
 
 /// Whether something exists at `path`; a dangling symbolic link counts.
-public func exists(_ path: FilePath) -> Bool {
+package func exists(_ path: FilePath) -> Bool {
     var status = stat()
     return lstat(path.string, &status) == 0
 }
 
 /// Creates a folder and those above it, with mode 0755 whatever the umask is.
-public func createFolder(_ path: FilePath) throws {
+package func createFolder(_ path: FilePath) throws {
     var status = stat()
     if stat(path.string, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return }
     let parent = path.removingLastComponent()

@@ -1,7 +1,7 @@
 import SystemPackage
 
 /// Bytes that can be read at any offset, and that know where they are certainly zero: a disk, a file, a part of one.
-public protocol ByteSource: Sendable {
+package protocol ByteSource: Sendable {
     /// Bytes.
     var size: UInt64 { get }
 
@@ -13,25 +13,25 @@ public protocol ByteSource: Sendable {
 }
 
 /// A file of the host as a byte source; its holes are known to be zero.
-public struct FileSource: ByteSource {
-    public let file: OpenFile
-    public let size: UInt64
+package struct FileSource: ByteSource {
+    package let file: OpenFile
+    package let size: UInt64
 
     /// - Throws: `Failure` when the file cannot be opened.
-    public init(_ path: FilePath) throws {
+    package init(_ path: FilePath) throws {
         file = try OpenFile.reading(path)
         size = try file.size()
     }
 
-    public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         try file.readExactly(at: offset, into: buffer)
     }
 
-    public func nextData(from offset: UInt64) throws -> Range<UInt64>? { try file.nextData(from: offset) }
+    package func nextData(from offset: UInt64) throws -> Range<UInt64>? { try file.nextData(from: offset) }
 }
 
 /// Takes bytes at any offset, from several threads at once and in no order.
-public protocol ByteSink: Sendable {
+package protocol ByteSink: Sendable {
     /// Takes all of `bytes`, which stand at `offset` (bytes) of the whole.
     func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws
 }

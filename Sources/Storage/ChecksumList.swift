@@ -5,22 +5,22 @@ import SystemPackage
 /// A `NAME.SHA256SUMS` file: the digests of files in its own folder, as `sha256sum -c` reads them (coreutils manual, section 6.5).
 ///
 ///     64 hex digits | space | space (text) or * (binary) | file name | newline
-public struct ChecksumList: Sendable, Equatable {
-    public struct Entry: Sendable, Equatable {
+package struct ChecksumList: Sendable, Equatable {
+    package struct Entry: Sendable, Equatable {
         /// A name in the list's own folder.
-        public var name: String
-        public var digest: SHA256Digest
+        package var name: String
+        package var digest: SHA256Digest
 
-        public init(name: String, digest: SHA256Digest) {
+        package init(name: String, digest: SHA256Digest) {
             self.name = name
             self.digest = digest
         }
     }
 
-    public var entries: [Entry]
+    package var entries: [Entry]
 
     /// - Throws: `Failure` when a name is a path, is listed twice, or has characters that the format must escape.
-    public init(_ entries: [Entry]) throws {
+    package init(_ entries: [Entry]) throws {
         var seen: Set<String> = []
         for entry in entries {
             try Self.check(entry.name, &seen, at: "SHA256SUMS")
@@ -32,7 +32,7 @@ public struct ChecksumList: Sendable, Equatable {
     ///
     /// - Parameter place: the file's path, for errors.
     /// - Throws: `Failure` at `place:line`.
-    public init(parsing text: String, at place: String) throws {
+    package init(parsing text: String, at place: String) throws {
         guard text.last == "\n" else {
             throw Failure(
                 at: place, text.isEmpty ? "the list of sums is empty" : "the list of sums does not end with a newline")
@@ -57,7 +57,7 @@ public struct ChecksumList: Sendable, Equatable {
     /// Reads a list of at most 1 MiB.
     ///
     /// - Throws: `Failure` when it is missing or not such a list.
-    public static func read(_ path: FilePath) throws -> ChecksumList {
+    package static func read(_ path: FilePath) throws -> ChecksumList {
         let bytes = try readFile(path, limit: 1 << 20)
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw Failure(at: path.string, "the list of sums is not UTF-8 text")
@@ -66,13 +66,13 @@ public struct ChecksumList: Sendable, Equatable {
     }
 
     /// The digest listed for a file.
-    public subscript(name: String) -> SHA256Digest? { entries.first { $0.name == name }?.digest }
+    package subscript(name: String) -> SHA256Digest? { entries.first { $0.name == name }?.digest }
 
     /// The list as text, in its order.
-    public var text: String { entries.map { "\($0.digest.hex)  \($0.name)\n" }.joined() }
+    package var text: String { entries.map { "\($0.digest.hex)  \($0.name)\n" }.joined() }
 
     /// Writes the list, whole or not at all.
-    public func write(to path: FilePath) throws { try writeAtomically(to: path, bytes: Array(text.utf8)) }
+    package func write(to path: FilePath) throws { try writeAtomically(to: path, bytes: Array(text.utf8)) }
 
     private static func check(_ name: String, _ seen: inout Set<String>, at place: String) throws {
         guard isPlainFileName(name) else {
@@ -86,7 +86,7 @@ public struct ChecksumList: Sendable, Equatable {
 }
 
 /// Whether a name stays in its folder and needs no escapes: no slash, no backslash, no control character, not `.` or `..`.
-public func isPlainFileName(_ name: String) -> Bool {
+package func isPlainFileName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".."
         && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "/" && $0 != "\\" }
 }

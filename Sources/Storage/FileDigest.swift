@@ -5,7 +5,7 @@ extension SHA256Digest {
     /// The SHA-256 of a file of this machine.
     ///
     /// - Throws: `Failure` when it cannot be read; `CancellationError`.
-    public static func of(file path: FilePath) throws -> SHA256Digest {
+    package static func of(file path: FilePath) throws -> SHA256Digest {
         let file = try OpenFile.reading(path)
         return try of(file, size: try file.size())
     }
@@ -13,7 +13,7 @@ extension SHA256Digest {
     /// The SHA-256 of an open file's first bytes.
     ///
     /// - Parameter size: how many of them; the file has so many.
-    public static func of(_ file: OpenFile, size: UInt64) throws -> SHA256Digest {
+    package static func of(_ file: OpenFile, size: UInt64) throws -> SHA256Digest {
         let hasher = SHA256Hasher()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }

@@ -6,7 +6,7 @@ import SystemPackage
 #endif
 
 /// What stands under a name of the host's file system; links are not followed.
-public enum FileKind: Sendable, Equatable {
+package enum FileKind: Sendable, Equatable {
     /// `runs`: whether its owner may execute it.
     case regular(runs: Bool)
     case directory
@@ -15,7 +15,7 @@ public enum FileKind: Sendable, Equatable {
 }
 
 /// - Throws: `Failure` when nothing is there.
-public func fileKind(_ path: FilePath) throws -> FileKind {
+package func fileKind(_ path: FilePath) throws -> FileKind {
     var status = stat()
     // By bytes: a name need not be text.
     guard path.withPlatformString({ lstat($0, &status) }) == 0 else {
@@ -35,14 +35,14 @@ public func fileKind(_ path: FilePath) throws -> FileKind {
 }
 
 /// The names in a folder, sorted; none when there is no such folder.
-public func fileNames(in folder: FilePath) -> [String] {
+package func fileNames(in folder: FilePath) -> [String] {
     ((try? nameBytes(in: folder)) ?? []).map { String(decoding: $0, as: UTF8.self) }.sorted()
 }
 
 /// The names in a folder as bytes, which need not be text, in the order of their bytes.
 ///
 /// - Throws: `Errno` when the folder cannot be read.
-public func nameBytes(in folder: FilePath) throws -> [[UInt8]] {
+package func nameBytes(in folder: FilePath) throws -> [[UInt8]] {
     guard let entries = folder.withPlatformString({ opendir($0) }) else { throw Errno(rawValue: errno) }
     defer { closedir(entries) }
     var names: [[UInt8]] = []
@@ -62,7 +62,7 @@ extension FilePath {
     /// The path of a name, given as bytes, in this folder.
     ///
     /// - Parameter name: one component, without a slash or a zero byte.
-    public func appending(name: [UInt8]) -> FilePath {
+    package func appending(name: [UInt8]) -> FilePath {
         let bytes = name.map(CChar.init(bitPattern:)) + [0]
         return bytes.withUnsafeBufferPointer { buffer in
             guard let start = buffer.baseAddress else { return self }
@@ -72,13 +72,13 @@ extension FilePath {
 }
 
 /// The bytes a file takes on the disk, holes left out; 0 when it is gone.
-public func allocatedSize(of path: FilePath) -> UInt64 {
+package func allocatedSize(of path: FilePath) -> UInt64 {
     var status = stat()
     return lstat(path.string, &status) == 0 ? UInt64(status.st_blocks) * 512 : 0
 }
 
 /// When a file was last written or marked as used (``UseGate``), in seconds since 1970; 0 when it is gone.
-public func lastUse(of path: FilePath) -> Int64 {
+package func lastUse(of path: FilePath) -> Int64 {
     var status = stat()
     return lstat(path.string, &status) == 0 ? Int64(status.st_mtim.tv_sec) : 0
 }

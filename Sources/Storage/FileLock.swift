@@ -7,7 +7,7 @@ import SystemPackage
 
 /// What flock(2) can do for a file: a lock lasts as long as the open file, and the kernel lets go of it when the process ends in
 /// whatever way. Unlike a process's id it means the same in every container that sees the file.
-public enum FileLock {
+package enum FileLock {
     /// Many may hold it at once.
     case shared
     case exclusive
@@ -17,7 +17,7 @@ extension OpenFile {
     /// Opens a file for a lock, creating it where there is none.
     ///
     /// - Throws: `Failure` naming the path.
-    public static func forLock(_ path: FilePath) throws -> OpenFile {
+    package static func forLock(_ path: FilePath) throws -> OpenFile {
         if let file = try? creating(path) { return file }
         return try updating(path)
     }
@@ -25,7 +25,7 @@ extension OpenFile {
     /// Waits for a lock.
     ///
     /// - Throws: `Failure` where the file system knows no locks.
-    public func lock(_ kind: FileLock) throws {
+    package func lock(_ kind: FileLock) throws {
         while flock(rawDescriptor, kind == .shared ? LOCK_SH : LOCK_EX) != 0 {
             guard errno == EINTR else { throw lockFailure() }
         }
@@ -35,7 +35,7 @@ extension OpenFile {
     ///
     /// - Returns: whether it was taken.
     /// - Throws: `Failure` where the file system knows no locks.
-    public func tryLock(_ kind: FileLock) throws -> Bool {
+    package func tryLock(_ kind: FileLock) throws -> Bool {
         while flock(rawDescriptor, (kind == .shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 {
             if errno == EWOULDBLOCK { return false }
             guard errno == EINTR else { throw lockFailure() }
@@ -44,7 +44,7 @@ extension OpenFile {
     }
 
     /// Whether `path` still names this file, and not another one or none.
-    public func isNamed(_ path: FilePath) -> Bool {
+    package func isNamed(_ path: FilePath) -> Bool {
         var open = stat()
         var named = stat()
         guard fstat(rawDescriptor, &open) == 0, lstat(path.string, &named) == 0 else { return false }

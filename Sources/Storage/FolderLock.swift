@@ -3,14 +3,14 @@ import SystemPackage
 
 /// Holds a folder for one process at a time, through a lock on a file in it (flock(2)); released when the last
 /// reference goes or the process ends.
-public final class FolderLock: Sendable {
+package final class FolderLock: Sendable {
     private let file: OpenFile
 
     /// Waits for the lock.
     ///
     /// - Parameter waiting: called once when somebody else has it.
     /// - Throws: `Failure` when the folder cannot be written; `CancellationError`.
-    public init(_ folder: FilePath, waiting: () -> Void = {}) async throws {
+    package init(_ folder: FilePath, waiting: () -> Void = {}) async throws {
         try createFolder(folder)
         file = try OpenFile.forLock(folder.appending("lock"))
         var isWaiting = false

@@ -2,7 +2,7 @@ import Diagnostics
 import Foundation
 
 /// How JSON is laid out.
-public enum JSONLayout: Sendable {
+package enum JSONLayout: Sendable {
     /// On one line, without a line end.
     case oneLine
     /// Indented, without a line end behind the last line.
@@ -15,7 +15,7 @@ public enum JSONLayout: Sendable {
 ///
 /// - Parameter place: the file, or whoever takes it, for errors.
 /// - Throws: `Failure` for a value that JSON cannot express, such as a number that is not finite.
-public func jsonBytes(_ value: some Encodable, _ layout: JSONLayout, at place: String) throws -> [UInt8] {
+package func jsonBytes(_ value: some Encodable, _ layout: JSONLayout, at place: String) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     if layout != .oneLine { encoder.outputFormatting.insert(.prettyPrinted) }

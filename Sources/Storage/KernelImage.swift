@@ -1,5 +1,5 @@
 /// What kind of file a kernel is, told from its first bytes.
-public enum KernelImage: Sendable, Equatable {
+package enum KernelImage: Sendable, Equatable {
     /// A raw arm64 `Image` (Linux, Documentation/arch/arm64/booting.rst: "ARM\x64" at offset 56).
     case arm64
     /// A gzip stream (RFC 1952), of which the content is yet to be looked at.
@@ -11,7 +11,7 @@ public enum KernelImage: Sendable, Equatable {
     /// Something else, with a name for it.
     case other(String)
 
-    public init(_ bytes: some RandomAccessCollection<UInt8>) {
+    package init(_ bytes: some RandomAccessCollection<UInt8>) {
         let kind = Self.marks.first { mark in
             bytes.dropFirst(mark.offset).prefix(mark.bytes.count).elementsEqual(mark.bytes)
         }
@@ -31,7 +31,7 @@ public enum KernelImage: Sendable, Equatable {
     ]
 
     /// In words, for errors.
-    public var summary: String {
+    package var summary: String {
         switch self {
         case .arm64: "a raw arm64 Image"
         case .gzip: "a gzip file"

@@ -11,12 +11,12 @@ private let seekHole: CInt = 4
 
 /// One open file of the host, closed when the last reference goes. All reads and writes name their offset, so several
 /// tasks may share it.
-public final class OpenFile: Sendable {
-    public let path: FilePath
+package final class OpenFile: Sendable {
+    package let path: FilePath
     private let descriptor: FileDescriptor
 
     /// The raw descriptor, for calls that have no wrapper here. It stays open only while this object lives.
-    public var rawDescriptor: CInt { descriptor.rawValue }
+    package var rawDescriptor: CInt { descriptor.rawValue }
 
     private init(path: FilePath, descriptor: FileDescriptor) {
         self.path = path
@@ -28,7 +28,7 @@ public final class OpenFile: Sendable {
     /// Opens an existing file for reading.
     ///
     /// - Throws: `Failure` naming the path.
-    public static func reading(_ path: FilePath) throws -> OpenFile {
+    package static func reading(_ path: FilePath) throws -> OpenFile {
         try wrap("open for reading", path) {
             OpenFile(path: path, descriptor: try .open(path, .readOnly, options: .closeOnExec))
         }
@@ -37,7 +37,7 @@ public final class OpenFile: Sendable {
     /// Opens an existing file for reading and writing.
     ///
     /// - Throws: `Failure` naming the path.
-    public static func updating(_ path: FilePath) throws -> OpenFile {
+    package static func updating(_ path: FilePath) throws -> OpenFile {
         try wrap("open for writing", path) {
             OpenFile(path: path, descriptor: try .open(path, .readWrite, options: .closeOnExec))
         }
@@ -47,7 +47,7 @@ public final class OpenFile: Sendable {
     ///
     /// - Parameter mode: permission bits, applied whatever the umask is.
     /// - Throws: `Failure` naming the path.
-    public static func creating(_ path: FilePath, mode: UInt16 = 0o644) throws -> OpenFile {
+    package static func creating(_ path: FilePath, mode: UInt16 = 0o644) throws -> OpenFile {
         try wrap("create", path) {
             let descriptor = try FileDescriptor.open(
                 path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
@@ -58,7 +58,7 @@ public final class OpenFile: Sendable {
     }
 
     /// The file's size in bytes.
-    public func size() throws -> UInt64 {
+    package func size() throws -> UInt64 {
         var status = stat()
         guard fstat(rawDescriptor, &status) == 0 else { throw failure("read the size of", errno) }
         return UInt64(status.st_size)
@@ -67,7 +67,7 @@ public final class OpenFile: Sendable {
     /// Reads exactly `buffer.count` bytes at `offset`.
     ///
     /// - Throws: `Failure` when the file ends earlier or the read fails.
-    public func readExactly(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func readExactly(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         let count = try read(at: offset, into: buffer)
         guard count == buffer.count else {
             throw Failure(
@@ -77,7 +77,7 @@ public final class OpenFile: Sendable {
     }
 
     /// Reads up to `buffer.count` bytes at `offset`; fewer only at the end of the file.
-    public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         var done = 0
         while done < buffer.count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
@@ -91,37 +91,37 @@ public final class OpenFile: Sendable {
     }
 
     /// Reads exactly `count` bytes at `offset`. The caller has checked `count` against the file's size.
-    public func bytes(at offset: UInt64, count: Int) throws -> [UInt8] {
+    package func bytes(at offset: UInt64, count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         try bytes.withUnsafeMutableBytes { try readExactly(at: offset, into: $0) }
         return bytes
     }
 
     /// Writes all of `buffer` at `offset`.
-    public func write(at offset: UInt64, _ buffer: UnsafeRawBufferPointer) throws {
+    package func write(at offset: UInt64, _ buffer: UnsafeRawBufferPointer) throws {
         try Self.wrap("write", path) {
             _ = try descriptor.writeAll(toAbsoluteOffset: Int64(offset), buffer)
         }
     }
 
     /// Writes all of `bytes` at `offset`.
-    public func write(at offset: UInt64, _ bytes: [UInt8]) throws {
+    package func write(at offset: UInt64, _ bytes: [UInt8]) throws {
         try bytes.withUnsafeBytes { try write(at: offset, $0) }
     }
 
     /// Makes the file `size` bytes long; what is added reads as zeros and takes no space.
-    public func truncate(to size: UInt64) throws {
+    package func truncate(to size: UInt64) throws {
         guard ftruncate(rawDescriptor, off_t(size)) == 0 else { throw failure("resize", errno) }
     }
 
     /// Waits until the file's bytes are on the disk.
-    public func synchronize() throws {
+    package func synchronize() throws {
         guard fsync(rawDescriptor) == 0 else { throw failure("sync", errno) }
     }
 
     /// The next range of bytes at or after `offset` that the host's file system holds as data; nil when only a hole
     /// follows (lseek(2), SEEK_DATA and SEEK_HOLE).
-    public func nextData(from offset: UInt64) throws -> Range<UInt64>? {
+    package func nextData(from offset: UInt64) throws -> Range<UInt64>? {
         let start = lseek(rawDescriptor, off_t(offset), seekData)
         if start < 0 {
             if errno == ENXIO { return nil }

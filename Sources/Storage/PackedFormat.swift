@@ -1,10 +1,10 @@
 /// What files are packed in, as their first bytes tell.
-public enum PackedFormat: Sendable, CaseIterable {
+package enum PackedFormat: Sendable, CaseIterable {
     case gzip, xz, zstd, bzip2, lz4, zip, sevenZip
 
     /// The bytes that such a file begins with (RFC 1952, 2.3.1; The .xz File Format, 2.1.1.1; RFC 8878, 3.1.1; bzip2 as in file(1)'s magic;
     /// lz4 Frame Format; PKWARE's APPNOTE, 4.3.7; 7zFormat.txt).
-    public var magic: [UInt8] {
+    package var magic: [UInt8] {
         switch self {
         case .gzip: [0x1f, 0x8b]
         case .xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]
@@ -18,7 +18,7 @@ public enum PackedFormat: Sendable, CaseIterable {
 
     /// - Parameter start: the file's first six bytes, or more, or all of a shorter file.
     /// - Returns: nil when the bytes are those of none.
-    public init?(start: some Sequence<UInt8>) {
+    package init?(start: some Sequence<UInt8>) {
         let first = Array(start.prefix(6))
         guard let format = Self.allCases.first(where: { first.starts(with: $0.magic) }) else { return nil }
         self = format

@@ -4,7 +4,7 @@ import SystemPackage
 /// A cache that several machines share, as the local caches see it.
 ///
 /// All in it can be made again. So nothing here throws: what cannot be had is missing, and what cannot be put there is left.
-public protocol SharedCache: Sendable {
+package protocol SharedCache: Sendable {
     /// Brings an entry into an empty file.
     ///
     /// - Parameter limit: the most bytes that it may have.
@@ -24,4 +24,4 @@ public protocol SharedCache: Sendable {
 }
 
 /// Takes a line about something that was found wrong in a cache and set right.
-public typealias CacheNote = @Sendable (String) -> Void
+package typealias CacheNote = @Sendable (String) -> Void

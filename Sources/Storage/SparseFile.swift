@@ -3,23 +3,23 @@
 #endif
 
 /// A file of the host that reads as zeros where nothing was written; zeros that are written become holes.
-public struct SparseFile: ByteSink {
+package struct SparseFile: ByteSink {
     /// Runs of zeros of this many bytes are left out.
     private static let unit = 64 << 10
 
-    public let file: OpenFile
+    package let file: OpenFile
 
     /// - Parameter file: open for writing, all zeros so far.
-    public init(_ file: OpenFile) { self.file = file }
+    package init(_ file: OpenFile) { self.file = file }
 
     /// Writes what is not zero, in units of 64 KiB of the bytes given.
-    public func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws {
+    package func write(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) throws {
         var start = 0
         while start < bytes.count {
             var end = start
-            while end < bytes.count, Self.isZero(bytes, end) { end = min(end + Self.unit, bytes.count) }
+            while end < bytes.count, Self.isHole(bytes, end) { end = min(end + Self.unit, bytes.count) }
             start = end
-            while end < bytes.count, !Self.isZero(bytes, end) { end = min(end + Self.unit, bytes.count) }
+            while end < bytes.count, !Self.isHole(bytes, end) { end = min(end + Self.unit, bytes.count) }
             if start < end {
                 try file.write(at: offset + UInt64(start), UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             }
@@ -27,10 +27,8 @@ public struct SparseFile: ByteSink {
         }
     }
 
-    /// Whether the unit that begins at `start` is all zeros: memcmp of it with itself, one byte on.
-    private static func isZero(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Bool {
-        guard let base = bytes.baseAddress?.advanced(by: start) else { return true }
-        let count = min(unit, bytes.count - start)
-        return base.load(as: UInt8.self) == 0 && memcmp(base, base + 1, count - 1) == 0
+    /// Whether the unit that begins at `start` is all zeros.
+    private static func isHole(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Bool {
+        isZero(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + unit, bytes.count)]))
     }
 }

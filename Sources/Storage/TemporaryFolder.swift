@@ -9,15 +9,15 @@ import SystemPackage
 /// A folder that is removed, with all in it, when the last reference goes.
 ///
 /// It is locked (flock(2)) for as long as it is somebody's: a folder that nobody holds is what a killed process has left.
-public final class TemporaryFolder: Sendable {
-    public let path: FilePath
+package final class TemporaryFolder: Sendable {
+    package let path: FilePath
     private let lock: OpenFile
     private static let suffix = ".work"
 
     /// Creates `root/NAME.DIGITS.work`, mode 0700.
     ///
     /// - Throws: `Failure` when it cannot be created.
-    public init(in root: FilePath, name: String) throws {
+    package init(in root: FilePath, name: String) throws {
         try createFolder(root)
         while true {
             let path = root.appending("\(name).\(uniqueName())\(Self.suffix)")
@@ -42,12 +42,12 @@ public final class TemporaryFolder: Sendable {
     deinit { removeTree(path) }
 
     /// Removes the folders that processes which no longer live have left in `root`.
-    public static func removeAbandoned(in root: FilePath) {
+    package static func removeAbandoned(in root: FilePath) {
         removeUnlocked(in: root, fileNames(in: root).filter(isTemporary))
     }
 
     /// When the oldest of the folders in `root` was last changed that belong to somebody, in seconds since 1970.
-    public static func oldest(in root: FilePath) -> Int64? {
+    package static func oldest(in root: FilePath) -> Int64? {
         fileNames(in: root).filter(isTemporary).compactMap { name -> Int64? in
             let path = root.appending(name)
             guard let file = try? OpenFile.reading(path), (try? file.tryLock(.shared)) == false else { return nil }
@@ -56,7 +56,7 @@ public final class TemporaryFolder: Sendable {
     }
 
     /// Whether a name is that of a temporary folder.
-    public static func isTemporary(_ name: String) -> Bool { name.hasSuffix(suffix) }
+    package static func isTemporary(_ name: String) -> Bool { name.hasSuffix(suffix) }
 
     fileprivate static func removeUnlocked(in root: FilePath, _ names: [String]) {
         for name in names {
@@ -68,21 +68,21 @@ public final class TemporaryFolder: Sendable {
 }
 
 /// Removes the partial files (``writeAtomically(to:mode:_:)``) that processes which no longer live have left in a folder.
-public func removeAbandonedPartials(in folder: FilePath) {
+package func removeAbandonedPartials(in folder: FilePath) {
     let names = fileNames(in: folder).filter { $0.hasPrefix(".") && $0.hasSuffix(".partial") }
     TemporaryFolder.removeUnlocked(in: folder, names)
 }
 
 /// Makes a folder its owner's alone (mode 0700); one that belongs to somebody else stays as it is.
-public func restrictToOwner(_ folder: FilePath) { chmod(folder.string, 0o700) }
+package func restrictToOwner(_ folder: FilePath) { chmod(folder.string, 0o700) }
 
 /// Removes a file or a folder with all in it; what is not there is no error. Symbolic links are not followed.
-public func removeTree(_ path: FilePath) {
+package func removeTree(_ path: FilePath) {
     try? FileManager.default.removeItem(atPath: path.string)
 }
 
 /// How many bytes an ordinary user may still write to the file system that holds `path` (which need not exist yet).
-public func freeSpace(at path: FilePath) -> UInt64? {
+package func freeSpace(at path: FilePath) -> UInt64? {
     var candidate = path
     while !candidate.isEmpty {
         var status = statvfs()
@@ -102,7 +102,7 @@ public func freeSpace(at path: FilePath) -> UInt64? {
 ///   - folder: a folder that need not exist yet.
 ///   - purpose: as in ``Diagnostics/Failure/noRoom(at:_:needed:free:)``.
 /// - Throws: `Failure` with the cause ``Diagnostics/Failure/Cause/noRoom``. Where free space cannot be asked for, nothing.
-public func requireRoom(_ needed: UInt64, at folder: FilePath, _ purpose: String) throws {
+package func requireRoom(_ needed: UInt64, at folder: FilePath, _ purpose: String) throws {
     guard let free = freeSpace(at: folder), free < needed else { return }
     throw Failure.noRoom(at: folder.string, purpose, needed: needed, free: free)
 }

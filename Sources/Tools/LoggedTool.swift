@@ -10,7 +10,7 @@ extension ToolRunner {
     /// - Parameter log: a descriptor of a file that can be written; it stays open.
     /// - Returns: the exit code, or 128 plus the signal that ended it.
     /// - Throws: `Failure` when the tool is missing or cannot be started; `CancellationError`.
-    public func logged(
+    package func logged(
         _ tool: Tool, _ arguments: [String], directory: FilePath, log: Int32
     ) async throws -> Int32 {
         let guardian = Tool.setpriv
@@ -42,7 +42,7 @@ extension ToolRunner {
 
     /// Ends, with SIGKILL, the processes of this user whose environment has a variable of that value, and waits until they are gone:
     /// what a process that was killed has left running.
-    public static func endLeftovers(variable: String, value: String) async throws {
+    package static func endLeftovers(variable: String, value: String) async throws {
         let wanted = Array("\(variable)=\(value)".utf8)
         while true {
             let found = processes(having: wanted)

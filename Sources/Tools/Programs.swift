@@ -3,80 +3,80 @@
 
 extension Tool {
     // Packages and signatures.
-    public static let aptGet = Tool("apt-get", package: "apt", purpose: "resolve packages and verify the archive")
-    public static let gpgv = Tool("gpgv", package: "gpgv", purpose: "verify OpenPGP signatures")
-    public static let dpkgDeb = Tool("dpkg-deb", package: "dpkg", purpose: "make and read a kernel's package")
-    public static let dpkgQuery = Tool("dpkg-query", package: "dpkg", purpose: "tell the versions of programs")
-    public static let openssl = Tool("openssl", package: "openssl", purpose: "hash the certificates' subjects")
+    package static let aptGet = Tool("apt-get", package: "apt", purpose: "resolve packages and verify the archive")
+    package static let gpgv = Tool("gpgv", package: "gpgv", purpose: "verify OpenPGP signatures")
+    package static let dpkgDeb = Tool("dpkg-deb", package: "dpkg", purpose: "make and read a kernel's package")
+    package static let dpkgQuery = Tool("dpkg-query", package: "dpkg", purpose: "tell the versions of programs")
+    package static let openssl = Tool("openssl", package: "openssl", purpose: "hash the certificates' subjects")
 
     // Disks.
-    public static let mke2fs = Tool("mke2fs", package: "e2fsprogs", purpose: "create ext4 file systems")
-    public static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check ext4 file systems")
-    public static let mkfsFAT = Tool("mkfs.fat", package: "dosfstools", purpose: "create FAT file systems")
-    public static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check FAT file systems")
-    public static let mmd = Tool("mmd", package: "mtools", purpose: "create folders on FAT file systems")
-    public static let mcopy = Tool("mcopy", package: "mtools", purpose: "copy files to FAT file systems")
-    public static let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "check the partition table")
-    public static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
+    package static let mke2fs = Tool("mke2fs", package: "e2fsprogs", purpose: "create ext4 file systems")
+    package static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check ext4 file systems")
+    package static let mkfsFAT = Tool("mkfs.fat", package: "dosfstools", purpose: "create FAT file systems")
+    package static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check FAT file systems")
+    package static let mmd = Tool("mmd", package: "mtools", purpose: "create folders on FAT file systems")
+    package static let mcopy = Tool("mcopy", package: "mtools", purpose: "copy files to FAT file systems")
+    package static let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "check the partition table")
+    package static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
 
     // Machines.
-    public static let setpriv = Tool("setpriv", package: "util-linux", purpose: "end programs together with piforge")
+    package static let setpriv = Tool("setpriv", package: "util-linux", purpose: "end programs together with piforge")
     /// ``Guest/QEMU`` knows the least version.
-    public static let qemu = Tool(
+    package static let qemu = Tool(
         "qemu-system-aarch64", package: "qemu-system-arm", purpose: "run maintainer scripts and to boot the image")
-    public static let fdtget = Tool(
+    package static let fdtget = Tool(
         "fdtget", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
-    public static let fdtput = Tool(
+    package static let fdtput = Tool(
         "fdtput", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
-    public static let ssh = Tool("ssh", package: "openssh-client", purpose: "log in to the booted image")
-    public static let sshKeygen = Tool(
+    package static let ssh = Tool("ssh", package: "openssh-client", purpose: "log in to the booted image")
+    package static let sshKeygen = Tool(
         "ssh-keygen", package: "openssh-client", purpose: "make and check SSH signatures")
 
     // Kernels.
-    public static let arm64GCC = Tool(
+    package static let arm64GCC = Tool(
         "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile kernels and the proof's guest")
-    public static let arm64LD = Tool(
+    package static let arm64LD = Tool(
         "aarch64-linux-gnu-ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel")
-    public static let depmod = Tool("depmod", package: "kmod", purpose: "index the kernel's modules")
-    public static let gcc = Tool("gcc", package: "gcc", purpose: "build the kernel's Kconfig")
-    public static let flex = Tool("flex", package: "flex", purpose: "build the kernel's Kconfig")
-    public static let bison = Tool("bison", package: "bison", purpose: "build the kernel's Kconfig")
-    public static let make = Tool("make", package: "make", purpose: "configure and compile the kernel")
-    public static let patch = Tool("patch", package: "patch", purpose: "apply patches to a kernel's source")
-    public static let git = Tool("git", package: "git", purpose: "get a kernel's source at a commit")
-    public static let dpkgBuildpackage = Tool(
+    package static let depmod = Tool("depmod", package: "kmod", purpose: "index the kernel's modules")
+    package static let gcc = Tool("gcc", package: "gcc", purpose: "build the kernel's Kconfig")
+    package static let flex = Tool("flex", package: "flex", purpose: "build the kernel's Kconfig")
+    package static let bison = Tool("bison", package: "bison", purpose: "build the kernel's Kconfig")
+    package static let make = Tool("make", package: "make", purpose: "configure and compile the kernel")
+    package static let patch = Tool("patch", package: "patch", purpose: "apply patches to a kernel's source")
+    package static let git = Tool("git", package: "git", purpose: "get a kernel's source at a commit")
+    package static let dpkgBuildpackage = Tool(
         "dpkg-buildpackage", package: "dpkg-dev", purpose: "make the kernel's package")
-    public static let dhBuilddeb = Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package")
-    public static let fakeroot = Tool("fakeroot", package: "fakeroot", purpose: "make packages of older kernels")
-    public static let rsync = Tool("rsync", package: "rsync", purpose: "collect the kernel's headers")
-    public static let bc = Tool("bc", package: "bc", purpose: "compute the kernel's timer constants")
-    public static let cpio = Tool("cpio", package: "cpio", purpose: "make the kernel's empty initramfs")
-    public static let perl = Tool("perl", package: "perl", purpose: "run the kernel's scripts")
-    public static let xz = Tool("xz", package: "xz-utils", purpose: "compress parts of the kernel")
-    public static let shell = Tool("sh", package: "dash", purpose: "run the kernel's scripts")
-    public static let ccache = Tool("ccache", package: "ccache", purpose: "compile no file of a kernel twice")
-    public static let python3 = Tool("python3", package: "python3-venv", purpose: "explain a kernel's configuration")
-    public static let environment = Tool(
+    package static let dhBuilddeb = Tool("dh_builddeb", package: "debhelper", purpose: "make the kernel's package")
+    package static let fakeroot = Tool("fakeroot", package: "fakeroot", purpose: "make packages of older kernels")
+    package static let rsync = Tool("rsync", package: "rsync", purpose: "collect the kernel's headers")
+    package static let bc = Tool("bc", package: "bc", purpose: "compute the kernel's timer constants")
+    package static let cpio = Tool("cpio", package: "cpio", purpose: "make the kernel's empty initramfs")
+    package static let perl = Tool("perl", package: "perl", purpose: "run the kernel's scripts")
+    package static let xz = Tool("xz", package: "xz-utils", purpose: "compress parts of the kernel")
+    package static let shell = Tool("sh", package: "dash", purpose: "run the kernel's scripts")
+    package static let ccache = Tool("ccache", package: "ccache", purpose: "compile no file of a kernel twice")
+    package static let python3 = Tool("python3", package: "python3-venv", purpose: "explain a kernel's configuration")
+    package static let environment = Tool(
         "env", package: "coreutils", purpose: "run Python in an environment of its own")
 
     // Signatures of one's own.
-    public static let gpg = Tool("gpg", package: "gnupg", purpose: "sign the list of sums")
+    package static let gpg = Tool("gpg", package: "gnupg", purpose: "sign the list of sums")
 }
 
 /// Every program that piforge runs.
-public enum ToolCatalogue {
+package enum ToolCatalogue {
     /// What every build needs, in the order in which it runs them.
-    public static let build: [Tool] = [
+    package static let build: [Tool] = [
         .aptGet, .gpgv, .mke2fs, .e2fsck, .mkfsFAT, .fsckFAT, .mmd, .mcopy, .depmod, .openssl, .setpriv,
         .qemu,
     ]
 
     /// What some commands and recipes need besides: verify and prove, kernels from source, signatures.
-    public static let other: [Tool] = [
+    package static let other: [Tool] = [
         .sfdisk, .gzip, .fdtget, .fdtput, .ssh, .sshKeygen, .gpg, .arm64GCC, .arm64LD, .gcc, .make, .flex,
         .bison, .patch, .git, .dpkgBuildpackage, .dhBuilddeb, .dpkgDeb, .dpkgQuery, .fakeroot, .rsync, .bc,
         .cpio, .perl, .xz, .shell, .ccache, .python3, .environment,
     ]
 
-    public static let all = build + other
+    package static let all = build + other
 }

@@ -7,15 +7,15 @@ import SystemPackage
 #endif
 
 /// A program that runs beside the caller, for as long as the closure it was handed to.
-public struct RunningTool: Sendable {
+package struct RunningTool: Sendable {
     /// The process's id.
-    public let identifier: Int32
+    package let identifier: Int32
 
     /// Sends SIGTERM. A program that has ended already is left alone.
-    public func terminate() { _ = Glibc.kill(identifier, SIGTERM) }
+    package func terminate() { _ = Glibc.kill(identifier, SIGTERM) }
 
     /// Sends SIGKILL. A program that has ended already is left alone.
-    public func kill() { _ = Glibc.kill(identifier, SIGKILL) }
+    package func kill() { _ = Glibc.kill(identifier, SIGKILL) }
 }
 
 extension ToolRunner {
@@ -28,7 +28,7 @@ extension ToolRunner {
     /// - Returns: what `body` returned, or the error that it threw, and what the program left; standard output is not
     ///   kept.
     /// - Throws: `Failure` when it cannot be started.
-    public func withRunning<Value: Sendable>(
+    package func withRunning<Value: Sendable>(
         _ path: FilePath, _ arguments: [String], directory: FilePath,
         _ body: @Sendable (RunningTool) async throws -> Value
     ) async throws -> (Result<Value, any Error>, ToolResult) {

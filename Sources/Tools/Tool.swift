@@ -3,12 +3,12 @@ import Subprocess
 import SystemPackage
 
 /// An external program that piforge runs: its name on the PATH, the Debian package it comes from, and why it is needed.
-public struct Tool: Sendable, Hashable {
-    public let name: String
-    public let package: String
-    public let purpose: String
+package struct Tool: Sendable, Hashable {
+    package let name: String
+    package let package: String
+    package let purpose: String
 
-    public init(_ name: String, package: String, purpose: String) {
+    package init(_ name: String, package: String, purpose: String) {
         self.name = name
         self.package = package
         self.purpose = purpose
@@ -16,31 +16,31 @@ public struct Tool: Sendable, Hashable {
 }
 
 /// What a finished program left: its exit status and what it printed.
-public struct ToolResult: Sendable {
+package struct ToolResult: Sendable {
     /// The exit code, or 128 plus the signal that ended it.
-    public let status: Int32
-    public let output: [UInt8]
+    package let status: Int32
+    package let output: [UInt8]
     /// Standard error, as text.
-    public let errors: String
+    package let errors: String
 
-    public var text: String { String(decoding: output, as: UTF8.self) }
+    package var text: String { String(decoding: output, as: UTF8.self) }
 }
 
 /// Runs external programs in an environment of piforge's own making: a fixed PATH, the C.UTF-8 locale, UTC, and
 /// nothing else of the caller's. A cancelled task ends the program: SIGTERM, then SIGKILL after two seconds.
-public struct ToolRunner: Sendable {
+package struct ToolRunner: Sendable {
     /// Where programs are looked for; sbin folders are in it because ordinary users' PATHs lack them.
-    public static let searchPath = [
+    package static let searchPath = [
         "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
     ]
 
     /// Variables added to, or put in place of, the fixed ones.
-    public var environment: [String: String]
+    package var environment: [String: String]
 
-    public init(environment: [String: String] = [:]) { self.environment = environment }
+    package init(environment: [String: String] = [:]) { self.environment = environment }
 
     /// The whole environment a program sees.
-    public var fullEnvironment: [String: String] {
+    package var fullEnvironment: [String: String] {
         let fixed = [
             "PATH": Self.searchPath.joined(separator: ":"), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent",
         ]
@@ -48,7 +48,7 @@ public struct ToolRunner: Sendable {
     }
 
     /// Where the tool is on this machine; nil when it is not installed.
-    public static func locate(_ tool: Tool) -> FilePath? {
+    package static func locate(_ tool: Tool) -> FilePath? {
         for folder in searchPath {
             let path = FilePath(folder).appending(tool.name)
             if isExecutable(path) { return path }
@@ -62,7 +62,7 @@ public struct ToolRunner: Sendable {
     ///   - input: bytes for its standard input; none closes it.
     ///   - limit: the most bytes of standard output that are kept; more is an error.
     /// - Throws: `Failure` when the tool is missing or cannot be started; `CancellationError`.
-    public func result(
+    package func result(
         _ tool: Tool, _ arguments: [String], input: [UInt8] = [], directory: FilePath? = nil,
         limit: Int = 256 << 20
     ) async throws -> ToolResult {
@@ -97,7 +97,7 @@ public struct ToolRunner: Sendable {
     /// - Parameter place: what the tool works on, for the error's first words.
     /// - Throws: `Failure` with the exit status and the last lines of standard error (or output, where that is empty).
     @discardableResult
-    public func run(
+    package func run(
         _ tool: Tool, _ arguments: [String], input: [UInt8] = [], directory: FilePath? = nil, place: String
     ) async throws -> ToolResult {
         let result = try await result(tool, arguments, input: input, directory: directory)

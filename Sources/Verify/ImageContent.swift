@@ -1,7 +1,7 @@
+import XZ
 import Diagnostics
 import Digests
 import Foundation
-import Pack
 import Storage
 import SystemPackage
 

@@ -1,9 +1,9 @@
+import Records
 import Diagnostics
 import Disk
 import Firmware
 import Kernel
 import Layers
-import Pack
 import Storage
 import SystemPackage
 import Tools

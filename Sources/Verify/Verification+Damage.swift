@@ -1,6 +1,7 @@
+import Records
+import XZ
 import Diagnostics
 import Disk
-import Pack
 import Storage
 import SystemPackage
 

@@ -1,6 +1,6 @@
+import Records
 import Diagnostics
 import Disk
-import Pack
 import Storage
 import SystemPackage
 import Tools

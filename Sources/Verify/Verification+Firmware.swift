@@ -1,5 +1,5 @@
+import Records
 import Firmware
-import Pack
 
 extension Verification {
     /// Lines of config.txt that have no effect (`PiFirmware.ineffectiveSettings`). In an image that piforge made from packages, all lines

@@ -1,8 +1,8 @@
+import Records
 import Diagnostics
 import Digests
 import Disk
 import Fetch
-import Pack
 import Storage
 import SystemPackage
 

@@ -1,7 +1,7 @@
+import Records
 import Disk
 import Kernel
 import Layers
-import Pack
 import SystemPackage
 
 extension Verification {

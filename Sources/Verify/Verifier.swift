@@ -5,28 +5,28 @@ import SystemPackage
 import Tools
 
 /// What is to be verified, and with what.
-public struct VerifyOptions: Sendable {
+package struct VerifyOptions: Sendable {
     /// Images, lists of sums, manifests.
-    public var files: [FilePath]
+    package var files: [FilePath]
     /// The list of sums; nil takes `NAME.SHA256SUMS` or `SHA256SUMS` beside the image.
-    public var sums: FilePath?
+    package var sums: FilePath?
     /// The list's detached signature; nil takes the one beside the list: its name and `.gpg`, `.sig` or `.asc`.
-    public var signature: FilePath?
+    package var signature: FilePath?
     /// The file with the publisher's public keys.
-    public var keyring: FilePath?
+    package var keyring: FilePath?
     /// The primary OpenPGP keys that are trusted.
-    public var keys: [KeyFingerprint] = []
+    package var keys: [KeyFingerprint] = []
     /// The SSH keys that are trusted; they and OpenPGP keys are not named together.
-    public var sshKeys: [SSHKeyFingerprint] = []
+    package var sshKeys: [SSHKeyFingerprint] = []
     /// Where disks are unpacked to; nothing is left there.
-    public var work: FilePath
+    package var work: FilePath
     /// How many blocks of an .xz file are unpacked at once.
-    public var workers: Int
+    package var workers: Int
 
     /// Whether a key is named.
     var hasKeys: Bool { !keys.isEmpty || !sshKeys.isEmpty }
 
-    public init(files: [FilePath], work: FilePath, workers: Int) {
+    package init(files: [FilePath], work: FilePath, workers: Int) {
         self.files = files
         self.work = work
         self.workers = workers
@@ -34,9 +34,9 @@ public struct VerifyOptions: Sendable {
 }
 
 /// Looks at images without booting them, and without changing anything.
-public enum Verifier {
+package enum Verifier {
     /// The largest disk that is unpacked, in bytes.
-    public static let largestDisk: UInt64 = 64 << 30
+    package static let largestDisk: UInt64 = 64 << 30
 
     /// Verifies files one after the other.
     ///
@@ -46,7 +46,7 @@ public enum Verifier {
     /// - Returns: whether all passed.
     /// - Throws: `Failure` of kind usage, before any work, when a file is missing or no image, or the options do not fit
     ///   together; `Failure` when the work folder cannot be written to; `CancellationError`.
-    public static func run(
+    package static func run(
         _ options: VerifyOptions, tools: ToolRunner = ToolRunner(), progress: any ProgressReporter = SilentProgress(),
         report: (VerifyReport) throws -> Void
     ) async throws -> Bool {

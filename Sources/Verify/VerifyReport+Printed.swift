@@ -2,7 +2,7 @@ import Diagnostics
 
 extension Report {
     /// A file's report as it is printed: the file, one row a check, how many passed.
-    public init(_ report: VerifyReport) {
+    package init(_ report: VerifyReport) {
         func count(_ verdict: VerifyRow.Verdict) -> Int { report.rows.filter { $0.verdict == verdict }.count }
         let made = count(.ok) + count(.failed)
         var words = count(.failed) == 0 ? "\(made) checks passed" : "\(count(.failed)) of \(made) checks FAILED"

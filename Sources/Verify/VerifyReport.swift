@@ -1,20 +1,20 @@
 /// One thing that was looked at.
-public struct VerifyRow: Codable, Sendable, Equatable {
-    public enum Verdict: String, Codable, Sendable {
+package struct VerifyRow: Codable, Sendable, Equatable {
+    package enum Verdict: String, Codable, Sendable {
         case ok
         case failed = "FAILED"
         /// `seen` says why.
         case notChecked = "not checked"
     }
 
-    public var check: String
-    public var expected: String
-    public var seen: String
+    package var check: String
+    package var expected: String
+    package var seen: String
     /// How long the check took.
-    public var seconds: Double
-    public var verdict: Verdict
+    package var seconds: Double
+    package var verdict: Verdict
 
-    public init(check: String, expected: String, seen: String, seconds: Double = 0, verdict: Verdict) {
+    package init(check: String, expected: String, seen: String, seconds: Double = 0, verdict: Verdict) {
         self.check = check
         self.expected = expected
         self.seen = seen
@@ -24,23 +24,23 @@ public struct VerifyRow: Codable, Sendable, Equatable {
 }
 
 /// What was found of one file: one row a check.
-public struct VerifyReport: Codable, Sendable, Equatable {
+package struct VerifyReport: Codable, Sendable, Equatable {
     /// The image's path, as it was given.
-    public var file: String
-    public var rows: [VerifyRow]
+    package var file: String
+    package var rows: [VerifyRow]
 
-    public init(file: String, rows: [VerifyRow]) {
+    package init(file: String, rows: [VerifyRow]) {
         self.file = file
         self.rows = rows
     }
 
     /// Whether no check failed, and at least one was made.
-    public var passed: Bool {
+    package var passed: Bool {
         rows.contains { $0.verdict == .ok } && !rows.contains { $0.verdict == .failed }
     }
 
     /// The report with its verdict, as it is written for programs.
-    public var rendered: some Encodable { Rendered(report: self) }
+    package var rendered: some Encodable { Rendered(report: self) }
 
     private struct Rendered: Encodable {
         let report: VerifyReport

@@ -1,7 +1,7 @@
+import Records
 import Diagnostics
 import Disk
 import Fetch
-import Pack
 import Storage
 import SystemPackage
 

@@ -1,3 +1,4 @@
+import Progress
 import ArgumentParser
 import Diagnostics
 import Engine

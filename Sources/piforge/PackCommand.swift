@@ -1,9 +1,10 @@
+import Records
+import XZ
 import ArgumentParser
 import Diagnostics
 import Disk
 import Engine
 import Foundation
-import Pack
 import Storage
 
 /// Compresses a disk as `build` does; for measuring, and for disks from elsewhere.

@@ -1,3 +1,4 @@
+import Progress
 import Digests
 import Storage
 import ArgumentParser

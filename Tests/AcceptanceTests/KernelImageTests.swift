@@ -1,5 +1,5 @@
+import Records
 import Foundation
-import Pack
 import Storage
 import Synchronization
 import SystemPackage

@@ -1,6 +1,6 @@
+import Records
 import Digests
 import Foundation
-import Pack
 import Storage
 import SystemPackage
 import Testing

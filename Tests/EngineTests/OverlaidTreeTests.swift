@@ -1,8 +1,8 @@
+import Records
 import Diagnostics
 import Engine
 import Guest
 import Layers
-import Pack
 import Recipe
 import Steps
 import Storage

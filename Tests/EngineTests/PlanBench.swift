@@ -6,6 +6,7 @@ import Foundation
 import Recipe
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A recipe with an input of every kind, in a folder of its own. No package is ever fetched: a lock answers the request.

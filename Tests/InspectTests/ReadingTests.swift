@@ -2,7 +2,6 @@ import Diagnostics
 import Disk
 import Inspect
 import Layers
-import Pack
 import Storage
 import SystemPackage
 import TestSupport

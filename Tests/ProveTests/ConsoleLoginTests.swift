@@ -1,5 +1,6 @@
 import Diagnostics
 import Prove
+import Records
 import TestSupport
 import Testing
 

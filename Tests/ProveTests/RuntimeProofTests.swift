@@ -1,4 +1,4 @@
-import Pack
+import Records
 import Prove
 import Synchronization
 import Testing

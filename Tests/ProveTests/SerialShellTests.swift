@@ -1,5 +1,4 @@
 import Diagnostics
-import Pack
 import Prove
 import Synchronization
 import TestSupport

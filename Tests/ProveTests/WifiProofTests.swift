@@ -1,4 +1,3 @@
-import Pack
 import Prove
 import Storage
 import SystemPackage

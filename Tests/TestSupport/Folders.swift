@@ -4,10 +4,10 @@ import Synchronization
 import SystemPackage
 
 /// The repository's folder.
-public let repository = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
+package let repository = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
 
 /// The names in a folder, sorted; none where it is not there.
-public func names(in folder: FilePath) throws -> [String] {
+package func names(in folder: FilePath) throws -> [String] {
     exists(folder) ? try FileManager.default.contentsOfDirectory(atPath: folder.string).sorted() : []
 }
 
@@ -15,7 +15,7 @@ private let leftovers = Mutex<[FilePath]>([])
 
 extension TemporaryFolder {
     /// A folder that lasts as long as the process: for what all tests share.
-    public static func shared(_ name: String) throws -> TemporaryFolder {
+    package static func shared(_ name: String) throws -> TemporaryFolder {
         let folder = try TemporaryFolder(in: "/tmp", name: name)
         let path = folder.path
         leftovers.withLock { $0.append(path) }

@@ -9,7 +9,7 @@ extension Layer {
     /// - Parameters:
     ///   - time: of all that is in it; nil for the times that the folder has.
     ///   - isWanted: tells by its name in the folder what is taken.
-    public init(
+    package init(
         reading root: FilePath, time: Timestamp? = nil, where isWanted: (String) -> Bool = { _ in true }
     ) throws {
         self.init(name: "folder")

@@ -4,9 +4,9 @@ import Foundation
 import Synchronization
 
 /// A web server on a free loopback port that answers as it is told and keeps what it was asked.
-public final class LoopbackServer: Sendable {
+package final class LoopbackServer: Sendable {
     /// What a path is answered with.
-    public enum Answer: Sendable {
+    package enum Answer: Sendable {
         case bytes([UInt8])
         case status(Int)
         case redirect(String)
@@ -35,16 +35,16 @@ public final class LoopbackServer: Sendable {
     private final class SharedState: Sendable { let value = Mutex(State()) }
 
     /// The URL that all paths follow.
-    public var base: String { "http://127.0.0.1:\(port)" }
+    package var base: String { "http://127.0.0.1:\(port)" }
     /// The paths that were asked for, in order.
-    public var requests: [String] { state.value.withLock { $0.requests } }
+    package var requests: [String] { state.value.withLock { $0.requests } }
     /// What clients called themselves.
-    public var userAgents: Set<String> { state.value.withLock { $0.userAgents } }
+    package var userAgents: Set<String> { state.value.withLock { $0.userAgents } }
     /// The most requests that were under way at once.
-    public var highest: Int { state.value.withLock { $0.highest } }
+    package var highest: Int { state.value.withLock { $0.highest } }
 
     /// - Parameter answers: by path; any other path is not found.
-    public init(_ answers: [String: Answer] = [:]) async throws {
+    package init(_ answers: [String: Answer] = [:]) async throws {
         let state = SharedState()
         state.value.withLock { $0.answers = answers }
         let server = HTTPServer(
@@ -62,10 +62,10 @@ public final class LoopbackServer: Sendable {
     deinit { task.cancel() }
 
     /// Answers a path so from now on.
-    public func answer(_ path: String, _ answer: Answer?) { state.value.withLock { $0.answers[path] = answer } }
+    package func answer(_ path: String, _ answer: Answer?) { state.value.withLock { $0.answers[path] = answer } }
 
     /// Gives a file from now on.
-    public func serve(_ path: String, _ bytes: [UInt8]) { answer(path, .bytes(bytes)) }
+    package func serve(_ path: String, _ bytes: [UInt8]) { answer(path, .bytes(bytes)) }
 
     private static func respond(to request: HTTPRequest, _ state: SharedState) async throws -> HTTPResponse {
         let path = request.path

@@ -2,7 +2,7 @@ import Diagnostics
 import Testing
 
 /// The failure that a body throws, the first of several; nil, and a fault of the test, where it throws none.
-public func failure(
+package func failure(
     sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> some Any
 ) -> Failure? {
     do { _ = try body() } catch { return first(of: error, sourceLocation) }
@@ -11,7 +11,7 @@ public func failure(
 }
 
 /// The failure that a body throws, the first of several; nil, and a fault of the test, where it throws none.
-public func failure(
+package func failure(
     sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> some Any
 ) async -> Failure? {
     do { _ = try await body() } catch { return first(of: error, sourceLocation) }
@@ -20,14 +20,14 @@ public func failure(
 }
 
 /// What a person reads when a body refuses, all failures of it; nil, and a fault of the test, where it does not.
-public func refusal(sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> some Any) -> String? {
+package func refusal(sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> some Any) -> String? {
     do { _ = try body() } catch { return "\(error)" }
     Issue.record("nothing was refused", sourceLocation: sourceLocation)
     return nil
 }
 
 /// What a person reads when a body refuses, all failures of it; nil, and a fault of the test, where it does not.
-public func refusal(
+package func refusal(
     sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> some Any
 ) async -> String? {
     do { _ = try await body() } catch { return "\(error)" }
@@ -47,5 +47,5 @@ private func first(of error: any Error, _ sourceLocation: SourceLocation) -> Fai
 
 extension Failure {
     /// Where and what, without the lines below them.
-    public var headline: String { "\(place): \(message)" }
+    package var headline: String { "\(place): \(message)" }
 }

@@ -1,4 +1,4 @@
-import Pack
+import XZ
 import Storage
 import SystemPackage
 import TestSupport

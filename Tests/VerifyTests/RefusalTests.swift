@@ -1,7 +1,6 @@
 import Diagnostics
 import Digests
 import Fetch
-import Pack
 import Storage
 import SystemPackage
 import TestSupport

@@ -1,7 +1,8 @@
+import Records
+import XZ
 import Digests
 import Disk
 import Layers
-import Pack
 import Storage
 import SystemPackage
 import TestSupport

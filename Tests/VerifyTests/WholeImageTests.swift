@@ -1,6 +1,6 @@
+import XZ
 import Digests
 import Foundation
-import Pack
 import Storage
 import SystemPackage
 import TestSupport

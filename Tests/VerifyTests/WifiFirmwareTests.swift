@@ -1,5 +1,4 @@
 import Digests
-import Pack
 import Storage
 import SystemPackage
 import TestSupport

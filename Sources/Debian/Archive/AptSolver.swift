@@ -7,7 +7,7 @@ import SystemPackage
 import Tools
 
 /// When the package indices are fetched anew.
-public enum IndexPolicy: Sendable, Equatable {
+package enum IndexPolicy: Sendable, Equatable {
     /// Always: each index that changed is downloaded.
     case refresh
     /// Only when those at hand were fetched longer ago than that, or there are none.
@@ -17,18 +17,18 @@ public enum IndexPolicy: Sendable, Equatable {
 }
 
 /// What a request resolves to.
-public struct Solution: Sendable, Equatable {
+package struct Solution: Sendable, Equatable {
     /// The packages to install, sorted by name.
-    public let packages: [LockedPackage]
+    package let packages: [LockedPackage]
     /// The names of the installed packages that must go; empty on an empty dpkg status.
-    public let removed: [String]
+    package let removed: [String]
 }
 
 /// The host's apt as solver and verifier, run as the calling user in folders of its own.
 ///
 /// The host's apt configuration, keys, indices and installed packages play no part. Every index is verified by apt
 /// against the source's keyring before it is used, and every SHA-256 comes from such an index.
-public struct AptSolver: Sendable {
+package struct AptSolver: Sendable {
     private let sources: [ArchiveSource]
     private let architecture: String
     private let mirrors: ArchiveMirrors
@@ -43,7 +43,7 @@ public struct AptSolver: Sendable {
     ///   - tools: its environment may name proxies (`http_proxy`, …).
     ///   - note: takes a line about indices that were found damaged.
     /// - Throws: `Failure` when a source has no mirror or no keyring.
-    public init(
+    package init(
         sources: [ArchiveSource], architecture: String, mirrors: ArchiveMirrors, folder: FilePath,
         tools: ToolRunner = ToolRunner(), note: @escaping CacheNote = { _ in }
     ) throws {
@@ -88,7 +88,7 @@ public struct AptSolver: Sendable {
     ///   or unknown signature, an expired Release file, an index that does not match it. Indices at hand that have changed
     ///   since they were verified are fetched anew; offline that is an error.
     @discardableResult
-    public func update(_ policy: IndexPolicy) async throws -> Bool {
+    package func update(_ policy: IndexPolicy) async throws -> Bool {
         let lock = try await FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
         let state = IndexState(folder: folder)
@@ -127,7 +127,7 @@ public struct AptSolver: Sendable {
     /// The names of the archive's essential packages, sorted.
     ///
     /// - Throws: as ``resolve(_:)``. The indices must be there: see ``update(_:)``.
-    public func essentialPackages() async throws -> [String] {
+    package func essentialPackages() async throws -> [String] {
         let lock = try await FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
         return try await index(environment(preferences: "", status: [], recommends: false)).essential
@@ -136,7 +136,7 @@ public struct AptSolver: Sendable {
     /// Resolves a request against the indices at hand.
     ///
     /// - Throws: `Failure` for a package the archive does not have, dependencies that cannot be met, and conflicts.
-    public func resolve(_ request: PackageRequest) async throws -> Solution {
+    package func resolve(_ request: PackageRequest) async throws -> Solution {
         let lock = try await FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
         let apt = try environment(

@@ -2,7 +2,7 @@ import Diagnostics
 import Foundation
 
 /// What apt knows the packages of a source by (apt_preferences(5), "DETERMINATION OF PACKAGE VERSION AND DISTRIBUTION PROPERTIES").
-public enum ArchivePin: Sendable, Hashable {
+package enum ArchivePin: Sendable, Hashable {
     /// The archive's host, as its URI has it; empty for a folder of this machine.
     case origin(String)
     /// What its Release file says of itself: the suite or the code name.
@@ -10,7 +10,7 @@ public enum ArchivePin: Sendable, Hashable {
 
     /// The values of stanzas' `Pin` fields, one of which holds for each of the source's packages. What begins with a digit is a version to
     /// apt, unless it is said what it is.
-    public var texts: [String] {
+    package var texts: [String] {
         switch self {
         case .origin(let host): ["origin \"\(host)\""]
         case .release(let name):
@@ -21,7 +21,7 @@ public enum ArchivePin: Sendable, Hashable {
     /// The error for a source whose `only` no pin can keep.
     ///
     /// - Parameter isOfBoard: whether it is the board's apt that cannot, which need not have the source.
-    public static func refusal(
+    package static func refusal(
         of source: String, _ message: String, expected: String, found: String, isOfBoard: Bool = false
     ) -> Failure {
         Failure(

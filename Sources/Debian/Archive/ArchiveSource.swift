@@ -3,41 +3,41 @@ import Packages
 import SystemPackage
 
 /// One suite of the Debian archive, and the keyring that proves it: a stanza of sources.list(5) without its mirror.
-public struct ArchiveSource: Sendable, Hashable {
+package struct ArchiveSource: Sendable, Hashable {
     /// Which archive a suite, and so a package, belongs to: one of Debian's, or one that the recipe names.
-    public struct Kind: RawRepresentable, Sendable, Codable, Hashable {
-        public let rawValue: String
+    package struct Kind: RawRepresentable, Sendable, Codable, Hashable {
+        package let rawValue: String
 
-        public init(rawValue: String) { self.rawValue = rawValue }
+        package init(rawValue: String) { self.rawValue = rawValue }
 
         /// Debian's main archive: `trixie`, and what is not named below.
-        public static let debian = Kind(rawValue: "debian")
+        package static let debian = Kind(rawValue: "debian")
         /// The main archive's stable updates: `trixie-updates`. The same pool as ``debian``.
-        public static let updates = Kind(rawValue: "updates")
+        package static let updates = Kind(rawValue: "updates")
         /// The security archive: `trixie-security`. A pool of its own.
-        public static let security = Kind(rawValue: "security")
+        package static let security = Kind(rawValue: "security")
     }
 
     /// Debian's own keyring, as the package debian-archive-keyring installs it.
-    public static let debianKeyring: FilePath = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    package static let debianKeyring: FilePath = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
     /// A suite's name, with slashes or without; for a flat archive the path from its base URI to its indices, which ends in a
     /// slash (sources.list(5)).
-    public let suite: String
+    package let suite: String
     /// Empty for a flat archive.
-    public let components: [String]
+    package let components: [String]
     /// The only keys whose signature on the suite's Release file counts.
-    public let keyring: FilePath
+    package let keyring: FilePath
     /// What locks and messages call an archive that is not Debian's, or that has base URIs of its own; nil for Debian's.
-    public let name: String?
+    package let name: String?
     /// Base URIs in the order of preference; empty for Debian's mirrors.
-    public let uris: [String]
+    package let uris: [String]
 
     /// Whether the archive has no `dists`: its indices lie in one folder, and it has no components.
-    public var isFlat: Bool { suite.hasSuffix("/") }
+    package var isFlat: Bool { suite.hasSuffix("/") }
 
     /// The archive: from the suite's name where it is Debian's.
-    public var kind: Kind {
+    package var kind: Kind {
         if let name, !uris.isEmpty { return Kind(rawValue: name) }
         if suite.hasSuffix("-security") { return .security }
         return suite.hasSuffix("-updates") && !suite.hasSuffix("-proposed-updates") ? .updates : .debian
@@ -45,7 +45,7 @@ public struct ArchiveSource: Sendable, Hashable {
 
     /// - Throws: `Failure` for a suite or component that is no plain name, and for a URI that apt cannot read: they go into
     ///   apt's configuration.
-    public init(
+    package init(
         suite: String, components: [String], keyring: FilePath = ArchiveSource.debianKeyring, name: String? = nil,
         uris: [String] = []
     ) throws {
@@ -76,7 +76,7 @@ public struct ArchiveSource: Sendable, Hashable {
     /// The same components of several suites.
     ///
     /// - Throws: as ``init(suite:components:keyring:)``, and when there is no suite.
-    public static func suites(
+    package static func suites(
         _ suites: [String], components: [String], keyring: FilePath = ArchiveSource.debianKeyring
     ) throws -> [ArchiveSource] {
         guard !suites.isEmpty else {
@@ -87,17 +87,17 @@ public struct ArchiveSource: Sendable, Hashable {
 }
 
 /// The mirrors that serve the archives; each list in the order of preference.
-public struct ArchiveMirrors: Sendable, Equatable {
+package struct ArchiveMirrors: Sendable, Equatable {
     /// Base URIs of the main archive, those that end before `/dists` and `/pool`, without a slash at the end.
-    public let debian: [String]
+    package let debian: [String]
     /// Base URIs of the security archive; may be empty when no security suite is asked for.
-    public let security: [String]
+    package let security: [String]
 
     /// Base URIs of archives that sources name themselves.
-    public private(set) var named: [ArchiveSource.Kind: [String]] = [:]
+    package private(set) var named: [ArchiveSource.Kind: [String]] = [:]
 
     /// - Throws: `Failure` for a URI that is not http, https, file or copy, or holds a blank or a control character.
-    public init(debian: [String], security: [String]) throws {
+    package init(debian: [String], security: [String]) throws {
         self.debian = try Self.checked(debian, "--mirror")
         self.security = try Self.checked(security, "--security-mirror")
     }
@@ -127,21 +127,21 @@ public struct ArchiveMirrors: Sendable, Equatable {
     }
 
     /// These mirrors, and those that the sources name themselves.
-    public func adding(_ sources: [ArchiveSource]) -> ArchiveMirrors {
+    package func adding(_ sources: [ArchiveSource]) -> ArchiveMirrors {
         var mirrors = self
         for source in sources where !source.uris.isEmpty { mirrors.named[source.kind] = source.uris }
         return mirrors
     }
 
     /// The base URIs of the mirrors that serve an archive.
-    public func bases(for kind: ArchiveSource.Kind) -> [String] {
+    package func bases(for kind: ArchiveSource.Kind) -> [String] {
         named[kind] ?? (kind == .security ? security : kind == .debian || kind == .updates ? debian : [])
     }
 
     /// The URLs of a file of an archive's pool, in the order of preference.
     ///
     /// - Parameter path: as the index's Filename field has it: `pool/main/…`.
-    public func urls(for kind: ArchiveSource.Kind, path: String) -> [String] {
+    package func urls(for kind: ArchiveSource.Kind, path: String) -> [String] {
         bases(for: kind).map { base in
             // apt's own scheme for a folder of this machine whose files it copies.
             let base = base.hasPrefix("copy:") ? "file:" + base.dropFirst("copy:".count) : base

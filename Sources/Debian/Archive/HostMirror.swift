@@ -8,7 +8,7 @@ import SystemPackage
 ///
 /// Only lines for Debian's own suites count: third-party archives are known by their suite, their component, their
 /// keyring, or a URI that does not end in Debian's names.
-public enum HostMirror {
+package enum HostMirror {
     /// The mirrors to use.
     ///
     /// - Parameters:
@@ -17,7 +17,7 @@ public enum HostMirror {
     ///   - security: what `--security-mirror` names.
     /// - Throws: `Failure` when the host's configuration names no mirror for the main or the security archive, and
     ///   the option was not given either.
-    public static func find(root: FilePath = "/", debian: String? = nil, security: String? = nil) throws
+    package static func find(root: FilePath = "/", debian: String? = nil, security: String? = nil) throws
         -> ArchiveMirrors
     {
         let configured = debian == nil || security == nil ? try read(root: root) : []

@@ -3,22 +3,22 @@ import Digests
 import Packages
 
 /// One binary package of the archive, down to its bytes.
-public struct LockedPackage: IdentifiedPackage, Sendable, Hashable {
-    public let identity: PackageIdentity
+package struct LockedPackage: IdentifiedPackage, Sendable, Hashable {
+    package let identity: PackageIdentity
     /// The .deb's size in bytes.
-    public let size: UInt64
+    package let size: UInt64
     /// The .deb's SHA-256, as the signed index has it.
-    public let sha256: SHA256Digest
+    package let sha256: SHA256Digest
     /// The .deb's place in its archive: `pool/main/d/docker.io/docker.io_26.1.5+dfsg1-9_arm64.deb`.
-    public let path: String
+    package let path: String
     /// The archive whose pool that is.
-    public let archive: ArchiveSource.Kind
+    package let archive: ArchiveSource.Kind
     /// The source package it was built from, and that package's version.
-    public let source: String
-    public let sourceVersion: String
+    package let source: String
+    package let sourceVersion: String
 
     /// - Throws: `Failure` for a value that no archive has: names and paths go into URLs, commands and file names.
-    public init(
+    package init(
         _ identity: PackageIdentity, size: UInt64, sha256: SHA256Digest, path: String, archive: ArchiveSource.Kind,
         source: String, sourceVersion: String
     ) throws {
@@ -46,5 +46,5 @@ public struct LockedPackage: IdentifiedPackage, Sendable, Hashable {
     }
 
     /// The .deb's file name, without the epoch, as the pool has it.
-    public var fileName: String { path.split(separator: "/").last.map(String.init) ?? path }
+    package var fileName: String { path.split(separator: "/").last.map(String.init) ?? path }
 }

@@ -10,7 +10,7 @@ extension PackageLock {
     ///
     /// - Parameter place: the file's name, for errors.
     /// - Throws: `Failure` with `place:line` for anything that piforge would not have written so.
-    public static func parse(_ text: String, place: String) throws -> PackageLock {
+    package static func parse(_ text: String, place: String) throws -> PackageLock {
         let lines = text.splitLines(keepingEmpty: true).map(String.init)
         func refuse(_ line: Int, _ message: String, expected: String? = nil, found: String? = nil) -> Failure {
             Failure(.usage, at: "\(place):\(line)", message, expected: expected, found: found, next: advice)
@@ -133,7 +133,7 @@ extension LockedPackage: Decodable {
     private enum Key: String, CodingKey { case path, source, sourceVersion, size, sha256, archive }
 
     /// A package's line of a lock file.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let identity = try PackageIdentity(from: decoder)
         let line = try decoder.container(keyedBy: Key.self)
         let path = try line.decode(String.self, forKey: .path)

@@ -27,20 +27,20 @@ import SystemPackage
 ///         {"name":"ubuntu-….img.xz","use":"base image","size":497000000,"sha256":"…","trust":"signature 8439…"}
 ///       ],
 ///       "removed": "ubuntu-advantage-tools",
-public struct PackageLock: Sendable, Equatable {
+package struct PackageLock: Sendable, Equatable {
     /// The digest of the ``PackageRequest`` this lock answers.
-    public let request: SHA256Digest
+    package let request: SHA256Digest
     /// Sorted by name, then architecture (as bytes).
-    public let packages: [LockedPackage]
+    package let packages: [LockedPackage]
     /// The names of installed packages that go, sorted.
-    public let removed: [String]
+    package let removed: [String]
     /// The fetched files besides packages, sorted by use and name.
-    public private(set) var inputs: [PinnedInput]
+    package private(set) var inputs: [PinnedInput]
 
     /// The version of the format that this lock is written in.
     private var format: Int { inputs.isEmpty && removed.isEmpty ? 1 : 2 }
 
-    public init(
+    package init(
         request: SHA256Digest, packages: [LockedPackage], removed: [String] = [], inputs: [PinnedInput] = []
     ) {
         self.request = request
@@ -51,19 +51,19 @@ public struct PackageLock: Sendable, Equatable {
     }
 
     /// The input of that name and use.
-    public func input(_ name: String, use: String) -> PinnedInput? {
+    package func input(_ name: String, use: String) -> PinnedInput? {
         inputs.first { $0.name == name && $0.use == use }
     }
 
     /// Pins an input, in place of one of the same name and use.
-    public mutating func pin(_ input: PinnedInput) {
+    package mutating func pin(_ input: PinnedInput) {
         inputs.removeAll { $0.name == input.name && $0.use == input.use }
         inputs.append(input)
         inputs.sort { ($0.use, $0.name) < ($1.use, $1.name) }
     }
 
     /// The file's text.
-    public var text: String {
+    package var text: String {
         var lines = ["{", "  \"format\": \(format),"]
         if format == 2 {
             lines.append("  \"inputs\": [")
@@ -106,18 +106,18 @@ public struct PackageLock: Sendable, Equatable {
     }
 
     /// Writes the lock file, whole or not at all.
-    public func write(to path: FilePath) throws { try writeAtomically(to: path, bytes: Array(text.utf8)) }
+    package func write(to path: FilePath) throws { try writeAtomically(to: path, bytes: Array(text.utf8)) }
 
     /// Reads a lock file.
     ///
     /// - Throws: `Failure` with `file:line` for anything that piforge would not have written so.
-    public static func read(_ path: FilePath) throws -> PackageLock {
+    package static func read(_ path: FilePath) throws -> PackageLock {
         try parse(String(decoding: readFile(path, limit: 16 << 20), as: UTF8.self), place: path.string)
     }
 
     /// What changes from one lock to another, one line a package, sorted by name: `name old → new`, `name new added`,
     /// `name old removed`.
-    public static func difference(from old: PackageLock, to new: PackageLock) -> [String] {
+    package static func difference(from old: PackageLock, to new: PackageLock) -> [String] {
         func table(_ lock: PackageLock) -> [String: [LockedPackage]] { Dictionary(grouping: lock.packages, by: \.name) }
         let before = table(old)
         let after = table(new)

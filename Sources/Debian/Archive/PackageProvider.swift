@@ -7,9 +7,9 @@ import SystemPackage
 import Tools
 
 /// What a build may do about its packages.
-public struct PackageOptions: Sendable, Equatable {
+package struct PackageOptions: Sendable, Equatable {
     /// What the lock file is worth.
-    public enum Lock: Sendable, Equatable {
+    package enum Lock: Sendable, Equatable {
         /// The locked packages are used as long as they can be had; otherwise a fresh solve takes their place.
         case prefer
         /// The locked packages or none (`--locked`).
@@ -18,15 +18,15 @@ public struct PackageOptions: Sendable, Equatable {
         case update
     }
 
-    public var lock: Lock
+    package var lock: Lock
     /// Nothing is fetched: packages from the store, indices as they are.
-    public var offline: Bool
+    package var offline: Bool
     /// When the indices are fetched for a solve; ``offline`` overrides it.
-    public var indices: IndexPolicy
+    package var indices: IndexPolicy
     /// Whether the packages' files are brought into the store; without, packages are only chosen, and only where no lock names them.
-    public var fetches: Bool
+    package var fetches: Bool
 
-    public init(
+    package init(
         lock: Lock = .prefer, offline: Bool = false, indices: IndexPolicy = .refresh, fetches: Bool = true
     ) {
         self.fetches = fetches
@@ -37,9 +37,9 @@ public struct PackageOptions: Sendable, Equatable {
 }
 
 /// The packages of a build: proven .deb files and the lock that names them.
-public struct ProvidedPackages: Sendable {
+package struct ProvidedPackages: Sendable {
     /// How the lock came about.
-    public enum Origin: Sendable, Equatable {
+    package enum Origin: Sendable, Equatable {
         /// It is the one that was given.
         case locked
         /// There was none before: a fresh solve.
@@ -51,12 +51,12 @@ public struct ProvidedPackages: Sendable {
     }
 
     /// Each package with its .deb in the store, in the lock's order (by name).
-    public let files: [PackageFile]
+    package let files: [PackageFile]
     /// The lock that was used; to be written by the caller unless ``origin`` is `locked`.
-    public var lock: PackageLock
-    public let origin: Origin
+    package var lock: PackageLock
+    package let origin: Origin
 
-    public init(files: [PackageFile], lock: PackageLock, origin: Origin) {
+    package init(files: [PackageFile], lock: PackageLock, origin: Origin) {
         self.files = files
         self.lock = lock
         self.origin = origin
@@ -65,13 +65,13 @@ public struct ProvidedPackages: Sendable {
 
 extension LockedPackage {
     /// The package's .deb, where it lies on this machine.
-    public func file(at path: FilePath) -> PackageFile {
+    package func file(at path: FilePath) -> PackageFile {
         PackageFile(identity, size: size, sha256: sha256, path: path)
     }
 }
 
 /// Decides which packages go in, proves where they come from, and gets them.
-public struct PackageProvider: Sendable {
+package struct PackageProvider: Sendable {
     private let downloader: Downloader
     private let mirrors: @Sendable () throws -> ArchiveMirrors
     private let snapshot: SnapshotArchive
@@ -85,7 +85,7 @@ public struct PackageProvider: Sendable {
     ///   - mirrors: asked only when something must be fetched; see ``HostMirror/find(root:debian:security:)``.
     ///   - snapshot: where superseded versions are looked for.
     ///   - tools: its environment may name proxies for apt.
-    public init(
+    package init(
         downloader: Downloader, folder: FilePath, snapshot: SnapshotArchive = SnapshotArchive(),
         tools: ToolRunner = ToolRunner(), progress: any ProgressReporter = SilentProgress(),
         mirrors: @escaping @Sendable () throws -> ArchiveMirrors
@@ -106,7 +106,7 @@ public struct PackageProvider: Sendable {
     /// - Throws: `Failure` for everything that ends a build: no network, a mirror that is down, an archive or a file
     ///   that cannot be proven, a request that cannot be met, and, as the options have it, a lock that cannot be used
     ///   or a store that lacks files. `CancellationError`.
-    public func provide(
+    package func provide(
         _ request: PackageRequest, lock: PackageLock?, options: PackageOptions = PackageOptions(),
         status: () async throws -> [UInt8] = { [] }
     ) async throws -> ProvidedPackages {

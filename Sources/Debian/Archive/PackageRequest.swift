@@ -3,35 +3,35 @@ import Digests
 import Packages
 
 /// What a recipe asks of the archive: everything that the solution depends on but the archive's own state.
-public struct PackageRequest: Sendable, Equatable {
+package struct PackageRequest: Sendable, Equatable {
     /// The suites, with their components and keyrings.
-    public let sources: [ArchiveSource]
+    package let sources: [ArchiveSource]
     /// The Debian architecture to resolve for: `arm64`.
-    public let architecture: String
+    package let architecture: String
     /// What to install, sorted and without doubles: `name`, `name=version`, `name/suite`, or `name-` for a package that
     /// must not be installed.
-    public let packages: [String]
+    package let packages: [String]
     /// apt_preferences(5) text; empty for none.
-    public let preferences: String
+    package let preferences: String
     /// What those preferences know some sources by, by the source's name: the solver checks that it is so. Their text is part of
     /// ``preferences``.
-    public let pins: [String: [ArchivePin]]
+    package let pins: [String: [ArchivePin]]
     /// What stands for the preferences in ``digest``, where they hang on a machine's mirrors; nil for their text.
-    public let preferencesKey: String?
+    package let preferencesKey: String?
     /// Whether recommended packages are installed too.
-    public let recommends: Bool
+    package let recommends: Bool
     /// Whether the archive's essential packages and apt are added to the request: on an empty dpkg status apt installs
     /// only what it is asked for.
-    public let addsEssential: Bool
+    package let addsEssential: Bool
     /// A dpkg status file of what is installed already; empty for nothing.
-    public var status: [UInt8]
+    package var status: [UInt8]
     /// The stock image whose status that is. A request can be compared with a lock by it before the image is there.
-    public let base: SHA256Digest?
+    package let base: SHA256Digest?
     /// Whether installed packages are upgraded too.
-    public let upgrades: Bool
+    package let upgrades: Bool
 
     /// - Throws: `Failure` for a package that is no package name (Debian Policy, section 5.6.7).
-    public init(
+    package init(
         sources: [ArchiveSource], packages: [String], preferences: String = "",
         pins: [String: [ArchivePin]] = [:], preferencesKey: String? = nil, recommends: Bool = false,
         architecture: String = "arm64", addsEssential: Bool = true, status: [UInt8] = [], base: SHA256Digest? = nil,
@@ -57,7 +57,7 @@ public struct PackageRequest: Sendable, Equatable {
 
     /// A digest over all of the request but the keyring's place on this machine. A lock file holds it, so that a lock
     /// made for another request is known as stale.
-    public var digest: SHA256Digest {
+    package var digest: SHA256Digest {
         let hasher = KeyHasher(purpose: "package request 1")
         hasher.add(architecture)
         hasher.add(sources.count)

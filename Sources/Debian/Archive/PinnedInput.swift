@@ -2,9 +2,9 @@ import Diagnostics
 import Digests
 
 /// A fetched file that a build was allowed to use, down to its bytes, and what vouched for it: a line of the lock file.
-public struct PinnedInput: Sendable, Hashable, Codable {
+package struct PinnedInput: Sendable, Hashable, Codable {
     /// What vouched for the file when it was pinned.
-    public enum Trust: Sendable, Hashable {
+    package enum Trust: Sendable, Hashable {
         /// A signature by the key of this fingerprint, over a list of sums that has the file's.
         case signature(String)
         /// A digest in the recipe.
@@ -16,16 +16,16 @@ public struct PinnedInput: Sendable, Hashable, Codable {
     }
 
     /// The file's name.
-    public let name: String
+    package let name: String
     /// What the build uses it for: `base image`, `keyring`.
-    public let use: String
+    package let use: String
     /// Bytes.
-    public let size: UInt64
-    public let sha256: SHA256Digest
-    public let trust: Trust
+    package let size: UInt64
+    package let sha256: SHA256Digest
+    package let trust: Trust
 
     /// - Throws: `Failure` for a name that cannot stand in a lock file.
-    public init(name: String, use: String, size: UInt64, sha256: SHA256Digest, trust: Trust) throws {
+    package init(name: String, use: String, size: UInt64, sha256: SHA256Digest, trust: Trust) throws {
         for (what, text) in [("name", name), ("use", use), ("trust", trust.text)] {
             guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f && !#""\"#.utf8.contains($0) }) else {
                 throw Failure(at: "lock", "the input's \(what) '\(text)' is not valid")
@@ -41,7 +41,7 @@ public struct PinnedInput: Sendable, Hashable, Codable {
 
 extension PinnedInput.Trust {
     /// As the lock file and the manifest have it.
-    public var text: String {
+    package var text: String {
         switch self {
         case .signature(let key): "signature \(key)"
         case .recipe: "digest in the recipe"
@@ -51,7 +51,7 @@ extension PinnedInput.Trust {
     }
 
     /// Reads ``text``; nil for anything else.
-    public init?(text: String) {
+    package init?(text: String) {
         let words = text.split(separator: " ", maxSplits: 1).map(String.init)
         switch (words.first, words.count) {
         case ("signature"?, 2): self = .signature(words[1])
@@ -64,7 +64,7 @@ extension PinnedInput.Trust {
 }
 
 extension PinnedInput.Trust: Codable {
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let trust = Self(text: text) else {
@@ -73,7 +73,7 @@ extension PinnedInput.Trust: Codable {
         self = trust
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(text)
     }

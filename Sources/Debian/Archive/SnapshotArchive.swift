@@ -7,11 +7,11 @@ import Foundation
 /// Its machine-readable interface (snapshot.debian.org, "API"): `/mr/binary/NAME/VERSION/binfiles` names the SHA-1 of
 /// a binary package's files, one for each architecture, and `/file/SHA1` has the bytes. The SHA-1 only finds a file;
 /// what proves it is the lock's SHA-256.
-public struct SnapshotArchive: Sendable {
+package struct SnapshotArchive: Sendable {
     /// The service's base URL, without a slash at the end.
-    public let base: String
+    package let base: String
 
-    public init(base: String = "https://snapshot.debian.org") { self.base = base }
+    package init(base: String = "https://snapshot.debian.org") { self.base = base }
 
     /// The URL of a package's .deb; nil when the archive does not know that version.
     ///

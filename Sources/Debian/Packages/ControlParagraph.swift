@@ -1,26 +1,26 @@
 import Diagnostics
 
 /// One paragraph of a control file (deb822(5)): a package's control, an entry of a Packages file or of dpkg's status.
-public struct ControlParagraph: Sendable, Hashable {
+package struct ControlParagraph: Sendable, Hashable {
     /// One field. The value is the first line without the white space around it, then the continuation lines as they
     /// stand (each with the white space it begins with), joined by newlines.
-    public struct Field: Sendable, Hashable {
-        public var name: String
-        public var value: String
+    package struct Field: Sendable, Hashable {
+        package var name: String
+        package var value: String
 
-        public init(_ name: String, _ value: String) {
+        package init(_ name: String, _ value: String) {
             self.name = name
             self.value = value
         }
     }
 
     /// In the order they were written.
-    public var fields: [Field]
+    package var fields: [Field]
 
-    public init(fields: [Field] = []) { self.fields = fields }
+    package init(fields: [Field] = []) { self.fields = fields }
 
     /// The value of the field of this name, in whatever case; nil when there is none.
-    public subscript(_ name: String) -> String? {
+    package subscript(_ name: String) -> String? {
         let name = name.lowercased()
         return fields.first { $0.name.lowercased() == name }?.value
     }
@@ -28,13 +28,13 @@ public struct ControlParagraph: Sendable, Hashable {
     /// The value of a field that must be there and not empty.
     ///
     /// - Throws: `Failure` at `place`.
-    public func required(_ name: String, place: String) throws -> String {
+    package func required(_ name: String, place: String) throws -> String {
         guard let value = self[name], !value.isEmpty else { throw Failure(at: place, "the field \(name) is missing") }
         return value
     }
 
     /// The paragraph as text, without the empty line that ends it.
-    public var text: String {
+    package var text: String {
         fields.map { field in
             field.value.isEmpty || field.value.hasPrefix("\n")
                 ? "\(field.name):\(field.value)\n" : "\(field.name): \(field.value)\n"
@@ -45,7 +45,7 @@ public struct ControlParagraph: Sendable, Hashable {
     ///
     /// - Parameter place: the file, for errors, which add the line.
     /// - Throws: `Failure` for a line that is neither a field nor the continuation of one, and for a field given twice.
-    public static func parse(_ bytes: [UInt8], place: String) throws -> [ControlParagraph] {
+    package static func parse(_ bytes: [UInt8], place: String) throws -> [ControlParagraph] {
         var paragraphs: [ControlParagraph] = []
         var fields: [Field] = []
         var names: Set<String> = []

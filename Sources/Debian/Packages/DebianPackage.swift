@@ -7,19 +7,19 @@ import Storage
 import SystemPackage
 
 /// A package taken out of its .deb file: control data and files, both stored as layers.
-public struct UnpackedPackage: IdentifiedPackage, Sendable {
+package struct UnpackedPackage: IdentifiedPackage, Sendable {
     /// What it was taken out of.
-    public let file: PackageFile
+    package let file: PackageFile
     /// The version, to be compared with others.
-    public let parsedVersion: DebianVersion
+    package let parsedVersion: DebianVersion
     /// The control file.
-    public let control: ControlParagraph
+    package let control: ControlParagraph
     /// What control.tar holds, `control` among it: one regular file each, owned by root, with its mode.
-    public let controlFiles: Layer
+    package let controlFiles: Layer
     /// What data.tar holds, in the archive's order.
-    public let data: Layer
+    package let data: Layer
 
-    public init(
+    package init(
         file: PackageFile, parsedVersion: DebianVersion, control: ControlParagraph, controlFiles: Layer, data: Layer
     ) {
         self.file = file
@@ -29,10 +29,10 @@ public struct UnpackedPackage: IdentifiedPackage, Sendable {
         self.data = data
     }
 
-    public var identity: PackageIdentity { file.identity }
+    package var identity: PackageIdentity { file.identity }
 
     /// A control file's content (`postinst`, `conffiles`, …); nil where the package has none.
-    public func controlFile(_ name: String) -> Content? {
+    package func controlFile(_ name: String) -> Content? {
         for entry in controlFiles.entries where entry.path.bytes.elementsEqual(name.utf8) {
             if case .regular(let content) = entry.kind { return content }
         }
@@ -41,18 +41,18 @@ public struct UnpackedPackage: IdentifiedPackage, Sendable {
 
     /// The name under which dpkg files the package's information: with its architecture where several architectures
     /// of it can be installed together (`libc6:arm64`).
-    public var databaseName: String { control["Multi-Arch"] == "same" ? "\(name):\(architecture)" : name }
+    package var databaseName: String { control["Multi-Arch"] == "same" ? "\(name):\(architecture)" : name }
 
-    public var isEssential: Bool { control["Essential"] == "yes" }
+    package var isEssential: Bool { control["Essential"] == "yes" }
 }
 
 /// Takes .deb files apart into a layer store.
-public enum DebianPackage {
+package enum DebianPackage {
     /// The version of what is stored for a package; part of its key.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
 
     /// Whether the store has all of a package.
-    public static func isStored(_ package: PackageFile, in store: LayerStore) -> Bool {
+    package static func isStored(_ package: PackageFile, in store: LayerStore) -> Bool {
         ["control", "data"].allSatisfy { exists(store.path(of: key(of: package, part: $0))) }
     }
 
@@ -60,7 +60,7 @@ public enum DebianPackage {
     ///
     /// - Throws: `Failure` naming the file and the path for an archive that is damaged, hostile, or another package
     ///   than it should be; `CancellationError`. Nothing is stored then.
-    public static func unpack(_ package: PackageFile, store: LayerStore) throws -> UnpackedPackage {
+    package static func unpack(_ package: PackageFile, store: LayerStore) throws -> UnpackedPackage {
         let place = package.path.lastComponent?.string ?? package.path.string
         let name = package.identity.description
         let controlKey = key(of: package, part: "control")
@@ -87,7 +87,7 @@ public enum DebianPackage {
     /// Unpacks packages, `workers` at a time, and returns them in the order they were given.
     ///
     /// - Throws: as ``unpack(_:store:)``, for the first package that fails; the others are stopped.
-    public static func unpackAll(
+    package static func unpackAll(
         _ packages: [PackageFile], store: LayerStore, workers: Int, progress: any ProgressReporter = SilentProgress()
     ) async throws -> [UnpackedPackage] {
         progress.report(.started(step: step, detail: "\(packages.count) packages"))

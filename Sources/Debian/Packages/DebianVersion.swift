@@ -1,17 +1,17 @@
 import Diagnostics
 
 /// A package version, `[epoch:]upstream[-revision]`, ordered as Debian Policy 5.6.12 has it.
-public struct DebianVersion: Sendable {
-    public let epoch: UInt32
-    public let upstream: String
+package struct DebianVersion: Sendable {
+    package let epoch: UInt32
+    package let upstream: String
     /// Empty where the version has none; that orders like `0`.
-    public let revision: String
+    package let revision: String
     /// The version as it was written.
-    public let text: String
+    package let text: String
 
     /// - Throws: `Failure` at `place` for an empty part, an epoch that is no number up to 2^31 - 1, or a character
     ///   that versions do not have.
-    public init(_ text: String, place: String = "version") throws {
+    package init(_ text: String, place: String = "version") throws {
         func refuse(_ reason: String) -> Failure { Failure(at: place, "'\(text)' is not a version: \(reason)") }
         var rest = text[...]
         var epoch: UInt32 = 0
@@ -80,13 +80,13 @@ extension DebianVersion: Comparable {
         return upstream != 0 ? upstream : compare(a.revision, b.revision)
     }
 
-    public static func < (a: DebianVersion, b: DebianVersion) -> Bool { order(a, b) < 0 }
+    package static func < (a: DebianVersion, b: DebianVersion) -> Bool { order(a, b) < 0 }
     /// `1.0` and `1.00-0` are the same version, written differently.
-    public static func == (a: DebianVersion, b: DebianVersion) -> Bool { order(a, b) == 0 }
+    package static func == (a: DebianVersion, b: DebianVersion) -> Bool { order(a, b) == 0 }
 }
 
 extension DebianVersion: CustomStringConvertible {
-    public var description: String { text }
+    package var description: String { text }
 }
 
 private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }

@@ -1,14 +1,14 @@
 import Diagnostics
 
 /// How a relation compares versions (Debian Policy 7.1).
-public enum VersionRelation: String, Sendable {
+package enum VersionRelation: String, Sendable {
     case earlier = "<<"
     case earlierOrEqual = "<="
     case equal = "="
     case laterOrEqual = ">="
     case later = ">>"
 
-    public func holds(_ a: DebianVersion, _ b: DebianVersion) -> Bool {
+    package func holds(_ a: DebianVersion, _ b: DebianVersion) -> Bool {
         switch self {
         case .earlier: a < b
         case .earlierOrEqual: a <= b
@@ -20,34 +20,34 @@ public enum VersionRelation: String, Sendable {
 }
 
 /// One alternative of a dependency: `name[:architecture] [(relation version)]`.
-public struct PackageRelation: Sendable, CustomStringConvertible {
-    public let name: String
+package struct PackageRelation: Sendable, CustomStringConvertible {
+    package let name: String
     /// `any`, `native` or an architecture.
-    public let qualifier: String?
-    public let constraint: (relation: VersionRelation, version: DebianVersion)?
+    package let qualifier: String?
+    package let constraint: (relation: VersionRelation, version: DebianVersion)?
 
-    public var description: String {
+    package var description: String {
         let qualified = qualifier.map { "\(name):\($0)" } ?? name
         return constraint.map { "\(qualified) (\($0.relation.rawValue) \($0.version))" } ?? qualified
     }
 
     /// Whether a package of this name and version meets the relation.
-    public func accepts(version: DebianVersion) -> Bool {
+    package func accepts(version: DebianVersion) -> Bool {
         constraint.map { $0.relation.holds(version, $0.version) } ?? true
     }
 }
 
 /// One element of a field such as `Depends`: alternatives, of which one must be met.
-public struct Dependency: Sendable, CustomStringConvertible {
+package struct Dependency: Sendable, CustomStringConvertible {
     /// At least one.
-    public let alternatives: [PackageRelation]
+    package let alternatives: [PackageRelation]
 
-    public var description: String { alternatives.map(\.description).joined(separator: " | ") }
+    package var description: String { alternatives.map(\.description).joined(separator: " | ") }
 
     /// Parses a binary package's dependency field (Debian Policy 7.1).
     ///
     /// - Throws: `Failure` at `place`, which names the package and the field.
-    public static func parse(_ field: String, place: String) throws -> [Dependency] {
+    package static func parse(_ field: String, place: String) throws -> [Dependency] {
         var result: [Dependency] = []
         for element in field.split(separator: ",", omittingEmptySubsequences: false) {
             // A comma may end the field.

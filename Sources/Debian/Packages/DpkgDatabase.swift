@@ -3,9 +3,9 @@ import Digests
 import Layers
 
 /// dpkg's database (/var/lib/dpkg), written without dpkg.
-public enum DpkgDatabase {
+package enum DpkgDatabase {
     /// The version of what ``layer(for:epoch:)`` writes, for cache keys.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
 
     /// The database in which every package is unpacked and none is configured: what `dpkg --unpack` leaves, save that
     /// conffiles lie in place already. `dpkg --configure -a` goes on from there.
@@ -14,7 +14,7 @@ public enum DpkgDatabase {
     ///   - packages: in installation order.
     ///   - epoch: the time of the files that no package brings.
     /// - Throws: `Failure` naming the package, for a control file that dpkg could not use either.
-    public static func layer(for packages: [PlacedPackage], epoch: Timestamp) throws -> Layer {
+    package static func layer(for packages: [PlacedPackage], epoch: Timestamp) throws -> Layer {
         let root: EntryPath = "var/lib/dpkg"
         let info = root.appending("info")
         let triggers = root.appending("triggers")

@@ -2,21 +2,21 @@ import Diagnostics
 import Layers
 
 /// A package and the files it owns once every package of a set is unpacked.
-public struct PlacedPackage: Sendable {
-    public let package: UnpackedPackage
+package struct PlacedPackage: Sendable {
+    package let package: UnpackedPackage
     /// The paths dpkg lists for it, in its archive's order; the root first where the archive has it.
-    public let paths: [EntryPath]
+    package let paths: [EntryPath]
     /// What it adds to the tree.
-    public let layer: Layer
+    package let layer: Layer
 }
 
 /// Decides who owns a path that several packages ship, as `dpkg --unpack` does, one package after the other.
-public enum FileOwnership {
+package enum FileOwnership {
     /// - Parameter packages: in installation order.
     /// - Returns: the packages in the same order. A file that another package replaces is in neither the layer nor the paths of
     ///   the one that lost it; a folder keeps the attributes of the first package that ships it.
     /// - Throws: `Failure` naming both packages where neither replaces the other.
-    public static func settle(_ packages: [UnpackedPackage]) throws -> [PlacedPackage] {
+    package static func settle(_ packages: [UnpackedPackage]) throws -> [PlacedPackage] {
         let links = topLevelLinks(packages)
         var owners: [EntryPath: (package: Int, isFolder: Bool)] = [:]
         var lost = [Set<EntryPath>](repeating: [], count: packages.count)

@@ -1,11 +1,11 @@
 /// Sorts packages into the order in which they are laid over each other and their preinst scripts run.
-public enum InstallOrder {
+package enum InstallOrder {
     /// `base-files` first of all, since its links (/bin → usr/bin) must be there before anything lands in those
     /// folders; then the Essential packages, then the others. Each after what it depends on. Where dependencies go round in
     /// a circle, Pre-Depends hold and Depends give way. The order depends on the set alone, not on how it was given.
     ///
     /// - Throws: `Failure` for a dependency field that cannot be read.
-    public static func sort(_ packages: [UnpackedPackage]) throws -> [UnpackedPackage] {
+    package static func sort(_ packages: [UnpackedPackage]) throws -> [UnpackedPackage] {
         let packages = packages.sorted { $0.identity < $1.identity }
         let graph = try Graph(packages)
         let roots = packages.indices.sorted { (rank(packages[$0]), $0) < (rank(packages[$1]), $1) }

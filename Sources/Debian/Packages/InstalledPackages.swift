@@ -3,7 +3,7 @@ import Layers
 import Packages
 
 /// dpkg's database of a tree that has one already: a stock image's. Read from the tree, never changed in place.
-public struct InstalledPackages: Sendable {
+package struct InstalledPackages: Sendable {
     /// A paragraph of the status file.
     struct Record: IdentifiedPackage, Sendable {
         var paragraph: ControlParagraph
@@ -14,7 +14,7 @@ public struct InstalledPackages: Sendable {
     }
 
     /// The status file as it stands.
-    public let status: [UInt8]
+    package let status: [UInt8]
     let records: [Record]
     /// What lies under a name that packages' files are moved away from (dpkg-divert(1)).
     private let diverted: Set<EntryPath>
@@ -28,7 +28,7 @@ public struct InstalledPackages: Sendable {
     /// Reads the database.
     ///
     /// - Throws: `Failure` naming the file when the tree has no status file, or dpkg could not read it either.
-    public init(reading tree: Tree) throws {
+    package init(reading tree: Tree) throws {
         self.tree = tree
         let reader = ContentReader()
         func lines(_ name: String) throws -> [String] {
@@ -70,29 +70,29 @@ public struct InstalledPackages: Sendable {
     }
 
     /// The version of a package that is installed in full or in part; nil for one that is not.
-    public func version(of name: String) -> String? {
+    package func version(of name: String) -> String? {
         records.first { $0.name == name && !["not-installed", "config-files"].contains($0.state[2]) }?.version
     }
 
     /// Packages that are neither installed nor gone: something was broken off.
-    public var unfinished: [String] {
+    package var unfinished: [String] {
         records.filter { !["installed", "not-installed", "config-files"].contains($0.state[2]) }.map(\.name)
     }
 
     /// The names of the packages that are installed.
-    public var names: Set<String> { Set(records.filter { $0.state[2] == "installed" }.map(\.name)) }
+    package var names: Set<String> { Set(records.filter { $0.state[2] == "installed" }.map(\.name)) }
 
     /// The packages that are installed, in the file's order.
-    public var list: [PackageIdentity] { records.filter { $0.state[2] == "installed" }.map(\.identity) }
+    package var list: [PackageIdentity] { records.filter { $0.state[2] == "installed" }.map(\.identity) }
 
     /// How many packages are installed.
-    public var count: Int { records.count { $0.state[2] == "installed" } }
+    package var count: Int { records.count { $0.state[2] == "installed" } }
 
     /// Why a package cannot be unpacked by copying its files into this tree; nil when it can.
     ///
     /// A file that is there already belongs to a package, which would have to give it up, or to the administrator, who is
     /// asked; a diversion or an override moves or changes what the package brings. All that is dpkg's work.
-    public func obstacle(to package: UnpackedPackage) -> String? {
+    package func obstacle(to package: UnpackedPackage) -> String? {
         if let record = records.first(where: { $0.name == package.name && $0.state[2] != "not-installed" }) {
             return record.state[2] == "config-files"
                 ? "its configuration files are still there" : "version \(record.version) is installed"
@@ -144,7 +144,7 @@ extension DpkgDatabase {
     ///   - packages: in installation order; none of them is installed.
     ///   - epoch: the time of the files that no package brings.
     /// - Throws: as ``layer(for:epoch:)``.
-    public static func layer(
+    package static func layer(
         for packages: [PlacedPackage], over installed: InstalledPackages, in tree: Tree, epoch: Timestamp
     ) throws -> Layer {
         var fresh = try layer(for: packages, epoch: epoch)

@@ -1,6 +1,6 @@
 extension Report {
     /// The whole text, as a pipe or a file gets it: nothing is shortened or folded, so that a search finds it.
-    public var plainText: String {
+    package var plainText: String {
         let groups = Set(rows.map(\.group)).filter { !$0.isEmpty }
         let heading = groupColumn == nil ? groups.sorted() : []
         let table = TextTable(
@@ -17,7 +17,7 @@ extension Report {
     /// The report for a terminal: no line is wider than that.
     ///
     /// - Parameter rowsShown: whether the rows were shown while the checks were made. Then only the failures are told again.
-    public func text(on terminal: Terminal, rowsShown: Bool) -> String {
+    package func text(on terminal: Terminal, rowsShown: Bool) -> String {
         var lines: [String] = []
         if !rowsShown {
             let nameWidth = min(terminal.nameWidth, rows.map(\.name.count).max() ?? 0)
@@ -79,13 +79,13 @@ extension Terminal {
     private static let gap = 2
 
     /// A row's group as a line of its own, where it is another than that of the row before; else nothing.
-    public func heading(of row: Report.Row, after group: String) -> [String] {
+    package func heading(of row: Report.Row, after group: String) -> [String] {
         row.group == group || row.group.isEmpty ? [] : row.group.withoutControls.folded(to: width, indent: 2)
     }
 
     /// One row: its mark, its name, what was seen, and the time at the right edge. A failed row has what was expected and
     /// found below.
-    public func lines(of row: Report.Row) -> [String] { lines(of: row, nameWidth: nameWidth) }
+    package func lines(of row: Report.Row) -> [String] { lines(of: row, nameWidth: nameWidth) }
 
     func lines(of row: Report.Row, nameWidth: Int) -> [String] {
         let time = TextTable.time(row.seconds)

@@ -1,7 +1,7 @@
 /// What a command has checked, ready to be printed: the form that `verify` and `prove` share.
-public struct Report: Sendable, Equatable {
+package struct Report: Sendable, Equatable {
     /// How a check ended.
-    public enum State: Sendable, Equatable {
+    package enum State: Sendable, Equatable {
         case ok
         case failed
         /// Nothing is known, in the command's own words: `not run`. What was seen says why.
@@ -9,19 +9,19 @@ public struct Report: Sendable, Equatable {
     }
 
     /// One check.
-    public struct Row: Sendable, Equatable {
+    package struct Row: Sendable, Equatable {
         /// What the check belongs to: a machine, a file. Empty for nothing.
-        public var group: String
-        public var name: String
-        public var expected: String
-        public var seen: String
+        package var group: String
+        package var name: String
+        package var expected: String
+        package var seen: String
         /// How long the check took.
-        public var seconds: Double
-        public var state: State
+        package var seconds: Double
+        package var state: State
         /// What to do when it failed, where that is known.
-        public var next: String?
+        package var next: String?
 
-        public init(
+        package init(
             group: String = "", name: String, expected: String, seen: String, seconds: Double, state: State,
             next: String? = nil
         ) {
@@ -36,14 +36,14 @@ public struct Report: Sendable, Equatable {
     }
 
     /// The name of the column with the rows' groups in a pipe. Without one, a group stands above its rows.
-    public var groupColumn: String?
-    public var rows: [Row]
+    package var groupColumn: String?
+    package var rows: [Row]
     /// What is to be known besides, one line each.
-    public var notes: [String]
+    package var notes: [String]
     /// The last line: how many checks passed.
-    public var summary: String
+    package var summary: String
 
-    public init(groupColumn: String? = nil, rows: [Row], notes: [String] = [], summary: String) {
+    package init(groupColumn: String? = nil, rows: [Row], notes: [String] = [], summary: String) {
         self.groupColumn = groupColumn
         self.rows = rows
         self.notes = notes

@@ -1,15 +1,15 @@
 /// What a text must know of the terminal it is printed on.
-public struct Terminal: Sendable, Equatable {
+package struct Terminal: Sendable, Equatable {
     /// The marks in front of lines, and what stands for text that was left out.
-    public struct Marks: Sendable, Equatable {
-        public var ok: String
-        public var failed: String
-        public var notMade: String
-        public var running: String
-        public var leftOut: String
+    package struct Marks: Sendable, Equatable {
+        package var ok: String
+        package var failed: String
+        package var notMade: String
+        package var running: String
+        package var leftOut: String
 
-        public static let unicode = Marks(ok: "✓", failed: "✗", notMade: "–", running: "▸", leftOut: "…")
-        public static let ascii = Marks(ok: "ok", failed: "FAILED", notMade: "-", running: ">", leftOut: "...")
+        package static let unicode = Marks(ok: "✓", failed: "✗", notMade: "–", running: "▸", leftOut: "…")
+        package static let ascii = Marks(ok: "ok", failed: "FAILED", notMade: "-", running: ">", leftOut: "...")
 
         /// Characters of the widest mark of a row.
         var width: Int { max(ok.count, failed.count, notMade.count) }
@@ -24,13 +24,13 @@ public struct Terminal: Sendable, Equatable {
     }
 
     /// The narrowest terminal that tables are made for, in characters.
-    public static let leastWidth = 80
+    package static let leastWidth = 80
 
     /// Characters that a line may have.
-    public var width: Int
-    public var marks: Marks
+    package var width: Int
+    package var marks: Marks
 
-    public init(width: Int, marks: Marks = .unicode) {
+    package init(width: Int, marks: Marks = .unicode) {
         self.width = max(Self.leastWidth, width)
         self.marks = marks
     }
@@ -39,7 +39,7 @@ public struct Terminal: Sendable, Equatable {
     ///   - columns: what the terminal says of itself; nil or 0 where it does not know.
     ///   - environment: `COLUMNS` stands in for a terminal that does not know; `LC_ALL`, `LC_CTYPE` or `LANG` names the
     ///     encoding (POSIX.1-2024, Environment Variables, 8.2 and 8.3).
-    public init(columns: Int?, environment: [String: String]) {
+    package init(columns: Int?, environment: [String: String]) {
         let told = [columns, environment["COLUMNS"].flatMap { Int($0) }].compactMap { $0 }.first { $0 > 0 }
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty } ?? "C"
         let encoding = locale.lowercased().replacing("-", with: "")

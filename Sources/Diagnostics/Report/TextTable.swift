@@ -1,5 +1,5 @@
 /// Rows of text as a table: columns as wide as they need to be.
-public struct TextTable: Sendable {
+package struct TextTable: Sendable {
     /// The widest a folded cell gets, in characters.
     private static let widestCell = 44
 
@@ -13,7 +13,7 @@ public struct TextTable: Sendable {
     ///   - rightAligned: the columns, from 0, whose cells end where the column ends.
     ///   - isFolded: whether long cells are folded at spaces, for a terminal. Line ends fold every cell.
     ///   - rows: as many cells each as the header has.
-    public init(_ header: [String], rightAligned: Set<Int> = [], isFolded: Bool = true, rows: [[String]]) {
+    package init(_ header: [String], rightAligned: Set<Int> = [], isFolded: Bool = true, rows: [[String]]) {
         self.header = header
         self.rows = rows
         self.rightAligned = rightAligned
@@ -21,7 +21,7 @@ public struct TextTable: Sendable {
     }
 
     /// The header, a rule, and the rows, without spaces at a line's end.
-    public var lines: [String] {
+    package var lines: [String] {
         let folded = rows.map { $0.map { $0.folded(to: isFolded ? Self.widestCell : .max) } }
         let widths = header.indices.map { column in
             ([header[column].count] + folded.flatMap { $0[column].map(\.count) }).max() ?? 0
@@ -43,7 +43,7 @@ public struct TextTable: Sendable {
     }
 
     /// Seconds with one digit after the point, as a cell.
-    public static func time(_ seconds: Double) -> String {
+    package static func time(_ seconds: Double) -> String {
         let tenths = Int((seconds * 10).rounded())
         return "\(tenths / 10).\(tenths % 10) s"
     }

@@ -13,15 +13,15 @@ import Tools
 /// mke2fs makes the empty file system, every feature named, on a sparse file; the tree is put in through libext2fs
 /// for whatever has a checksum, and straight into the file for content. The same tree and options give the same
 /// bytes.
-public enum Ext4 {
+package enum Ext4 {
     /// What a written file system holds.
-    public struct Usage: Sendable, Equatable {
+    package struct Usage: Sendable, Equatable {
         /// Bytes.
-        public var size: UInt64
+        package var size: UInt64
         /// Bytes no file has, those reserved for root among them.
-        public var free: UInt64
-        public var inodeCount: UInt32
-        public var freeInodeCount: UInt32
+        package var free: UInt64
+        package var inodeCount: UInt32
+        package var freeInodeCount: UInt32
     }
 
     /// Writes the file system; the file appears when it is whole.
@@ -29,7 +29,7 @@ public enum Ext4 {
     /// - Throws: `Failure` naming the file, or the tree's path that ext4 cannot hold; `CancellationError`. Nothing is
     ///   left behind then.
     @discardableResult
-    public static func write(
+    package static func write(
         _ tree: Tree, to path: FilePath, _ options: Ext4Options, tools: ToolRunner
     ) async throws -> Usage {
         try options.validate(place: path.string)

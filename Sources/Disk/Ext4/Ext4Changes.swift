@@ -23,7 +23,7 @@ extension Ext4Reader {
     ///
     /// - Parameter include: which entries are read; a folder that is not does not keep out what is in it.
     /// - Throws: as ``forEachEntry(_:)``.
-    public func readLayer(into writer: LayerWriter, include: (Ext4Entry) -> Bool = { _ in true }) throws {
+    package func readLayer(into writer: LayerWriter, include: (Ext4Entry) -> Bool = { _ in true }) throws {
         var firstNames: [UInt32: EntryPath] = [:]
         try forEachEntry { entry in
             guard include(entry), !isLostAndFound(entry) else { return }
@@ -49,7 +49,7 @@ extension Ext4Reader {
     ///   - normalise: sets a changed entry's attributes to what they shall be in the layer; it may be asked more than
     ///     once, under each name of an inode.
     /// - Throws: as ``forEachEntry(_:)``.
-    public func changes(
+    package func changes(
         since tree: Tree, epoch: Int64, into writer: LayerWriter, include: (EntryPath) -> Bool = { _ in true },
         normalise: (EntryPath, inout Attributes) -> Void = { _, _ in }
     ) throws {

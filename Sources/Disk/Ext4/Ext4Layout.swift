@@ -88,9 +88,9 @@ struct Ext4Layout {
 
 extension Ext4 {
     /// The smallest file system written here, in bytes.
-    public static let smallestSize: UInt64 = 16 << 20
+    package static let smallestSize: UInt64 = 16 << 20
     /// The largest file system written here, in bytes.
-    public static let largestSize: UInt64 = 512 << 30
+    package static let largestSize: UInt64 = 512 << 30
     /// Room is reserved in the group descriptor tables so that the file system grows online up to this size, in bytes.
     static let growthLimit: UInt64 = 1 << 40
 
@@ -99,7 +99,7 @@ extension Ext4 {
     ///
     /// - Parameters:
     ///   - inodeCount, reservedPercent, journalSize: as in ``Ext4Options``.
-    public static func minimumSize(
+    package static func minimumSize(
         of tree: Tree, freeBytes: UInt64, inodeCount: UInt64? = nil, reservedPercent: Int = 1,
         journalSize: UInt64? = nil
     ) -> UInt64 {

@@ -6,7 +6,7 @@ import SystemPackage
 ///
 /// It reads what is whole and passes over what is not: where the superblock or the group descriptors are damaged it takes
 /// a copy of them, and checksums of metadata do not stop it.
-public final class Ext4Map {
+package final class Ext4Map {
     private let handle: ext2_filsys
     private var blockSize: UInt64 { UInt64(handle.pointee.blocksize) }
     private var groups: UInt32 { UInt32(handle.pointee.group_desc_count) }
@@ -15,7 +15,7 @@ public final class Ext4Map {
     ///   - offset: where the file system begins in the file, in bytes.
     ///   - damaged: what is not to be trusted, in bytes from the file system's beginning.
     /// - Throws: `Failure` when neither the superblock nor a copy of it can be read.
-    public init(_ image: FilePath, offset: UInt64, damaged: [Range<UInt64>]) throws {
+    package init(_ image: FilePath, offset: UInt64, damaged: [Range<UInt64>]) throws {
         // Where mke2fs puts the first copies, by block size (mke2fs(8), sparse_super).
         let copies: [(block: UInt64, size: UInt32)] = [
             (0, 0), (32768, 4096), (98304, 4096), (8193, 1024), (24577, 1024), (16384, 2048),
@@ -44,7 +44,7 @@ public final class Ext4Map {
     ///
     /// - Parameter range: in bytes from the file system's beginning.
     /// - Throws: `CancellationError`.
-    public func objects(in range: Range<UInt64>) throws -> [DiskObject] {
+    package func objects(in range: Range<UInt64>) throws -> [DiskObject] {
         var list = DiskObjectList(in: range)
         list.add("boot block", 0..<1024)
         for group in 0..<groups { addMetadata(of: group, to: &list) }

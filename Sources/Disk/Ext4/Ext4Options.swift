@@ -4,28 +4,28 @@ import Diagnostics
 let ext4BlockSize: UInt64 = 4096
 
 /// What an ext4 file system is made with besides its tree. Nothing in it comes from the clock or the machine.
-public struct Ext4Options: Sendable, Equatable {
+package struct Ext4Options: Sendable, Equatable {
     /// The file system's size in bytes: a multiple of 4,096, at least 16 MiB.
-    public var size: UInt64
+    package var size: UInt64
     /// The volume's name: at most 16 bytes of UTF-8.
-    public var label: String
+    package var label: String
     /// The file system's UUID, as 36 characters. Seeds every metadata checksum.
-    public var uuid: String
+    package var uuid: String
     /// The seed of the directory hash, as the 36 characters of a UUID.
-    public var hashSeed: String
+    package var hashSeed: String
     /// Seconds since 1970 for every time that the tree does not give: superblock, ctime, atime, crtime.
     /// 1 to 4,294,967,295 (the superblock's times have 32 bits; libext2fs takes 0 as "ask the clock").
-    public var epoch: Int64
+    package var epoch: Int64
     /// How many inodes there are at least; nil: one for each 16 KiB, and a quarter more than the tree needs.
-    public var inodeCount: UInt64?
+    package var inodeCount: UInt64?
     /// The share of the blocks kept for root, 0 to 50 percent.
-    public var reservedPercent: Int
+    package var reservedPercent: Int
     /// The journal's size in bytes, in whole MiB, at least 4 MiB; nil: a 32nd of `size`, 4 to 64 MiB.
-    public var journalSize: UInt64?
+    package var journalSize: UInt64?
     /// The recipe's key that sets `size`, named by the error when the tree does not fit.
-    public var sizeKey: String
+    package var sizeKey: String
 
-    public init(
+    package init(
         size: UInt64, label: String, uuid: String, hashSeed: String, epoch: Int64, inodeCount: UInt64? = nil,
         reservedPercent: Int = 1, journalSize: UInt64? = nil, sizeKey: String = "disk.root_size"
     ) {

@@ -3,46 +3,46 @@ import Diagnostics
 import Storage
 
 /// A stretch of an ext file system that belongs to no file (Linux, Documentation/filesystems/ext4/blockgroup.rst).
-public struct Ext4Area: Sendable, Equatable {
-    public enum Kind: Sendable, Equatable {
+package struct Ext4Area: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         case bootBlock, superblock, descriptors, blockBitmap, inodeBitmap, inodeTable
     }
 
-    public var kind: Kind
+    package var kind: Kind
     /// The block group it lies in. Superblock and descriptors of other groups than 0 are copies.
-    public var group: UInt32
+    package var group: UInt32
     /// Bytes from the file system's beginning.
-    public var range: Range<UInt64>
+    package var range: Range<UInt64>
 }
 
 /// Bytes of a file that lie one after the other on the disk.
-public struct Ext4Run: Sendable, Equatable {
+package struct Ext4Run: Sendable, Equatable {
     /// The first byte within the file.
-    public var logical: UInt64
+    package var logical: UInt64
     /// Bytes from the file system's beginning: whole blocks.
-    public var range: Range<UInt64>
+    package var range: Range<UInt64>
     /// Allocated but never written: reads as zeros, whatever the disk has there.
-    public var isUnwritten: Bool
+    package var isUnwritten: Bool
 }
 
 extension Ext4Reader {
     /// Bytes.
-    public var blockSize: UInt64 { volume.blockSize }
-    public var inodeCount: UInt32 { volume.inodeCount }
-    public var freeInodeCount: UInt32 { volume.freeInodeCount }
-    public var inodesPerGroup: UInt32 { volume.superblock.s_inodes_per_group }
-    public var blocksPerGroup: UInt32 { volume.superblock.s_blocks_per_group }
+    package var blockSize: UInt64 { volume.blockSize }
+    package var inodeCount: UInt32 { volume.inodeCount }
+    package var freeInodeCount: UInt32 { volume.freeInodeCount }
+    package var inodesPerGroup: UInt32 { volume.superblock.s_inodes_per_group }
+    package var blocksPerGroup: UInt32 { volume.superblock.s_blocks_per_group }
     /// The block that group 0 begins with: 1 on blocks of 1 KiB, else 0.
-    public var firstBlock: UInt64 { UInt64(volume.superblock.s_first_data_block) }
+    package var firstBlock: UInt64 { UInt64(volume.superblock.s_first_data_block) }
     /// Bytes of an inode in its table.
-    public var inodeSize: UInt64 { volume.superblock.s_rev_level == 0 ? 128 : UInt64(volume.superblock.s_inode_size) }
+    package var inodeSize: UInt64 { volume.superblock.s_rev_level == 0 ? 128 : UInt64(volume.superblock.s_inode_size) }
     /// Bytes of a group's descriptor: 64 with the feature 64bit, else 32.
-    public var descriptorSize: UInt64 {
+    package var descriptorSize: UInt64 {
         volume.superblock.s_feature_incompat & 0x80 != 0 ? UInt64(volume.superblock.s_desc_size) : 32
     }
 
     /// What belongs to no file, group by group.
-    public var areas: [Ext4Area] {
+    package var areas: [Ext4Area] {
         var areas = [Ext4Area(kind: .bootBlock, group: 0, range: 0..<1024)]
         for group in 0..<UInt32(volume.handle.pointee.group_desc_count) { areas += self.areas(of: group) }
         return areas
@@ -76,7 +76,7 @@ extension Ext4Reader {
     // MARK: Metadata
 
     /// The parts of the inode tables that have ever been used, in disk order, in bytes from the file system's beginning.
-    public var usedInodeTables: [Range<UInt64>] {
+    package var usedInodeTables: [Range<UInt64>] {
         let handle = volume.handle
         let ranges = (0..<UInt32(handle.pointee.group_desc_count)).compactMap { group -> Range<UInt64>? in
             let start = ext2fs_inode_table_loc(handle, group) * blockSize
@@ -97,7 +97,7 @@ extension Ext4Reader {
     /// the file system's beginning. What is damaged is passed over.
     ///
     /// - Throws: what the source throws; `CancellationError`.
-    public func nameRanges() throws -> [Range<UInt64>] {
+    package func nameRanges() throws -> [Range<UInt64>] {
         var ranges: [Range<UInt64>] = []
         for group in 0..<UInt32(volume.handle.pointee.group_desc_count) {
             for index in 0..<usedInodes(in: group) {
@@ -145,7 +145,7 @@ extension Ext4Reader {
     /// Where an inode's content lies, in file order; nothing where the inode holds it itself, or has none.
     ///
     /// - Throws: `Failure` naming the inode where its map is damaged.
-    public func runs(of number: UInt32) throws -> [Ext4Run] {
+    package func runs(of number: UInt32) throws -> [Ext4Run] {
         let inode = try volume.readInode(number)
         guard hasBlocks(inode) else { return [] }
         return try volume.extents(of: number, inode).map {
@@ -156,7 +156,7 @@ extension Ext4Reader {
     }
 
     /// The blocks that map an inode's content, in bytes from the file system's beginning; what is damaged is passed over.
-    public func mapBlocks(of number: UInt32) throws -> [Range<UInt64>] {
+    package func mapBlocks(of number: UInt32) throws -> [Range<UInt64>] {
         guard hasBlocks(try volume.readInode(number)) else { return [] }
         let list = BlockList(limit: volume.blockCount)
         ext2fs_block_iterate3(
@@ -170,7 +170,7 @@ extension Ext4Reader {
     }
 
     /// The block of an inode's attributes, in bytes from the file system's beginning; nil for none.
-    public func attributeBlock(of number: UInt32) throws -> Range<UInt64>? {
+    package func attributeBlock(of number: UInt32) throws -> Range<UInt64>? {
         let block = try volume.readInode(number).attributeBlock
         return block == 0 || block >= volume.blockCount ? nil : block * blockSize..<(block + 1) * blockSize
     }

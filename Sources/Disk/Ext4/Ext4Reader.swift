@@ -8,9 +8,9 @@ import SystemPackage
 #endif
 
 /// One name on an ext4 file system and the inode it leads to.
-public struct Ext4Entry: Sendable, Equatable {
+package struct Ext4Entry: Sendable, Equatable {
     /// What the inode is. A regular file's content is read through ``Ext4Reader/forEachChunk(of:_:)``.
-    public enum Kind: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         case regular(size: UInt64)
         case directory
         /// The target's bytes.
@@ -21,14 +21,14 @@ public struct Ext4Entry: Sendable, Equatable {
         case socket
     }
 
-    public var path: EntryPath
-    public var inode: UInt32
+    package var path: EntryPath
+    package var inode: UInt32
     /// As the inode has it: for a folder, two and one for each folder in it.
-    public var linkCount: Int
-    public var attributes: Attributes
-    public var kind: Kind
+    package var linkCount: Int
+    package var attributes: Attributes
+    package var kind: Kind
     /// When the inode last changed; a written tree's inodes all have the epoch.
-    public var ctime: Timestamp
+    package var ctime: Timestamp
 }
 
 /// Reads an ext2, ext3 or ext4 file system in a file of the host, in a partition of a disk image, or in any byte source.
@@ -36,7 +36,7 @@ public struct Ext4Entry: Sendable, Equatable {
 ///
 /// A file system that was not unmounted cleanly is refused: its journal would have to be replayed first, which is
 /// e2fsck's work. What is damaged is refused naming the inode.
-public final class Ext4Reader {
+package final class Ext4Reader {
     let volume: Ext4Volume
     private let source: any ByteSource
     let offset: UInt64
@@ -46,7 +46,7 @@ public final class Ext4Reader {
     ///   - offset: where the file system begins, in bytes.
     ///   - place: for errors; the image's path where it is nil.
     /// - Throws: `Failure` when there is no file system that can be read, or it is longer than the file.
-    public convenience init(_ image: FilePath, offset: UInt64 = 0, place: String? = nil) throws {
+    package convenience init(_ image: FilePath, offset: UInt64 = 0, place: String? = nil) throws {
         let source = try FileSource(image)
         try self.init(
             source, try Ext4Volume(image, offset: offset, place: place), offset: offset,
@@ -57,7 +57,7 @@ public final class Ext4Reader {
     ///   - offset: where the file system begins in the source, in bytes.
     ///   - place: the source, for errors.
     /// - Throws: as ``init(_:offset:place:)-(FilePath,_,_)``; what the source throws.
-    public convenience init(_ source: any ByteSource, offset: UInt64, place: String) throws {
+    package convenience init(_ source: any ByteSource, offset: UInt64, place: String) throws {
         try self.init(
             source, try Ext4Volume(source, offset: offset, place: place), offset: offset, next: nil)
     }
@@ -83,18 +83,18 @@ public final class Ext4Reader {
     }
 
     /// The volume's name.
-    public var label: String {
+    package var label: String {
         withUnsafeBytes(of: volume.superblock.s_volume_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     /// The file system's UUID, lower case with dashes.
-    public var uuid: String {
+    package var uuid: String {
         let hex = withUnsafeBytes(of: volume.superblock.s_uuid) { Array($0) }.map { $0.hex(digits: 2) }
         return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { hex[$0].joined() }.joined(separator: "-")
     }
 
     /// What Linux calls it: ext4, ext3 when it has a journal and nothing of ext4's, else ext2 (as blkid tells them apart).
-    public var kind: String {
+    package var kind: String {
         let superblock = volume.superblock
         // Linux, Documentation/filesystems/ext4/super.rst: what ext3 has of the incompatible features (filetype,
         // recover, meta_bg) and of the read-only compatible ones (sparse_super, large_file, btree_dir).
@@ -103,15 +103,15 @@ public final class Ext4Reader {
     }
 
     /// Bytes of the file system.
-    public var size: UInt64 { volume.blockCount * volume.blockSize }
+    package var size: UInt64 { volume.blockCount * volume.blockSize }
     /// Bytes no file has.
-    public var free: UInt64 { volume.freeBlockCount * volume.blockSize }
+    package var free: UInt64 { volume.freeBlockCount * volume.blockSize }
 
     /// The stretches that are not free, in bytes from the file system's beginning: files, folders, and the file system's
     /// own tables, written or not.
     ///
     /// - Throws: `Failure` when the block bitmaps cannot be read.
-    public func usedRanges() throws -> [Range<UInt64>] {
+    package func usedRanges() throws -> [Range<UInt64>] {
         let size = volume.blockSize
         return try volume.usedRanges().map { $0.lowerBound * size..<$0.upperBound * size }
     }
@@ -121,7 +121,7 @@ public final class Ext4Reader {
     /// Every name, a folder before what is in it, the names of a folder sorted by their bytes.
     ///
     /// - Throws: `Failure` naming the inode where the file system is damaged; what `body` throws.
-    public func forEachEntry(_ body: (Ext4Entry) throws -> Void) throws {
+    package func forEachEntry(_ body: (Ext4Entry) throws -> Void) throws {
         var visited: Set<UInt32> = [Ext4Layout.rootInode]
         var directoryBlocks: UInt64 = 0
         var pending: [(path: EntryPath, inode: UInt32)] = [(.root, Ext4Layout.rootInode)]
@@ -152,7 +152,7 @@ public final class Ext4Reader {
     /// The entry of this name, links not followed; nil where there is none.
     ///
     /// - Throws: `Failure` naming the inode where the file system is damaged on the way.
-    public func entry(at path: EntryPath) throws -> Ext4Entry? {
+    package func entry(at path: EntryPath) throws -> Ext4Entry? {
         var number = Ext4Layout.rootInode
         for component in path.components {
             let inode = try volume.readInode(number)
@@ -172,7 +172,7 @@ public final class Ext4Reader {
     /// What is in a folder, sorted by the names' bytes; nothing for what is no folder.
     ///
     /// - Throws: `Failure` naming the inode where the file system is damaged.
-    public func children(of folder: Ext4Entry) throws -> [Ext4Entry] {
+    package func children(of folder: Ext4Entry) throws -> [Ext4Entry] {
         guard folder.kind == .directory else { return [] }
         return try names(in: folder.inode, try volume.readInode(folder.inode)).map { name in
             guard name.inode <= volume.inodeCount, name.inode != 0 else {
@@ -264,7 +264,7 @@ public final class Ext4Reader {
     // MARK: Content
 
     /// The ranges of a regular file that are not holes, in bytes, in order; the last may reach beyond its size.
-    public func dataRanges(of entry: Ext4Entry) throws -> [Range<UInt64>] {
+    package func dataRanges(of entry: Ext4Entry) throws -> [Range<UInt64>] {
         let inode = try volume.readInode(entry.inode)
         return try volume.extents(of: entry.inode, inode).filter { !$0.isUnwritten }.map {
             $0.logical * volume.blockSize..<($0.logical + $0.count) * volume.blockSize
@@ -274,7 +274,7 @@ public final class Ext4Reader {
     /// Hands a regular file's content on in pieces of at most 1 MiB, holes as zeros.
     ///
     /// - Throws: `Failure` naming the inode where it is damaged, encrypted or sealed; what `body` throws.
-    public func forEachChunk(of entry: Ext4Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package func forEachChunk(of entry: Ext4Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         try forEachPiece(entry.inode, try volume.readInode(entry.inode), body)
     }
 

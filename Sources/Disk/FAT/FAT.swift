@@ -15,14 +15,14 @@ import Tools
 ///     then           clusters: the root folder, folders, files in the tree's order
 ///
 /// Owners, modes and links are not kept: FAT has none. All times are the epoch.
-public enum FAT {
+package enum FAT {
     static let sectorSize: UInt64 = 512
     private static let reservedSectors: UInt64 = 32
     /// Readers, mtools among them, tell FAT32 by having at least this many clusters (Microsoft, FAT: General Overview
     /// of On-Disk Format 1.03, "FAT Type Determination").
     private static let fat32Clusters: UInt64 = 65525
     /// The smallest file system of that many clusters, in whole MiB: clusters of one sector.
-    public static let smallestSize: UInt64 = 33 << 20
+    package static let smallestSize: UInt64 = 33 << 20
 
     /// Writes the file system; the file appears when it is whole.
     ///
@@ -35,7 +35,7 @@ public enum FAT {
     ///   - sizeKey: the recipe's key that sets `size`, named by the error when the tree does not fit.
     /// - Throws: `Failure` naming the tree's path that FAT cannot hold, or how large the file system must be;
     ///   `CancellationError`. Nothing is left behind then.
-    public static func write(
+    package static func write(
         _ tree: Tree, to path: FilePath, size: UInt64, label: String, volumeID: UInt32, epoch: Int64,
         hiddenSectors: UInt32 = PartitionTable.alignment, sizeKey: String = "disk.boot.size", tools: ToolRunner
     ) async throws {
@@ -89,14 +89,14 @@ public enum FAT {
     /// The size a file system needs to hold the files of a tree and leave `freeBytes`: bytes, in whole MiB.
     ///
     /// - Throws: ``FATRefusal`` naming the path that FAT cannot hold.
-    public static func minimumSize(of tree: Tree, freeBytes: UInt64) throws -> UInt64 {
+    package static func minimumSize(of tree: Tree, freeBytes: UInt64) throws -> UInt64 {
         minimumSize(of: try FATListing(tree), freeBytes: freeBytes)
     }
 
     /// Looks whether FAT can hold a tree's names, kinds and sizes.
     ///
     /// - Throws: ``FATRefusal`` naming the first path that it cannot hold.
-    public static func check(_ tree: Tree) throws { _ = try FATListing(tree) }
+    package static func check(_ tree: Tree) throws { _ = try FATListing(tree) }
 
     private static func minimumSize(of listing: FATListing, freeBytes: UInt64) -> UInt64 {
         var size = max(smallestSize, (listing.contentSize + freeBytes) & ~0xfffff)
@@ -133,16 +133,16 @@ public enum FAT {
 }
 
 /// What FAT cannot hold of a tree. Who knows where it came from says so.
-public struct FATRefusal: Error, Sendable, Equatable {
+package struct FATRefusal: Error, Sendable, Equatable {
     /// In the tree.
-    public let path: EntryPath
+    package let path: EntryPath
     /// The path that FAT takes for the same, where that is what is wrong.
-    public let other: EntryPath?
-    public let message: String
-    public let expected: String?
-    public let found: String?
+    package let other: EntryPath?
+    package let message: String
+    package let expected: String?
+    package let found: String?
 
-    public init(
+    package init(
         path: EntryPath, other: EntryPath? = nil, message: String, expected: String? = nil,
         found: String? = nil
     ) {
@@ -154,7 +154,7 @@ public struct FATRefusal: Error, Sendable, Equatable {
     }
 
     /// - Parameter place: where, in words that tell a person more than ``path``.
-    public func failure(_ kind: Failure.Kind = .failed, at place: String, next: String? = nil)
+    package func failure(_ kind: Failure.Kind = .failed, at place: String, next: String? = nil)
         -> Failure
     {
         Failure(kind, at: place, message, expected: expected, found: found, next: next)

@@ -5,7 +5,7 @@ import Storage
 ///
 /// It reads what is whole and passes over what is not: where the boot sector is damaged it takes its copy, and of
 /// each part of the table the copy that is whole.
-public struct FATMap {
+package struct FATMap {
     private let source: any ByteSource
     private let offset: UInt64
     private let layout: Layout
@@ -63,7 +63,7 @@ public struct FATMap {
     ///   - size: bytes of the partition.
     ///   - damaged: what is not to be trusted, in bytes from the file system's beginning.
     /// - Throws: `Failure` when neither the boot sector nor its copy can be read.
-    public init(_ source: any ByteSource, offset: UInt64, size: UInt64, damaged: [Range<UInt64>], place: String) throws
+    package init(_ source: any ByteSource, offset: UInt64, size: UInt64, damaged: [Range<UInt64>], place: String) throws
     {
         self.source = source
         self.offset = offset
@@ -114,7 +114,7 @@ public struct FATMap {
     ///
     /// - Parameter range: in bytes from the file system's beginning.
     /// - Throws: `Failure` when the source cannot be read; `CancellationError`.
-    public func objects(in range: Range<UInt64>) throws -> [DiskObject] {
+    package func objects(in range: Range<UInt64>) throws -> [DiskObject] {
         var list = DiskObjectList(in: range)
         list.add("boot sector", 0..<512)
         if layout.root.isEmpty {

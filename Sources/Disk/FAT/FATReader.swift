@@ -7,17 +7,17 @@ import SystemPackage
 ///
 /// Source: Microsoft, FAT: General Overview of On-Disk Format 1.03 (boot sector and BPB; FAT; directory entries). It is
 /// read here, not through mtools, so that hostile names and cluster chains are refused before anything is unpacked.
-public struct FATReader: Sendable {
+package struct FATReader: Sendable {
     /// One name.
-    public struct Entry: Sendable, Equatable {
-        public var path: EntryPath
-        public var isFolder: Bool
+    package struct Entry: Sendable, Equatable {
+        package var path: EntryPath
+        package var isFolder: Bool
         /// Bytes; 0 for a folder.
-        public var size: UInt64
+        package var size: UInt64
         /// The attribute of that name; of a folder it means nothing.
-        public var isReadOnly = false
+        package var isReadOnly = false
         /// FAT's local time, taken as UTC; even seconds.
-        public var mtime: Timestamp
+        package var mtime: Timestamp
         fileprivate var firstCluster: UInt32
     }
 
@@ -26,17 +26,17 @@ public struct FATReader: Sendable {
     private let offset: UInt64
     private let table: FATTable
     /// Bytes.
-    public let clusterSize: UInt64
+    package let clusterSize: UInt64
     /// Bytes of the file system.
-    public let size: UInt64
+    package let size: UInt64
     private let dataStart: UInt64
     /// In bytes from the file system's beginning.
     private let tables: [Range<UInt64>]
     private let root: Root
     /// The volume's serial number.
-    public let volumeID: UInt32
+    package let volumeID: UInt32
     /// The label in the boot sector, without the spaces that fill it.
-    public let label: String
+    package let label: String
 
     /// Where the root folder lies: FAT32 has it in clusters, FAT12 and FAT16 before the first cluster.
     private enum Root {
@@ -47,7 +47,7 @@ public struct FATReader: Sendable {
 
     /// - Parameter offset: where the file system begins in the file, in bytes.
     /// - Throws: `Failure` naming the file when there is no FAT there.
-    public init(_ image: FilePath, offset: UInt64 = 0) throws {
+    package init(_ image: FilePath, offset: UInt64 = 0) throws {
         try self.init(try FileSource(image), offset: offset, place: image.string)
     }
 
@@ -55,7 +55,7 @@ public struct FATReader: Sendable {
     ///   - offset: where the file system begins in the source, in bytes.
     ///   - place: the source, for errors.
     /// - Throws: `Failure` when there is no FAT there, or it is longer than the source.
-    public init(_ source: any ByteSource, offset: UInt64 = 0, place: String) throws {
+    package init(_ source: any ByteSource, offset: UInt64 = 0, place: String) throws {
         self.source = source
         self.offset = offset
         self.place = place
@@ -118,31 +118,31 @@ public struct FATReader: Sendable {
     /// `NO NAME`; nil for none.
     ///
     /// - Throws: `Failure` where the root folder is damaged.
-    public func volumeLabel() throws -> String? {
+    package func volumeLabel() throws -> String? {
         if let name = FATDirectory.label(in: try rootBytes()) { return name }
         return label.isEmpty || label == "NO NAME" ? nil : label
     }
 
     /// The serial number as Linux and udev give it for a UUID: `C0FF-EE01`.
-    public var uuid: String {
+    package var uuid: String {
         let hex = volumeID.hex(digits: 8).uppercased()
         return hex.prefix(4) + "-" + hex.suffix(4)
     }
 
     /// The stretches that are not free, in bytes from the file system's beginning: what lies before the first cluster,
     /// and the clusters that the table has in use.
-    public func usedRanges() -> [Range<UInt64>] {
+    package func usedRanges() -> [Range<UInt64>] {
         [0..<dataStart - offset] + table.usedRuns().map(bytes)
     }
 
     /// Bytes of the clusters that no file has.
-    public var free: UInt64 { table.freeCount * clusterSize }
+    package var free: UInt64 { table.freeCount * clusterSize }
 
     /// What belongs to no file: `boot sector`, `FSInfo sector`, `boot sector's copy`, `file allocation table 1`, `root folder`,
     /// and where it lies, in bytes from the file system's beginning.
     ///
     /// - Throws: `Failure` where the root folder's clusters are damaged.
-    public func areas() throws -> [(name: String, range: Range<UInt64>)] {
+    package func areas() throws -> [(name: String, range: Range<UInt64>)] {
         var areas: [(name: String, range: Range<UInt64>)] = [("boot sector", 0..<512)]
         for (index, table) in tables.enumerated() { areas.append(("file allocation table \(index + 1)", table)) }
         switch root {
@@ -159,7 +159,7 @@ public struct FATReader: Sendable {
     /// Where a file's content, or a folder's names, lie, in file order, in bytes from the file system's beginning: whole clusters.
     ///
     /// - Throws: `Failure` naming the path where its clusters are damaged.
-    public func ranges(of entry: Entry) throws -> [Range<UInt64>] {
+    package func ranges(of entry: Entry) throws -> [Range<UInt64>] {
         guard entry.firstCluster >= 2 else { return [] }
         return try runs(from: entry.firstCluster, of: entry.path).map(bytes)
     }
@@ -172,7 +172,7 @@ public struct FATReader: Sendable {
     /// Every name, a folder before what is in it, the names of a folder sorted by their bytes.
     ///
     /// - Throws: `Failure` naming the path where the file system is damaged.
-    public func entries() throws -> [Entry] {
+    package func entries() throws -> [Entry] {
         var result: [Entry] = []
         var visited: Set<UInt32> = []
         if case .cluster(let first) = root { visited.insert(first) }
@@ -225,7 +225,7 @@ public struct FATReader: Sendable {
     /// A file's whole content.
     ///
     /// - Throws: `Failure` when it is longer than `limit` bytes, or its clusters are damaged.
-    public func bytes(of entry: Entry, limit: UInt64 = 64 << 20) throws -> [UInt8] {
+    package func bytes(of entry: Entry, limit: UInt64 = 64 << 20) throws -> [UInt8] {
         guard entry.size <= limit else {
             throw Failure(
                 at: "\(place): \(entry.path)", "the file is too large", expected: "at most \(limit) bytes",
@@ -237,7 +237,7 @@ public struct FATReader: Sendable {
     }
 
     /// The content of the file with this name, case not counting; nil where there is none.
-    public func bytes(at path: EntryPath, limit: UInt64 = 64 << 20) throws -> [UInt8]? {
+    package func bytes(at path: EntryPath, limit: UInt64 = 64 << 20) throws -> [UInt8]? {
         let wanted = path.description.uppercased()
         guard let entry = try entries().first(where: { !$0.isFolder && $0.path.description.uppercased() == wanted })
         else {
@@ -247,7 +247,7 @@ public struct FATReader: Sendable {
     }
 
     /// Hands a file's content on, in pieces of at most 1 MiB.
-    public func forEachChunk(of entry: Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    package func forEachChunk(of entry: Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         if entry.size == 0 { return }
         let runs = try runs(from: entry.firstCluster, of: entry.path)
         let count = runs.reduce(0) { $0 + UInt64($1.count) }
@@ -267,7 +267,7 @@ public struct FATReader: Sendable {
     /// nor are times but the last change's.
     ///
     /// - Parameter folder: what all paths are put below; it is not made itself.
-    public func readLayer(into writer: LayerWriter, below folder: EntryPath = .root) throws {
+    package func readLayer(into writer: LayerWriter, below folder: EntryPath = .root) throws {
         for entry in try entries() {
             try Task.checkCancellation()
             let path = try EntryPath(validating: folder.bytes + [UInt8(ascii: "/")] + entry.path.bytes)

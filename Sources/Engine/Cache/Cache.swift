@@ -7,26 +7,26 @@ import SystemPackage
 /// The folders of the cache, open for a command that uses them. All in them can be made again; nothing is written but whole.
 ///
 /// While it is open, a prune spares what the command uses (``CachePrune``). What each folder holds: ``CachePart``.
-public struct Cache: Sendable {
-    public let root: FilePath
-    public private(set) var layers: LayerStore
+package struct Cache: Sendable {
+    package let root: FilePath
+    package private(set) var layers: LayerStore
     /// What machines share, where there is such a cache.
-    public private(set) var shared: (any SharedCache)?
+    package private(set) var shared: (any SharedCache)?
     /// Takes a line about each thing that was found damaged.
-    public private(set) var note: CacheNote = { _ in }
+    package private(set) var note: CacheNote = { _ in }
     private let session: CacheSession
 
-    public var store: FilePath { root.appending("store") }
-    public var apt: FilePath { root.appending("apt") }
-    public var blocks: FilePath { root.appending("blocks") }
-    public var plans: FilePath { root.appending("plans") }
-    public var work: FilePath { root.appending("work") }
-    public var kernels: FilePath { root.appending("kernels") }
-    public var kernelWork: FilePath { root.appending("kernel-work") }
-    public var proofs: FilePath { root.appending("proofs") }
+    package var store: FilePath { root.appending("store") }
+    package var apt: FilePath { root.appending("apt") }
+    package var blocks: FilePath { root.appending("blocks") }
+    package var plans: FilePath { root.appending("plans") }
+    package var work: FilePath { root.appending("work") }
+    package var kernels: FilePath { root.appending("kernels") }
+    package var kernelWork: FilePath { root.appending("kernel-work") }
+    package var proofs: FilePath { root.appending("proofs") }
 
     /// `--cache`, or `$XDG_CACHE_HOME/piforge`, or `~/.cache/piforge`.
-    public static func defaultRoot(environment: [String: String]) -> FilePath {
+    package static func defaultRoot(environment: [String: String]) -> FilePath {
         if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") {
             return FilePath(folder).appending("piforge")
         }
@@ -37,7 +37,7 @@ public struct Cache: Sendable {
     ///
     /// - Parameter shared: what machines share.
     /// - Throws: `Failure` when a folder cannot be created.
-    public init(root: FilePath, shared: (any SharedCache)? = nil) throws {
+    package init(root: FilePath, shared: (any SharedCache)? = nil) throws {
         self.root = root
         self.shared = shared
         try createFolder(root)
@@ -50,7 +50,7 @@ public struct Cache: Sendable {
     }
 
     /// The cache with its notes going to `progress`.
-    public func reporting(to progress: any ProgressReporter) -> Cache {
+    package func reporting(to progress: any ProgressReporter) -> Cache {
         var cache = self
         cache.note = { progress.report(.note(step: "cache", text: $0)) }
         cache.layers.note = cache.note
@@ -83,7 +83,7 @@ public struct Cache: Sendable {
     /// is damaged, and `body` runs again: what it needs of that is made anew.
     ///
     /// - Throws: what `body` throws; `Failure` for damage that stays.
-    public func mending<Result>(_ body: () async throws -> Result) async throws -> Result {
+    package func mending<Result>(_ body: () async throws -> Result) async throws -> Result {
         var attempts = 0
         while true {
             do { return try await body() } catch let damage as DamagedContent {

@@ -4,7 +4,7 @@ import SystemPackage
 
 /// One folder of the cache: what it holds, and what in it is kept or goes as one. A new kind of entry is one more line here; who
 /// uses an entry marks it (`UseGate`).
-public struct CachePart: Sendable {
+package struct CachePart: Sendable {
     /// What one entry is.
     enum Entries: Sendable {
         /// Each file, at any depth; its time of last change is that of its last use. A prune beside a build may remove it.
@@ -18,9 +18,9 @@ public struct CachePart: Sendable {
     }
 
     /// The folder's name.
-    public let name: String
+    package let name: String
     /// For a person.
-    public let holds: String
+    package let holds: String
     let entries: Entries
 
     static let all = [
@@ -49,22 +49,22 @@ struct CacheEntry: Sendable {
 }
 
 /// What the cache holds.
-public struct CacheInventory: Sendable {
+package struct CacheInventory: Sendable {
     /// One part and the room it takes.
-    public struct Usage: Sendable, Codable, Equatable {
-        public let part: String
-        public let holds: String
-        public let entries: Int
+    package struct Usage: Sendable, Codable, Equatable {
+        package let part: String
+        package let holds: String
+        package let entries: Int
         /// Bytes on the disk, holes left out.
-        public let bytes: UInt64
+        package let bytes: UInt64
         /// When the entry that was used last was used, in seconds since 1970; nil for a part without entries.
-        public let lastUsed: Int64?
+        package let lastUsed: Int64?
     }
 
     let entries: [CacheEntry]
 
     /// Looks through a cache, which need not be open.
-    public init(_ root: FilePath) {
+    package init(_ root: FilePath) {
         entries = CachePart.all.flatMap { part in
             let folder = root.appending(part.name)
             switch part.entries {
@@ -83,7 +83,7 @@ public struct CacheInventory: Sendable {
     }
 
     /// Each part, those without entries too.
-    public var usage: [Usage] {
+    package var usage: [Usage] {
         CachePart.all.filter { $0.name != "work" }.map { part in
             let entries = entries.filter { $0.part.name == part.name }
             return Usage(
@@ -93,7 +93,7 @@ public struct CacheInventory: Sendable {
     }
 
     /// All of it.
-    public var total: Usage {
+    package var total: Usage {
         Usage(
             part: "total", holds: "", entries: entries.count, bytes: entries.reduce(0) { $0 + $1.bytes },
             lastUsed: entries.map(\.lastUse).max())

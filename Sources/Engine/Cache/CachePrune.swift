@@ -6,32 +6,32 @@ import SystemPackage
 ///
 /// Commands that use the cache hold a shared lock on it. A prune that gets the lock for itself is alone, and those that start wait
 /// for it. A prune beside running commands removes single files only, and none that was used since the oldest of them started.
-public struct CachePrune: Sendable {
+package struct CachePrune: Sendable {
     /// Seconds; nil removes nothing for its age.
-    public var olderThan: Int64?
+    package var olderThan: Int64?
     /// Bytes that may stay; nil removes nothing for its size.
-    public var maxSize: UInt64?
+    package var maxSize: UInt64?
     /// Everything goes.
-    public var all = false
+    package var all = false
     /// Only says what would go.
-    public var isDryRun = false
+    package var isDryRun = false
 
-    public init() {}
+    package init() {}
 
     /// What came of it.
-    public struct Report: Sendable, Codable, Equatable {
+    package struct Report: Sendable, Codable, Equatable {
         /// By part, those of which something went.
-        public var removed: [CacheInventory.Usage]
-        public var removedEntries: Int
-        public var removedBytes: UInt64
-        public var keptEntries: Int
-        public var keptBytes: UInt64
+        package var removed: [CacheInventory.Usage]
+        package var removedEntries: Int
+        package var removedBytes: UInt64
+        package var keptEntries: Int
+        package var keptBytes: UInt64
         /// Entries that should go, and stay since running commands may use them.
-        public var sparedEntries: Int
-        public var isDryRun: Bool
+        package var sparedEntries: Int
+        package var isDryRun: Bool
 
         /// For a person.
-        public var text: String {
+        package var text: String {
             var lines = removed.map { part in
                 "  \(part.part.padding(to: 8)) \(part.entries) entries, \(megabytes(part.bytes))"
             }
@@ -47,7 +47,7 @@ public struct CachePrune: Sendable {
 
     /// - Parameter now: seconds since 1970.
     /// - Throws: `Failure` when the cache cannot be locked.
-    public func run(_ root: FilePath, now: Int64) throws -> Report {
+    package func run(_ root: FilePath, now: Int64) throws -> Report {
         var spareSince: Int64?
         var lock: OpenFile?
         if exists(root) {
@@ -104,7 +104,7 @@ extension CachePrune {
     /// Parses an age: `14d`, `12h`, `30m`; a number alone is days.
     ///
     /// - Returns: seconds; nil for anything else.
-    public static func age(_ text: String) -> Int64? {
+    package static func age(_ text: String) -> Int64? {
         let units: [Character: Int64] = ["m": 60, "h": 3_600, "d": 86_400, "w": 604_800]
         let unit = text.last.flatMap { units[$0] }
         guard let number = Int64(unit == nil ? text[...] : text.dropLast()), number >= 0 else { return nil }

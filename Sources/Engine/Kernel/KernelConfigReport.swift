@@ -2,50 +2,50 @@ import Diagnostics
 import Kernel
 
 /// What came of configuring a kernel.
-public struct KernelConfigReport: Sendable, Codable {
+package struct KernelConfigReport: Sendable, Codable {
     /// An answer to `--why`.
-    public struct Answer: Sendable, Codable {
+    package struct Answer: Sendable, Codable {
         /// Such as `CONFIG_KVM`.
-        public var option: String
-        public var value: String
-        public var reasons: [String]
+        package var option: String
+        package var value: String
+        package var reasons: [String]
         /// What to add to a fragment; nil when nothing is known to help.
-        public var next: String?
+        package var next: String?
         /// Where the symbol is defined: `file:line` of the source.
-        public var defined: [String]
+        package var defined: [String]
     }
 
     /// The committed configuration.
-    public var file: String
+    package var file: String
     /// Such as `linux-source-6.12 6.12.48-1`.
-    public var source: String
-    public var version: String
+    package var source: String
+    package var version: String
     /// `gcc 12.2.0, binutils 2.40`.
-    public var toolchain: String
+    package var toolchain: String
     /// How many options are `y`, and how many `m`.
-    public var builtIn: Int
-    public var modules: Int
+    package var builtIn: Int
+    package var modules: Int
     /// How many of the fragments' lines were asked of this version.
-    public var lines: Int
+    package var lines: Int
     /// What differs from the committed configuration; nil where there is none.
-    public var changes: ConfigChanges?
+    package var changes: ConfigChanges?
     /// Whether the file was written.
-    public var wrote: Bool
+    package var wrote: Bool
     /// What a person should know: another compiler than the committed configuration's.
-    public var note: String?
-    public var answers: [Answer]
+    package var note: String?
+    package var answers: [Answer]
     /// Why the run fails; empty when it does not.
-    public var problems: [String]
+    package var problems: [String]
 
     /// The errors behind ``problems``.
-    public var failures: [Failure] = []
+    package var failures: [Failure] = []
 
     private enum CodingKeys: CodingKey {
         case file, source, version, toolchain, builtIn, modules, lines, changes, wrote, note, answers, problems
     }
 
     /// For a person.
-    public var text: String {
+    package var text: String {
         var text =
             "\(source): Linux \(version), \(toolchain): \(builtIn) built in, \(modules) modules; \(lines) lines of fragments\n"
         if let changes {

@@ -7,32 +7,32 @@ import Storage
 import SystemPackage
 
 /// What `piforge kernel build` left.
-public struct KernelBuildReport: Sendable, Codable {
+package struct KernelBuildReport: Sendable, Codable {
     /// As `uname -r` prints it.
-    public var release: String
+    package var release: String
     /// The package's version for dpkg.
-    public var version: String
+    package var version: String
     /// What it was compiled from, and what proves that.
-    public var source: String
-    public var identity: String
-    public var toolchain: String
+    package var source: String
+    package var identity: String
+    package var toolchain: String
     /// The folder with all of it.
-    public var folder: String
+    package var folder: String
     /// The .deb's name in it.
-    public var package: String
+    package var package: String
     /// Bytes of the .deb, and of the kernel's image.
-    public var size: UInt64
-    public var imageSize: UInt64
+    package var size: UInt64
+    package var imageSize: UInt64
     /// SHA-256 of the .deb, in hex.
-    public var sha256: String
+    package var sha256: String
     /// How many files were compiled, and in how many seconds when that ran.
-    public var files: Int
-    public var seconds: Double
+    package var files: Int
+    package var seconds: Double
     /// Whether it was in the cache.
-    public var cached: Bool
+    package var cached: Bool
 
     /// For a person, with the next command.
-    public var text: String {
+    package var text: String {
         let time = "\(files) files in \(Int(seconds) / 60) min \(Int(seconds) % 60) s"
         return """
             \(folder)/\(package)  \(megabytes(size)), Image \(megabytes(imageSize))

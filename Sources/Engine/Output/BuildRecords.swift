@@ -1,7 +1,7 @@
+import Records
 import Debian
 import Diagnostics
 import Digests
-import Pack
 import Recipe
 import Steps
 import Storage

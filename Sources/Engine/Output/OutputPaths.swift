@@ -1,4 +1,3 @@
-import Pack
 import SystemPackage
 
 /// What the files of an image are called, and where they lie.

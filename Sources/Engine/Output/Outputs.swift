@@ -1,8 +1,9 @@
+import Records
+import XZ
 import Diagnostics
 import Digests
 import Disk
 import Fetch
-import Pack
 import Recipe
 import Storage
 import SystemPackage

@@ -6,7 +6,7 @@ import Layers
 ///
 /// Both file systems begin a file at a multiple of 512 bytes and fill what its last sector has left with zeros, so a file's
 /// sectors are on the disk as they are in the file. Names, owners, modes and the targets of links are not looked for.
-public struct OwnContent: Sendable {
+package struct OwnContent: Sendable {
     private static let sectorSize = 512
     private let sectors: Set<UInt64>
 
@@ -14,7 +14,7 @@ public struct OwnContent: Sendable {
     ///   - tree: the whole image.
     ///   - packages: what it is without the recipe's own layers.
     /// - Throws: `DamagedContent`.
-    public init(of tree: Tree, above packages: Tree) throws {
+    package init(of tree: Tree, above packages: Tree) throws {
         func contents(_ tree: Tree) -> Set<Content> {
             Set(
                 tree.nodes.compactMap { node in
@@ -36,7 +36,7 @@ public struct OwnContent: Sendable {
     }
 
     /// Whether a part of the disk, from the start of a sector on, holds none of it.
-    public func isAbsent(from bytes: [UInt8]) -> Bool {
+    package func isAbsent(from bytes: [UInt8]) -> Bool {
         sectors.isEmpty || bytes.withUnsafeBytes { raw in Self.forEachSector(of: raw) { !sectors.contains($0) } }
     }
 

@@ -4,15 +4,15 @@ import SystemPackage
 import Tools
 
 /// A key that signs a list of sums.
-public struct SigningKey: Sendable, Equatable {
-    public enum Kind: String, CaseIterable, Sendable {
+package struct SigningKey: Sendable, Equatable {
+    package enum Kind: String, CaseIterable, Sendable {
         /// A key of the user's GnuPG, signing as gpg does.
         case openPGP
         /// An SSH key, signing as `ssh-keygen -Y sign` does.
         case ssh
 
         /// What the signature's name has behind the list's.
-        public var suffix: String {
+        package var suffix: String {
             switch self {
             case .openPGP: ".gpg"
             case .ssh: ".sig"
@@ -20,16 +20,16 @@ public struct SigningKey: Sendable, Equatable {
         }
     }
 
-    public let kind: Kind
+    package let kind: Kind
     /// A user ID or fingerprint, or the absolute path of an SSH key.
-    public let text: String
+    package let text: String
 
     /// - Parameters:
     ///   - text: as the user named the key: the path of an SSH key (a private one, or the public one of a key that the agent has),
     ///     else what gpg knows a key by.
     ///   - path: the text as an absolute path.
     /// - Throws: `Failure` (usage) when it is the path of another file.
-    public init(_ text: String, path: FilePath) throws {
+    package init(_ text: String, path: FilePath) throws {
         guard exists(path) else {
             guard !text.isEmpty, !text.contains("/"), !text.hasPrefix("-") else {
                 throw Failure(
@@ -53,15 +53,15 @@ public struct SigningKey: Sendable, Equatable {
 }
 
 /// Signs lists of sums. A signature bears its time, and is no part of what is the same in every build.
-public struct SumsSigner: Sendable {
+package struct SumsSigner: Sendable {
     /// What an SSH signature says that it is over (OpenSSH, PROTOCOL.sshsig).
-    public static let namespace = "file"
+    package static let namespace = "file"
 
-    public let key: SigningKey
+    package let key: SigningKey
     private let tools: ToolRunner
 
     /// - Parameter environment: the caller's: where the keys and their agents are.
-    public init(key: SigningKey, environment: [String: String]) {
+    package init(key: SigningKey, environment: [String: String]) {
         self.key = key
         let wanted = [
             "HOME", "GNUPGHOME", "GPG_TTY", "GPG_AGENT_INFO", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY",
@@ -77,7 +77,7 @@ public struct SumsSigner: Sendable {
     /// Finds out, before any long work, whether the key is there.
     ///
     /// - Throws: `Failure` (usage) when it is not.
-    public func check() async throws {
+    package func check() async throws {
         switch key.kind {
         case .openPGP:
             let result = try await tools.result(.gpg, ["--batch", "--list-secret-keys", "--", key.text])
@@ -98,7 +98,7 @@ public struct SumsSigner: Sendable {
     ///
     /// - Returns: the signature's path.
     /// - Throws: `Failure` with what the program said.
-    public func sign(_ list: FilePath) async throws -> FilePath {
+    package func sign(_ list: FilePath) async throws -> FilePath {
         let signature = FilePath(list.string + key.kind.suffix)
         let result: ToolResult
         switch key.kind {

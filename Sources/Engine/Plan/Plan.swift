@@ -2,45 +2,45 @@ import Digests
 import Steps
 
 /// A step as the plan knows it: what it is called, what shapes its result, and the key its result has in the cache.
-public struct PlannedStep: Sendable, Equatable {
-    public let name: String
+package struct PlannedStep: Sendable, Equatable {
+    package let name: String
     /// One line for a person.
-    public let summary: String
+    package let summary: String
     /// All that shapes the result besides the steps below.
-    public let inputs: [StepInput]
+    package let inputs: [StepInput]
     /// The names of the steps whose results it starts from.
-    public let below: [String]
+    package let below: [String]
     /// Whether its result is kept in the store; otherwise each build makes it.
-    public let isKept: Bool
+    package let isKept: Bool
     /// The names of the steps whose trees it is put on, where its key does not hang on them.
-    public let onto: [String]
+    package let onto: [String]
     /// The digest of all that shapes the result, the steps below included.
-    public let key: SHA256Digest
+    package let key: SHA256Digest
 }
 
 /// The steps of a build in order, each with its key. A pure value: the recipe, the lock and the inputs' digests give it,
 /// and nothing has run. `plan` prints it, `build` runs it, the cache looks it up.
-public struct Plan: Sendable, Equatable {
-    public private(set) var steps: [PlannedStep] = []
+package struct Plan: Sendable, Equatable {
+    package private(set) var steps: [PlannedStep] = []
 
     /// The version of what piforge makes of the same inputs; raised when any step's result changes.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
 
     private let formatVersion: Int
 
     /// - Parameter formatVersion: of what piforge makes of the same inputs.
-    public init(formatVersion: Int = Plan.formatVersion) { self.formatVersion = formatVersion }
+    package init(formatVersion: Int = Plan.formatVersion) { self.formatVersion = formatVersion }
 
     /// The key of the whole: that of the last step.
-    public var key: SHA256Digest { steps.last?.key ?? .of("empty plan") }
+    package var key: SHA256Digest { steps.last?.key ?? .of("empty plan") }
 
-    public subscript(_ name: String) -> PlannedStep? { steps.first { $0.name == name } }
+    package subscript(_ name: String) -> PlannedStep? { steps.first { $0.name == name } }
 
     /// Adds a step that starts from the results of steps that are already in the plan.
     ///
     /// - Returns: its key.
     @discardableResult
-    public mutating func add(
+    package mutating func add(
         _ name: String, kept: Bool = false, summary: String, inputs: [StepInput], below: [String] = [],
         onto: [String] = []
     ) -> SHA256Digest {
@@ -62,7 +62,7 @@ public struct Plan: Sendable, Equatable {
     /// The steps as a graph in the DOT language (graphviz.org, "DOT Language"), an arrow from each result to the step that starts from it.
     ///
     /// - Parameter label: what a step's box says besides its name; nil for nothing.
-    public func graph(label: (PlannedStep) -> String?) -> String {
+    package func graph(label: (PlannedStep) -> String?) -> String {
         func quoted(_ text: String) -> String {
             "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
         }

@@ -7,7 +7,7 @@ import Storage
 import SystemPackage
 
 /// What the last build of a recipe ran with, so that a plan can say why a step will run again.
-public struct PlanRecord: Codable, Sendable {
+package struct PlanRecord: Codable, Sendable {
     struct Step: Codable, Sendable {
         var key: SHA256Digest
         var inputs: [StepInput]
@@ -16,40 +16,40 @@ public struct PlanRecord: Codable, Sendable {
     /// By the step's name.
     var steps: [String: Step] = [:]
     /// The SHA-256 of the image file that came out.
-    public var image: SHA256Digest?
+    package var image: SHA256Digest?
     /// The digests of what was written beside the image, by name; nil when that was not noted.
-    public var outputs: [String: SHA256Digest]?
+    package var outputs: [String: SHA256Digest]?
     /// By the signature's name.
-    public var signatures: [String: Signature]?
+    package var signatures: [String: Signature]?
 
     /// A signature that was made.
-    public struct Signature: Codable, Sendable, Equatable {
+    package struct Signature: Codable, Sendable, Equatable {
         /// The key, as it was named.
-        public var key: String
+        package var key: String
         /// Of the list of sums that was signed.
-        public var list: SHA256Digest
+        package var list: SHA256Digest
         /// Of the signature's file.
-        public var signature: SHA256Digest
+        package var signature: SHA256Digest
     }
 
     init() {}
 
     /// Remembers a plan that was carried out.
-    public init(_ plan: Plan, image: SHA256Digest?, outputs: [String: SHA256Digest]? = nil) {
+    package init(_ plan: Plan, image: SHA256Digest?, outputs: [String: SHA256Digest]? = nil) {
         self.outputs = outputs
         for step in plan.steps { steps[step.name] = Step(key: step.key, inputs: step.inputs) }
         self.image = image
     }
 
     /// Reads a record; one that is missing or cannot be read is empty.
-    public static func read(_ path: FilePath) -> PlanRecord {
+    package static func read(_ path: FilePath) -> PlanRecord {
         _ = UseGate(path.removingLastComponent()).use(path)
         guard let bytes = try? readFile(path) else { return PlanRecord() }
         return (try? JSONDecoder().decode(PlanRecord.self, from: Data(bytes))) ?? PlanRecord()
     }
 
     /// Writes the record, whole or not at all.
-    public func write(to path: FilePath) throws {
+    package func write(to path: FilePath) throws {
         try writeAtomically(to: path, bytes: try jsonBytes(self, .indented, at: path.string))
     }
 
@@ -57,7 +57,7 @@ public struct PlanRecord: Codable, Sendable {
     /// as they were written, and nothing that somebody has put in their place since.
     ///
     /// - Parameter names: those that are used now.
-    public func abandoned(in folder: FilePath, besides names: Set<String>) -> [FilePath] {
+    package func abandoned(in folder: FilePath, besides names: Set<String>) -> [FilePath] {
         (outputs ?? [:]).filter { !names.contains($0.key) && isPlainFileName($0.key) }.sorted { $0.key < $1.key }
             .compactMap { name, digest in
                 let path = folder.appending(name)
@@ -66,7 +66,7 @@ public struct PlanRecord: Codable, Sendable {
     }
 
     /// Why a step runs again: which of its inputs changed, or which step below it; nil when nothing did.
-    public func reason(for step: PlannedStep, in plan: Plan) -> String? {
+    package func reason(for step: PlannedStep, in plan: Plan) -> String? {
         guard let last = steps[step.name] else { return "never built here" }
         guard last.key != step.key else { return nil }
         let old = Dictionary(last.inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })

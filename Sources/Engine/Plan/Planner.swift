@@ -1,18 +1,18 @@
+import Records
 import Diagnostics
-import Pack
 import Steps
 import Storage
 import SystemPackage
 
 /// What a build would do.
-public struct PlanReport: Sendable {
+package struct PlanReport: Sendable {
     /// The steps with their keys.
-    public let plan: Plan
+    package let plan: Plan
     /// The same steps, with what would become of each.
-    public let rows: [PlanRow]
+    package let rows: [PlanRow]
 
     /// The steps as a graph in the DOT language, with what would become of each.
-    public var graph: String {
+    package var graph: String {
         let actions = Dictionary(rows.map { ($0.step, $0.action) }, uniquingKeysWith: { first, _ in first })
         return plan.graph { actions[$0.name] }
     }

@@ -8,19 +8,19 @@ import Storage
 import SystemPackage
 
 /// A fetched file that nothing vouches for but the user, as it is shown before it is accepted.
-public struct FileToAccept: Sendable, Codable, Equatable {
+package struct FileToAccept: Sendable, Codable, Equatable {
     /// What the lock calls it.
-    public let name: String
+    package let name: String
     /// What it is used for: `base image`, `runtime`.
-    public let use: String
+    package let use: String
     /// Of the file as it was fetched, 64 hex digits.
-    public let sha256: String
+    package let sha256: String
     /// Bytes.
-    public let size: UInt64
+    package let size: UInt64
     /// Where it comes from, tried in this order.
-    public let urls: [String]
+    package let urls: [String]
     /// Where its publisher shows a digest to compare with; nil where that is not known.
-    public let publisher: String?
+    package let publisher: String?
 
     init(name: String, use: String, digest: SHA256Digest, size: UInt64, urls: [String]) {
         self.name = name
@@ -33,7 +33,7 @@ public struct FileToAccept: Sendable, Codable, Equatable {
 
     /// The page of a GitHub release, which shows a SHA-256 digest beside each file that was uploaded since June 2025 (GitHub changelog,
     /// "Releases now expose digests for release assets"); nil for any other URL.
-    public static func publisher(of url: String) -> String? {
+    package static func publisher(of url: String) -> String? {
         let parts = url.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 9, parts[0] == "https:", parts[2] == "github.com", parts[5] == "releases" else {
             return nil
@@ -45,7 +45,7 @@ public struct FileToAccept: Sendable, Codable, Equatable {
     }
 
     /// For a person: several lines, the first with the name.
-    public var text: String {
+    package var text: String {
         let compare =
             publisher.map { "compare with the digest beside it on \($0)" } ?? "compare with what its publisher says"
         return """

@@ -3,7 +3,6 @@ import Diagnostics
 import Digests
 import Fetch
 import Layers
-import Pack
 import Recipe
 import Steps
 import Storage

@@ -1,8 +1,8 @@
+import Records
 import Debian
 import Diagnostics
 import Digests
 import Fetch
-import Pack
 import Recipe
 import Steps
 import Storage
@@ -69,7 +69,7 @@ extension Cache {
     /// A file of the store by its digest, whole; nil where the store has none.
     ///
     /// - Throws: `Failure` when it cannot be read.
-    public func stored(_ digest: SHA256Digest) throws -> FilePath? {
+    package func stored(_ digest: SHA256Digest) throws -> FilePath? {
         try DownloadStore(store, note: note).file(digest, size: nil, check: .digest)?.path
     }
 }

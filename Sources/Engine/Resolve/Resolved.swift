@@ -1,6 +1,6 @@
+import Records
 import Debian
 import Layers
-import Pack
 import Recipe
 import Steps
 

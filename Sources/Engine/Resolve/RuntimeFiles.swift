@@ -1,9 +1,9 @@
+import Records
 import Debian
 import Diagnostics
 import Digests
 import Fetch
 import Layers
-import Pack
 import Recipe
 import Steps
 import Storage

@@ -3,7 +3,6 @@ import Diagnostics
 import Guest
 import Kernel
 import Layers
-import Pack
 import Recipe
 import Steps
 import Storage

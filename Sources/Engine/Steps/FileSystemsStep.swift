@@ -4,7 +4,6 @@ import Disk
 import Fetch
 import Firmware
 import Layers
-import Pack
 import Recipe
 import Steps
 import Storage

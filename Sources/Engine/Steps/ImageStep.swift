@@ -1,7 +1,8 @@
+import Records
+import XZ
 import Diagnostics
 import Digests
 import Disk
-import Pack
 import Recipe
 import Steps
 import Storage

@@ -5,7 +5,6 @@ import Fetch
 import Guest
 import Kernel
 import Layers
-import Pack
 import Recipe
 import Steps
 import SystemPackage

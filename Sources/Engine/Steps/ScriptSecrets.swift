@@ -1,7 +1,7 @@
+import Records
 import Diagnostics
 import Guest
 import Layers
-import Pack
 import Recipe
 
 /// What becomes of the secrets that packages' scripts made.

@@ -1,7 +1,7 @@
+import Records
 import Guest
 import Kernel
 import Layers
-import Pack
 import Packages
 import Steps
 

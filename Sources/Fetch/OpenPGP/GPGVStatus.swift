@@ -75,16 +75,16 @@ struct GPGVSignature: Equatable {
 }
 
 /// The hash functions of signatures (RFC 9580, section 9.5).
-public struct SignatureHash: Sendable, Hashable, CustomStringConvertible {
+package struct SignatureHash: Sendable, Hashable, CustomStringConvertible {
     /// The registry's number.
-    public let number: Int
+    package let number: Int
 
-    public init(number: Int) { self.number = number }
+    package init(number: Int) { self.number = number }
 
     /// Whether a forger may make two texts with one digest: MD5, SHA-1, RIPEMD-160.
-    public var isWeak: Bool { (1...3).contains(number) }
+    package var isWeak: Bool { (1...3).contains(number) }
 
-    public var description: String {
+    package var description: String {
         [1: "MD5", 2: "SHA-1", 3: "RIPEMD-160", 8: "SHA-256", 9: "SHA-384", 10: "SHA-512", 11: "SHA-224"][number]
             ?? "hash function \(number)"
     }

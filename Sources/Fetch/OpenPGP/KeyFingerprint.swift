@@ -2,18 +2,18 @@ import Diagnostics
 import Digests
 
 /// The fingerprint of an OpenPGP key of version 4: the 20 bytes of a SHA-1 (RFC 9580, section 5.5.4.2).
-public struct KeyFingerprint: Hashable, Sendable {
+package struct KeyFingerprint: Hashable, Sendable {
     /// The 20 bytes.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// - Parameter bytes: exactly 20 bytes.
-    public init?(bytes: [UInt8]) {
+    package init?(bytes: [UInt8]) {
         guard bytes.count == 20 else { return nil }
         self.bytes = bytes
     }
 
     /// Parses 40 hex digits, of either case, in groups or not.
-    public init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         guard let bytes = decodeHex(String(text).filter { $0 != " " }) else { return nil }
         self.init(bytes: bytes)
     }
@@ -22,7 +22,7 @@ public struct KeyFingerprint: Hashable, Sendable {
     ///
     /// - Parameter place: where the text stands, for the error.
     /// - Throws: `Failure` (usage) that tells a short key id, which names no one key, from other text.
-    public init(parsing text: String, at place: String) throws {
+    package init(parsing text: String, at place: String) throws {
         if let fingerprint = KeyFingerprint(text) {
             self = fingerprint
             return
@@ -38,10 +38,10 @@ public struct KeyFingerprint: Hashable, Sendable {
     }
 
     /// The key's id: the fingerprint's last 16 digits (RFC 9580, section 5.5.4.2).
-    public var keyID: String { String(description.suffix(16)) }
+    package var keyID: String { String(description.suffix(16)) }
 }
 
 extension KeyFingerprint: CustomStringConvertible {
     /// 40 upper-case hex digits.
-    public var description: String { encodeHex(bytes).uppercased() }
+    package var description: String { encodeHex(bytes).uppercased() }
 }

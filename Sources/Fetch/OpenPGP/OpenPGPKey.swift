@@ -1,19 +1,19 @@
 import Digests
 
 /// A public key of version 4 in a keyring, as far as trust decisions need it.
-public struct OpenPGPKey: Sendable, Equatable {
-    public let fingerprint: KeyFingerprint
-    public let algorithm: Algorithm
+package struct OpenPGPKey: Sendable, Equatable {
+    package let fingerprint: KeyFingerprint
+    package let algorithm: Algorithm
     /// The size in bits: of the modulus for RSA, of the prime for DSA and Elgamal, of the curve otherwise; 0 where the
     /// curve is not known.
-    public let bits: Int
+    package let bits: Int
     /// When the key was made, in seconds since 1970.
-    public let created: Int64
+    package let created: Int64
     /// The keys that are bound to this one; a subkey has none.
-    public internal(set) var subkeys: [OpenPGPKey] = []
+    package internal(set) var subkeys: [OpenPGPKey] = []
 
     /// What the key computes with (RFC 9580, section 9.1).
-    public enum Algorithm: Sendable, Hashable, CustomStringConvertible {
+    package enum Algorithm: Sendable, Hashable, CustomStringConvertible {
         case rsa, elgamal, dsa, ecdh, ecdsa, eddsa
         /// Another number of the registry.
         case other(UInt8)
@@ -31,7 +31,7 @@ public struct OpenPGPKey: Sendable, Equatable {
                 }
         }
 
-        public var description: String {
+        package var description: String {
             switch self {
             case .rsa: "RSA"
             case .elgamal: "Elgamal"
@@ -45,7 +45,7 @@ public struct OpenPGPKey: Sendable, Equatable {
     }
 
     /// Whether a signature by this key proves little: RSA, DSA or Elgamal of less than 2,048 bits.
-    public var isWeak: Bool {
+    package var isWeak: Bool {
         switch algorithm {
         case .rsa, .dsa, .elgamal: bits < 2048
         case .ecdh, .ecdsa, .eddsa, .other: false
@@ -111,5 +111,5 @@ public struct OpenPGPKey: Sendable, Equatable {
 
 extension OpenPGPKey: CustomStringConvertible {
     /// `RSA 4096 843938DF228D22F7B3742BC0D94AA3F0EFE21092`
-    public var description: String { "\(algorithm) \(bits) \(fingerprint)" }
+    package var description: String { "\(algorithm) \(bits) \(fingerprint)" }
 }

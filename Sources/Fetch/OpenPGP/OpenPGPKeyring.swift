@@ -6,29 +6,29 @@ import SystemPackage
 ///
 /// Nothing in a keyring is trusted because it is in there: a caller names the fingerprints that it trusts. Keys of other
 /// versions than 4 are passed over.
-public struct OpenPGPKeyring: Sendable {
+package struct OpenPGPKeyring: Sendable {
     /// The most bytes a keyring file may have.
-    public static let limit = 16 << 20
+    package static let limit = 16 << 20
 
     /// Where the keyring comes from, for errors.
-    public let place: String
+    package let place: String
     /// The primary keys, in the file's order.
-    public let keys: [OpenPGPKey]
+    package let keys: [OpenPGPKey]
     /// The keyring without armour, as gpgv reads it.
-    public let binary: [UInt8]
+    package let binary: [UInt8]
     /// Which bytes of ``binary`` belong to each of ``keys``.
     private let stretches: [Range<Int>]
 
     /// Reads a keyring file.
     ///
     /// - Throws: `Failure` when it is missing, larger than ``limit``, or not a keyring.
-    public static func read(_ path: FilePath) throws -> OpenPGPKeyring {
+    package static func read(_ path: FilePath) throws -> OpenPGPKeyring {
         try OpenPGPKeyring(try readFile(path, limit: limit), at: path.string)
     }
 
     /// - Parameter place: where the bytes come from, for errors.
     /// - Throws: `Failure` when they are not a keyring, or one without a key of version 4.
-    public init(_ bytes: [UInt8], at place: String) throws {
+    package init(_ bytes: [UInt8], at place: String) throws {
         self.place = place
         let export = "gpg --no-default-keyring --keyring \(place) --export > NEW.gpg, and name that file"
         guard bytes.count <= Self.limit else {
@@ -80,10 +80,10 @@ public struct OpenPGPKeyring: Sendable {
     }
 
     /// The primary key with that fingerprint.
-    public subscript(fingerprint: KeyFingerprint) -> OpenPGPKey? { keys.first { $0.fingerprint == fingerprint } }
+    package subscript(fingerprint: KeyFingerprint) -> OpenPGPKey? { keys.first { $0.fingerprint == fingerprint } }
 
     /// A binary keyring of some of the keys only.
-    public func binary(of fingerprints: [KeyFingerprint]) -> [UInt8] {
+    package func binary(of fingerprints: [KeyFingerprint]) -> [UInt8] {
         zip(keys, stretches).filter { fingerprints.contains($0.0.fingerprint) }.flatMap { binary[$0.1] }
     }
 

@@ -4,15 +4,15 @@ import SystemPackage
 import Tools
 
 /// A signature that was found good, and what vouches for it.
-public struct VerifiedSignature: Sendable, Equatable {
+package struct VerifiedSignature: Sendable, Equatable {
     /// The primary key that was trusted.
-    public let key: KeyFingerprint
+    package let key: KeyFingerprint
     /// The key that made the signature: the primary key or one of its subkeys.
-    public let signer: KeyFingerprint
+    package let signer: KeyFingerprint
     /// The hash function under the signature.
-    public let hash: SignatureHash
+    package let hash: SignatureHash
     /// When the signature says that it was made, in seconds since 1970.
-    public let created: Int64
+    package let created: Int64
 }
 
 /// Verifies detached OpenPGP signatures with gpgv, against pinned keys and no other.
@@ -20,19 +20,19 @@ public struct VerifiedSignature: Sendable, Equatable {
 /// gpgv is given a keyring of the pinned keys alone, and its status lines are read, not its exit status: it ends with 2
 /// when one of two signatures is by a key that nobody asked about. One good signature by a pinned key is enough; one
 /// that a pinned key did not make over this text refuses, whatever the others say.
-public struct SignatureVerifier: Sendable {
+package struct SignatureVerifier: Sendable {
     /// The file with the public keys.
-    public let keyring: FilePath
+    package let keyring: FilePath
     /// The primary keys that are trusted.
-    public let keys: [KeyFingerprint]
+    package let keys: [KeyFingerprint]
     /// Whether keys that are too small (``OpenPGPKey/isWeak``) count.
-    public let allowsWeakKeys: Bool
+    package let allowsWeakKeys: Bool
     private let tools: ToolRunner
 
     /// - Parameters:
     ///   - keyring: a file as ``OpenPGPKeyring`` reads it.
     ///   - keys: the fingerprints of the primary keys that are trusted; all must be in the keyring.
-    public init(
+    package init(
         keyring: FilePath, keys: [KeyFingerprint], allowsWeakKeys: Bool = false, tools: ToolRunner = ToolRunner()
     ) {
         self.keyring = keyring
@@ -48,7 +48,7 @@ public struct SignatureVerifier: Sendable {
     ///   - file: what was signed.
     ///   - work: a folder in which a folder of this call's own is made, and removed.
     /// - Throws: `Failure` with a text of its own for every way in which the signature may be no proof.
-    public func verify(signature: FilePath, over file: FilePath, work: FilePath) async throws -> VerifiedSignature {
+    package func verify(signature: FilePath, over file: FilePath, work: FilePath) async throws -> VerifiedSignature {
         try await verify(
             signature: try readFile(signature, limit: DetachedSignature.limit), at: signature.string, over: file,
             at: file.string, work: work)
@@ -59,7 +59,7 @@ public struct SignatureVerifier: Sendable {
     /// - Parameters:
     ///   - place: where the signature comes from, for errors.
     ///   - textPlace: where the text comes from, for errors.
-    public func verify(
+    package func verify(
         signature: [UInt8], at place: String, over text: [UInt8], at textPlace: String, work: FilePath
     ) async throws -> VerifiedSignature {
         let folder = try TemporaryFolder(in: work, name: "signed")
@@ -94,7 +94,7 @@ public struct SignatureVerifier: Sendable {
     /// Reads the keyring, and checks that it has every pinned key.
     ///
     /// - Throws: `Failure`, too where no key is pinned.
-    public func pinnedKeyring() throws -> OpenPGPKeyring {
+    package func pinnedKeyring() throws -> OpenPGPKeyring {
         guard !keys.isEmpty else {
             throw Failure(
                 .usage, at: keyring.string, "no key is named, so no signature can be trusted",

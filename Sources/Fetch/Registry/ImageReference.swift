@@ -2,19 +2,19 @@ import Diagnostics
 import Digests
 
 /// A container image of a registry, by its digest: `registry.example.org/team/app:1.0@sha256:…`.
-public struct ImageReference: Sendable, Equatable {
+package struct ImageReference: Sendable, Equatable {
     /// As it was written.
-    public let text: String
+    package let text: String
     /// Host and port.
-    public let registry: String
+    package let registry: String
     /// Such as `library/busybox`.
-    public let repository: String
+    package let repository: String
     /// `latest` where the reference has none.
-    public let tag: String
-    public let digest: SHA256Digest
+    package let tag: String
+    package let digest: SHA256Digest
 
     /// - Throws: `Failure` for anything else.
-    public init(_ text: String) throws {
+    package init(_ text: String) throws {
         func refuse() -> Failure {
             Failure(
                 .usage, at: text, "this is not an image's reference with a digest",
@@ -36,7 +36,7 @@ public struct ImageReference: Sendable, Equatable {
     }
 
     /// What Docker shall call the image.
-    public var name: String { "\(registry)/\(repository):\(tag)" }
+    package var name: String { "\(registry)/\(repository):\(tag)" }
 
     /// The start of the registry's URLs. Docker's own registry answers under another name, and a registry on this machine without
     /// TLS, as dockerd has it, too.

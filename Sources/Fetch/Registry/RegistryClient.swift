@@ -4,8 +4,8 @@ import Digests
 import Foundation
 
 /// Gets blobs and manifests of one image, by their digests (OCI distribution specification, "Pull").
-public struct RegistryClient: Sendable {
-    public let reference: ImageReference
+package struct RegistryClient: Sendable {
+    package let reference: ImageReference
     private let downloader: Downloader
     private let token: String?
 
@@ -13,7 +13,7 @@ public struct RegistryClient: Sendable {
     ///
     /// - Parameter asks: false gets nothing but what the store has.
     /// - Throws: `Failure` when the registry does not answer, or lets nobody in without a name.
-    public init(_ reference: ImageReference, downloader: Downloader, asks: Bool = true) async throws {
+    package init(_ reference: ImageReference, downloader: Downloader, asks: Bool = true) async throws {
         self.reference = reference
         self.downloader = downloader
         guard asks, try downloader.store.file(reference.digest, size: nil, check: .digest) == nil,
@@ -27,7 +27,7 @@ public struct RegistryClient: Sendable {
     }
 
     /// A manifest or an index, in the store.
-    public func manifest(_ digest: SHA256Digest) async throws -> StoredFile {
+    package func manifest(_ digest: SHA256Digest) async throws -> StoredFile {
         let types = [
             "application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
             "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -39,7 +39,7 @@ public struct RegistryClient: Sendable {
     /// Blobs, in the store.
     ///
     /// - Parameter wanted: digests, and sizes in bytes where they are known.
-    public func blobs(_ wanted: [(digest: SHA256Digest, size: UInt64?)]) async throws -> [StoredFile] {
+    package func blobs(_ wanted: [(digest: SHA256Digest, size: UInt64?)]) async throws -> [StoredFile] {
         try await get(wanted.map { ("blobs", $0.digest, $0.size) }, headers: [])
     }
 

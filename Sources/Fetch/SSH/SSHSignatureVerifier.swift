@@ -6,12 +6,12 @@ import SystemPackage
 import Tools
 
 /// The fingerprint of an SSH key as `ssh-keygen -l` prints it: `SHA256:` and 43 digits of base 64.
-public struct SSHKeyFingerprint: Hashable, Sendable, CustomStringConvertible {
+package struct SSHKeyFingerprint: Hashable, Sendable, CustomStringConvertible {
     /// Of the public key's blob (RFC 4253, section 6.6).
-    public let digest: SHA256Digest
+    package let digest: SHA256Digest
 
     /// Parses `SHA256:…`; nil for anything else.
-    public init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         guard text.hasPrefix("SHA256:"), text.utf8.count == 50,
             let bytes = Data(base64Encoded: String(text.dropFirst(7)) + "="),
             let digest = SHA256Digest(bytes: Array(bytes))
@@ -21,31 +21,31 @@ public struct SSHKeyFingerprint: Hashable, Sendable, CustomStringConvertible {
 
     init(ofKey blob: [UInt8]) { digest = .of(blob) }
 
-    public var description: String {
+    package var description: String {
         "SHA256:" + Data(digest.bytes).base64EncodedString().filter { $0 != "=" }
     }
 }
 
 /// Verifies detached SSH signatures, as `ssh-keygen -Y sign -n file` makes them (OpenSSH, PROTOCOL.sshsig), against pinned
 /// keys and no other.
-public struct SSHSignatureVerifier: Sendable {
+package struct SSHSignatureVerifier: Sendable {
     private static let namespace = "file"
     private static let identity = "pinned"
 
     /// The file with the public keys: one a line, as in `id_ed25519.pub`, `authorized_keys` or `allowed_signers`.
-    public let keyring: FilePath
+    package let keyring: FilePath
     /// The keys that are trusted.
-    public let keys: [SSHKeyFingerprint]
+    package let keys: [SSHKeyFingerprint]
     private let tools: ToolRunner
 
-    public init(keyring: FilePath, keys: [SSHKeyFingerprint], tools: ToolRunner = ToolRunner()) {
+    package init(keyring: FilePath, keys: [SSHKeyFingerprint], tools: ToolRunner = ToolRunner()) {
         self.keyring = keyring
         self.keys = keys
         self.tools = tools
     }
 
     /// Whether a file looks like such a signature.
-    public static func isSignature(_ path: FilePath) -> Bool {
+    package static func isSignature(_ path: FilePath) -> Bool {
         guard let file = try? OpenFile.reading(path) else { return false }
         var start = [UInt8](repeating: 0, count: header.count)
         return (try? start.withUnsafeMutableBytes { try file.read(at: 0, into: $0) }) == header.count && start == header
@@ -58,7 +58,7 @@ public struct SSHSignatureVerifier: Sendable {
     /// - Parameter work: a folder in which a folder of this call's own is made, and removed.
     /// - Returns: the key that made it.
     /// - Throws: `Failure` for every way in which the signature may be no proof.
-    public func verify(
+    package func verify(
         signature: FilePath, over file: FilePath, work: FilePath
     ) async throws -> SSHKeyFingerprint {
         let pinned = try pinnedKeys()

@@ -12,39 +12,39 @@ import SystemPackage
 ///
 /// An entry is one file. `/ac/KEY` says what its digest is (``ActionResult``), `/cas/DIGEST` is the file. Whatever goes wrong costs a
 /// known time, a line of progress, and no more: after two failures the cache is left alone.
-public final class HTTPSharedCache: SharedCache {
+package final class HTTPSharedCache: SharedCache {
     /// How the cache is used. Nothing here reaches an output.
-    public struct Settings: Sendable {
+    package struct Settings: Sendable {
         /// Nothing is put there.
-        public var isReadOnly = false
+        package var isReadOnly = false
         /// How long a connection may take to stand.
-        public var connectTimeout: Duration = .seconds(2)
+        package var connectTimeout: Duration = .seconds(2)
         /// How long a transfer may all but stand still.
-        public var stallTimeout: Duration = .seconds(4)
+        package var stallTimeout: Duration = .seconds(4)
         /// How long a transfer may take, in seconds, when its bytes are not counted.
-        public var patience = 10
+        package var patience = 10
         /// Bytes a second that a transfer must reach beyond that.
-        public var leastSpeed: UInt64 = 1 << 20
+        package var leastSpeed: UInt64 = 1 << 20
         /// After so many failures the cache is left alone.
-        public var failures = 2
+        package var failures = 2
         /// How many uploads may wait.
-        public var waiting = 64
+        package var waiting = 64
         /// How long the end of a build waits for uploads.
-        public var farewell: Duration = .seconds(10)
+        package var farewell: Duration = .seconds(10)
         /// The proxies to go through.
-        public var proxies = ProxySettings(environment: [:])
+        package var proxies = ProxySettings(environment: [:])
 
-        public init() {}
+        package init() {}
     }
 
     /// What one build had of the cache.
-    public struct Counts: Sendable, Equatable {
+    package struct Counts: Sendable, Equatable {
         /// Entries taken from it.
-        public var taken = 0
+        package var taken = 0
         /// Entries put there.
-        public var put = 0
+        package var put = 0
         /// Entries that could not be put there, or not in time.
-        public var left = 0
+        package var left = 0
     }
 
     private struct State {
@@ -74,13 +74,13 @@ public final class HTTPSharedCache: SharedCache {
     private let underWay = DispatchGroup()
 
     /// The URL, without a user's name and password.
-    public var shownBase: String { shownURL(base) }
+    package var shownBase: String { shownURL(base) }
 
     /// - Parameters:
     ///   - url: `http://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`, or `https:`.
     ///   - salt: entries of another salt are others: the version of what shapes them.
     /// - Throws: `Failure` of kind usage for another URL; it does not show a password.
-    public init(_ url: String, salt: String, settings: Settings = Settings(), progress: any ProgressReporter) throws {
+    package init(_ url: String, salt: String, settings: Settings = Settings(), progress: any ProgressReporter) throws {
         guard ["http://", "https://"].contains(where: { url.lowercased().hasPrefix($0) }),
             let parsed = URL(string: url),
             let host = parsed.host, !host.isEmpty, parsed.query == nil, parsed.fragment == nil
@@ -99,11 +99,11 @@ public final class HTTPSharedCache: SharedCache {
     }
 
     /// What was taken and put so far.
-    public var counts: Counts { state.withLock { $0.counts } }
+    package var counts: Counts { state.withLock { $0.counts } }
 
     // MARK: Taking
 
-    public func fetch(_ key: SHA256Digest, limit: UInt64, into file: OpenFile) -> Bool {
+    package func fetch(_ key: SHA256Digest, limit: UInt64, into file: OpenFile) -> Bool {
         guard isInUse else { return false }
         let record = CacheRequest(into: .memory, limit: UInt64(ActionResult.limit)) { Task.isCancelled }
         guard answered(perform(record, "ac/\(name(of: key))", bytes: 0)) else { return false }
@@ -126,7 +126,7 @@ public final class HTTPSharedCache: SharedCache {
         return true
     }
 
-    public func reject(_ key: SHA256Digest, because reason: String) {
+    package func reject(_ key: SHA256Digest, because reason: String) {
         state.withLock { $0.counts.taken -= 1 }
         fail("\(reason); it is not used", tells: true)
     }
@@ -172,7 +172,7 @@ public final class HTTPSharedCache: SharedCache {
 
     // MARK: Putting
 
-    public func offer(_ key: SHA256Digest, _ path: FilePath) {
+    package func offer(_ key: SHA256Digest, _ path: FilePath) {
         let isTaken = state.withLock { state in
             guard state.takesUploads, !state.isClosed else { return false }
             guard state.waiting < settings.waiting else {
@@ -231,7 +231,7 @@ public final class HTTPSharedCache: SharedCache {
     /// Waits a little for the uploads that are under way, drops the others, and says what the build had of the cache.
     ///
     /// - Parameter waits: false drops all at once, for a build that failed.
-    public func close(waits: Bool = true) {
+    package func close(waits: Bool = true) {
         if waits { _ = underWay.wait(timeout: .now() + .milliseconds(milliseconds(settings.farewell))) }
         state.withLock { $0.isClosed = true }
         // What is still under way looks up once a second.

@@ -12,23 +12,23 @@ import Tools
 ///
 /// The list and its signature come from the same mirror, and nothing of the list is parsed before its signature is found
 /// good.
-public struct SignedSource: Sendable, Equatable {
+package struct SignedSource: Sendable, Equatable {
     /// The mirrors' folders, tried in this order: URLs or plain paths.
-    public var folders: [String]
+    package var folders: [String]
     /// The file's name in the folder, and in the list.
-    public var file: String
+    package var file: String
     /// The list's name in the folder.
-    public var sums: String
+    package var sums: String
     /// The name of the list's detached signature in the folder.
-    public var signature: String
+    package var signature: String
     /// The file with the publisher's public keys.
-    public var keyring: FilePath
+    package var keyring: FilePath
     /// The primary keys that are trusted.
-    public var keys: [KeyFingerprint]
+    package var keys: [KeyFingerprint]
     /// Whether keys that are too small count.
-    public var allowsWeakKeys: Bool
+    package var allowsWeakKeys: Bool
 
-    public init(
+    package init(
         folders: [String], file: String, sums: String = "SHA256SUMS", signature: String = "SHA256SUMS.gpg",
         keyring: FilePath, keys: [KeyFingerprint], allowsWeakKeys: Bool = false
     ) {
@@ -42,10 +42,10 @@ public struct SignedSource: Sendable, Equatable {
     }
 
     /// The places of a file of the folder, one for each mirror.
-    public func urls(of name: String) -> [String] { folders.map { Self.url(of: name, in: $0) } }
+    package func urls(of name: String) -> [String] { folders.map { Self.url(of: name, in: $0) } }
 
     /// A download of the file itself, proven by its SHA-256 as a lock file keeps it.
-    public func request(sha256: SHA256Digest, size: UInt64? = nil) -> DownloadRequest {
+    package func request(sha256: SHA256Digest, size: UInt64? = nil) -> DownloadRequest {
         DownloadRequest(urls: urls(of: file), sha256: sha256, size: size, name: file)
     }
 
@@ -56,7 +56,7 @@ public struct SignedSource: Sendable, Equatable {
     /// - Parameter work: a folder for temporary files.
     /// - Throws: `Failure` when no mirror has a list that verifies and names the file: the gravest of the mirrors' errors, a
     ///   bad signature before all others; `CancellationError`.
-    public func verifiedSum(
+    package func verifiedSum(
         downloader: Downloader, work: FilePath, tools: ToolRunner = ToolRunner()
     ) async throws -> VouchedSum {
         let verifier = SignatureVerifier(
@@ -117,24 +117,24 @@ public struct SignedSource: Sendable, Equatable {
 }
 
 /// The sum of a published file, and what vouches for it.
-public struct VouchedSum: Sendable, Equatable {
-    public let source: SignedSource
+package struct VouchedSum: Sendable, Equatable {
+    package let source: SignedSource
     /// A SHA-256 or a SHA-512.
-    public let sum: Checksum
+    package let sum: Checksum
     /// The signature over the list that has the sum.
-    public let signature: VerifiedSignature
+    package let signature: VerifiedSignature
     /// The list's URL.
-    public let list: String
+    package let list: String
     /// The SHA-256 of the list itself.
-    public let listDigest: SHA256Digest
+    package let listDigest: SHA256Digest
 
     /// The file's SHA-256; nil where the list has only SHA-512, and the SHA-256 is known once the file is fetched.
-    public var sha256: SHA256Digest? { sum.sha256 }
+    package var sha256: SHA256Digest? { sum.sha256 }
 
     /// A download of the file, from the source's mirrors, that must have the sum.
     ///
     /// - Parameter size: the size in bytes, where it is known.
-    public func request(size: UInt64? = nil) -> DownloadRequest {
+    package func request(size: UInt64? = nil) -> DownloadRequest {
         DownloadRequest(
             urls: source.urls(of: source.file), sha256: sha256, size: size, name: source.file,
             checksums: sha256 == nil ? [sum] : [])

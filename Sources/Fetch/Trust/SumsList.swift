@@ -7,20 +7,20 @@ import Foundation
 ///
 /// Laxer than a list of our own: blank lines, comments, names with `./` before them and BSD lines of other functions are
 /// taken. What contradicts itself is not: a name with two different sums refuses the list.
-public struct SumsList: Sendable, Equatable {
+package struct SumsList: Sendable, Equatable {
     /// The most bytes a list may have.
-    public static let limit = 1 << 20
+    package static let limit = 1 << 20
 
     /// Where the list comes from, for errors.
-    public let place: String
+    package let place: String
     private var sums: [String: [ChecksumAlgorithm: Checksum]] = [:]
 
     /// The names that are listed, sorted.
-    public var names: [String] { sums.keys.sorted() }
+    package var names: [String] { sums.keys.sorted() }
 
     /// - Parameter place: where the list comes from, for errors.
     /// - Throws: `Failure` at `place:line`.
-    public init(parsing bytes: [UInt8], at place: String) throws {
+    package init(parsing bytes: [UInt8], at place: String) throws {
         self.place = place
         guard bytes.count <= Self.limit else {
             throw Failure(
@@ -54,7 +54,7 @@ public struct SumsList: Sendable, Equatable {
     }
 
     /// All sums that are listed for a file, the strongest last.
-    public func checksums(of name: String) -> [Checksum] {
+    package func checksums(of name: String) -> [Checksum] {
         let listed = sums[name] ?? [:]
         return ChecksumAlgorithm.allCases.compactMap { listed[$0] }
     }
@@ -63,7 +63,7 @@ public struct SumsList: Sendable, Equatable {
     /// SHA-1 or MD5.
     ///
     /// - Throws: `Failure` when the file has no line, with the listed names that are nearest.
-    public func checksum(of name: String) throws -> Checksum {
+    package func checksum(of name: String) throws -> Checksum {
         if let sum = sums[name].flatMap({ $0[.sha256] ?? $0[.sha512] ?? $0[.sha1] ?? $0[.md5] }) { return sum }
         let near = nearestNames(to: name, in: sums.keys.filter { $0.utf8.count <= 255 }, count: 3)
         let count = "\(sums.count) \(sums.count == 1 ? "file" : "files")"

@@ -1,6 +1,5 @@
 import Diagnostics
 import Disk
-import Pack
 import Storage
 
 #if canImport(Glibc)

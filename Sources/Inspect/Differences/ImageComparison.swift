@@ -10,13 +10,13 @@ import Storage
 ///     content      files of the same name and size whose sectors differ, or that lie elsewhere: by their SHA-256, in each
 ///                  disk's order
 ///     the rest     the things that own the sectors which differ
-public final class ImageComparison {
+package final class ImageComparison {
     /// Which sections are looked at, and whether texts are compared line by line.
-    public struct Options: Sendable {
-        public var sections: [ImageDifferences.Section]
-        public var text: Bool
+    package struct Options: Sendable {
+        package var sections: [ImageDifferences.Section]
+        package var text: Bool
 
-        public init(sections: [ImageDifferences.Section] = ImageDifferences.Section.allCases, text: Bool = true) {
+        package init(sections: [ImageDifferences.Section] = ImageDifferences.Section.allCases, text: Bool = true) {
             self.sections = sections
             self.text = text
         }
@@ -27,7 +27,7 @@ public final class ImageComparison {
     private let options: Options
     private var result: ImageDifferences
 
-    public init(_ a: ImageDisk, _ b: ImageDisk, _ options: Options = Options()) {
+    package init(_ a: ImageDisk, _ b: ImageDisk, _ options: Options = Options()) {
         self.a = a
         self.b = b
         self.options = options
@@ -38,7 +38,7 @@ public final class ImageComparison {
 
     /// - Throws: `Failure` when a disk cannot be read; what cannot be read of what is on it is told in the result.
     ///   `CancellationError`.
-    public func run() throws -> ImageDifferences {
+    package func run() throws -> ImageDifferences {
         if wants(.disk) { result.disk = try DiskFields.differences(a, b) }
         let bytes: ByteComparison? =
             wants(.files) || wants(.bytes) ? try ByteComparison(a, b) : nil

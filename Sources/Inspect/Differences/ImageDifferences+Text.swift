@@ -6,7 +6,7 @@ extension ImageDifferences {
     private static let mostBytes = 40
 
     /// For a person; empty where nothing differs.
-    public var text: String {
+    package var text: String {
         var lines: [String] = []
         func add(_ title: String, _ section: [String], most: Int = Self.mostLines) {
             if section.isEmpty { return }

@@ -6,12 +6,12 @@ import SystemPackage
 
 /// Counts the files that a configuration compiles, from the source's own lists (`obj-$(CONFIG_X) += a.o dir/`), without make: an
 /// estimate for a progress line. What the lists say through make's functions, and programs of the build itself, are not counted.
-public struct KbuildFiles {
+package struct KbuildFiles {
     private let tree: FilePath
     private let config: KernelConfig
 
     /// - Parameter tree: a whole source.
-    public init(tree: FilePath, config: KernelConfig) {
+    package init(tree: FilePath, config: KernelConfig) {
         self.tree = tree
         self.config = config
     }
@@ -25,7 +25,7 @@ public struct KbuildFiles {
     ]
 
     /// nil when the source has no lists where they are looked for.
-    public var count: Int? {
+    package var count: Int? {
         var walk = Walk(tree: tree, config: config)
         for folder in Self.start { walk.visit(folder) }
         return walk.files.isEmpty ? nil : walk.files.count

@@ -10,19 +10,19 @@ import Tools
 /// locale and time zone; the folder (sources are compiled where they lie, by relative paths, and what debug information says of the
 /// folder is mapped away); how many threads compress; the host's rules for depmod; and programs that count as not installed, as for
 /// Kconfig.
-public struct KernelCompiler: Sendable {
+package struct KernelCompiler: Sendable {
     /// What decides the package besides the source and its configuration.
-    public struct Settings: Sendable {
+    package struct Settings: Sendable {
         /// The package's version; what follows its last `-` is the number of the build, in `uname -v`.
-        public var version: String
+        package var version: String
         /// Seconds since 1970: the time of all that is in the package.
-        public var epoch: Int64
+        package var epoch: Int64
         /// How many compilers run at a time; the result never depends on it.
-        public var jobs: Int
+        package var jobs: Int
         /// Where ccache keeps what was compiled; nil is without it.
-        public var ccache: FilePath?
+        package var ccache: FilePath?
 
-        public init(version: String, epoch: Int64, jobs: Int, ccache: FilePath?) {
+        package init(version: String, epoch: Int64, jobs: Int, ccache: FilePath?) {
             self.version = version
             self.epoch = epoch
             self.jobs = jobs
@@ -31,7 +31,7 @@ public struct KernelCompiler: Sendable {
     }
 
     /// The programs that it needs besides those of Kconfig.
-    public static let programs: [Tool] = [
+    package static let programs: [Tool] = [
         .make, .shell, .dhBuilddeb, .dpkgBuildpackage, .fakeroot, .rsync, .bc, .cpio, .depmod, .perl, .xz,
     ]
     /// A variable that every process of a compile has, with its folder.
@@ -46,14 +46,14 @@ public struct KernelCompiler: Sendable {
     private var programs: FilePath { work.appending("bin") }
 
     /// - Parameter work: a folder that nobody else uses, with the source in `linux`. Absolute.
-    public init(work: FilePath, settings: Settings, tools: ToolRunner = ToolRunner()) {
+    package init(work: FilePath, settings: Settings, tools: ToolRunner = ToolRunner()) {
         self.work = work
         self.settings = settings
         self.tools = tools
     }
 
     /// Ends what an earlier run, which was killed, has left running in the folder.
-    public static func endLeftovers(of work: FilePath) async throws {
+    package static func endLeftovers(of work: FilePath) async throws {
         try await ToolRunner.endLeftovers(variable: mark, value: work.string)
     }
 
@@ -67,7 +67,7 @@ public struct KernelCompiler: Sendable {
     ///   - progress: told now and then what make has said until then.
     /// - Returns: the package's file, and what make said.
     /// - Throws: `Failure` with the first error of a compile that fails; `CancellationError`.
-    public func run(
+    package func run(
         config: [UInt8], log path: FilePath, progress: @escaping @Sendable (MakeLog) -> Void
     ) async throws -> (package: FilePath, log: MakeLog) {
         try prepare(config)
@@ -104,7 +104,7 @@ public struct KernelCompiler: Sendable {
     }
 
     /// The release of a compiled kernel, as `uname -r` prints it.
-    public func release() throws -> String {
+    package func release() throws -> String {
         let text = try readFile(tree.appending("include/config/kernel.release"), limit: 4096)
         return String(decoding: text, as: UTF8.self).filter { !$0.isWhitespace }
     }

@@ -5,7 +5,7 @@ import Storage
 import SystemPackage
 
 /// A whole kernel source in a tar archive.
-public enum KernelSourceArchive {
+package enum KernelSourceArchive {
     /// Unpacks it into an empty folder. What it says of owners and times does not count; of a mode only whether a file runs.
     ///
     /// - Parameters:
@@ -13,7 +13,7 @@ public enum KernelSourceArchive {
     ///   - strips: whether the members lie in a folder, `linux-6.12/…`, as in every tarball.
     ///   - progress: told the bytes that are written.
     /// - Throws: `Failure` for an archive that is damaged, hostile, or no kernel's source; `CancellationError`.
-    public static func unpack(
+    package static func unpack(
         _ file: OpenFile, range: Range<UInt64>, compression: ArchiveCompression, strips: Bool, place: String,
         to folder: FilePath, progress: (UInt64) -> Void = { _ in }
     ) throws {

@@ -3,19 +3,19 @@ import Storage
 import Tools
 
 /// The programs that compile and package a kernel, and their versions.
-public struct KernelToolchain: Sendable {
+package struct KernelToolchain: Sendable {
     /// The version of how a kernel is compiled and packaged here; part of the key of what is kept.
-    public static let rulesVersion = 1
+    package static let rulesVersion = 1
 
     /// A program whose version shapes the package's bytes.
-    public struct Version: Sendable, Equatable {
-        public var name: String
+    package struct Version: Sendable, Equatable {
+        package var name: String
         /// As the program tells it, with the distribution's version.
-        public var version: String
+        package var version: String
     }
 
     /// In a fixed order.
-    public var versions: [Version]
+    package var versions: [Version]
 
     /// What each is asked with. dpkg-deb compresses, depmod writes the modules' indices, debhelper fills the control archive.
     private static let asked: [(tool: Tool, arguments: [String])] = [
@@ -30,7 +30,7 @@ public struct KernelToolchain: Sendable {
     /// Asks the programs of this machine.
     ///
     /// - Throws: `FailureList` with every one that is missing.
-    public static func ask(tools: ToolRunner) async throws -> KernelToolchain {
+    package static func ask(tools: ToolRunner) async throws -> KernelToolchain {
         try require(asked.map(\.tool) + [.dhBuilddeb])
         var versions: [Version] = []
         for (tool, arguments) in asked {
@@ -41,7 +41,7 @@ public struct KernelToolchain: Sendable {
     }
 
     /// - Throws: `FailureList` with every program that is missing.
-    public static func require(_ programs: [Tool]) throws {
+    package static func require(_ programs: [Tool]) throws {
         let missing = programs.filter { ToolRunner.locate($0) == nil }
         guard missing.isEmpty else {
             throw FailureList(
@@ -58,7 +58,7 @@ extension KernelToolchain {
     /// Compares the compiler and the linker with what the source asks for (scripts/min-tool-version.sh, since Linux 5.12).
     ///
     /// - Throws: `FailureList` with every program that is too old.
-    public static func check(against tree: KconfigTree, tools: ToolRunner) async throws {
+    package static func check(against tree: KconfigTree, tools: ToolRunner) async throws {
         guard exists(tree.root.appending("scripts/min-tool-version.sh")) else { return }
         var asking = tools
         asking.environment["ARCH"] = "arm64"

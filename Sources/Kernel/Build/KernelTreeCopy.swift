@@ -7,16 +7,16 @@ import SystemPackage
 
 /// A kernel's source tree of this machine, which is only read: what is left out of a copy is git's own folder and what a compile
 /// leaves in a tree, so that a tree that was built in counts for the same as one that was not.
-public struct KernelTreeCopy: Sendable {
+package struct KernelTreeCopy: Sendable {
     private let root: FilePath
 
     /// - Parameter root: the tree's folder. Absolute.
-    public init(_ root: FilePath) { self.root = root }
+    package init(_ root: FilePath) { self.root = root }
 
     /// A digest of the names, modes and contents of all that counts.
     ///
     /// - Throws: `Failure` when a file cannot be read; `CancellationError`.
-    public func digest() throws -> SHA256Digest {
+    package func digest() throws -> SHA256Digest {
         let hasher = KeyHasher(purpose: "kernel tree")
         try forEach { path, kind in
             try Task.checkCancellation()
@@ -34,7 +34,7 @@ public struct KernelTreeCopy: Sendable {
     /// Writes all that counts into an empty folder.
     ///
     /// - Throws: `Failure` when a file cannot be read or written; `CancellationError`.
-    public func write(to folder: FilePath, progress: (Int) -> Void = { _ in }) throws {
+    package func write(to folder: FilePath, progress: (Int) -> Void = { _ in }) throws {
         var count = 0
         try forEach { path, kind in
             try Task.checkCancellation()

@@ -3,21 +3,21 @@
 ///       CC      init/main.o
 ///       CC [M]  lib/crc7.o
 ///     drivers/x.c:12:5: error: 'y' undeclared
-public struct MakeLog: Sendable {
+package struct MakeLog: Sendable {
     /// The objects and device trees that were made, each once.
-    public private(set) var files: Set<String> = []
+    package private(set) var files: Set<String> = []
     /// The last of them.
-    public private(set) var latest = ""
+    package private(set) var latest = ""
     private var errors: [Substring] = []
     private var errorRank = Int.max
     private var wantsMore = 0
     private var tail: [UInt8] = []
     private var last: [String] = []
 
-    public init() {}
+    package init() {}
 
     /// Takes the next bytes of the log, which may end within a line.
-    public mutating func add(_ bytes: some Collection<UInt8>) {
+    package mutating func add(_ bytes: some Collection<UInt8>) {
         var lines = (tail + bytes).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         tail = Array(lines.popLast() ?? [])
         // No line of make's is as long.
@@ -26,7 +26,7 @@ public struct MakeLog: Sendable {
     }
 
     /// Forgets the errors, but not the files: another run goes on with the same objects.
-    public mutating func beginRun() {
+    package mutating func beginRun() {
         errors = []
         errorRank = .max
         wantsMore = 0
@@ -74,7 +74,7 @@ public struct MakeLog: Sendable {
     }
 
     /// The first error and where it is, else the last lines.
-    public var firstError: String {
+    package var firstError: String {
         (errors.isEmpty ? last : errors.map(String.init)).joined(separator: "\n            ")
     }
 }

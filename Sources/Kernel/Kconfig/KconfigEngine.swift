@@ -6,13 +6,13 @@ import Tools
 
 /// Asks Kconfiglib, a reader of Kconfig files in Python, about symbols of a kernel. The kernel's own programs make the
 /// configuration; this only tells why it came out as it did.
-public struct KconfigEngine: Sendable {
+package struct KconfigEngine: Sendable {
     /// The release of PyPI, and the SHA-256 of its wheel.
-    public static let release = "kconfiglib==14.1.0"
+    package static let release = "kconfiglib==14.1.0"
     static let sha256 = "edcd35a20e7e138a9a9e96149027f805f785e818d2eae400b6fa8b0c8845114a"
 
     /// The programs that it needs.
-    public static let programs: [Tool] = [.python3, .environment]
+    package static let programs: [Tool] = [.python3, .environment]
 
     private let folder: FilePath
     private let offline: Bool
@@ -22,20 +22,20 @@ public struct KconfigEngine: Sendable {
     ///   - folder: where the Python environment is kept. Absolute.
     ///   - offline: whether it must be there already.
     ///   - tools: its environment may name proxies and pip's settings.
-    public init(folder: FilePath, offline: Bool, tools: ToolRunner = ToolRunner()) {
+    package init(folder: FilePath, offline: Bool, tools: ToolRunner = ToolRunner()) {
         self.folder = folder
         self.offline = offline
         self.tools = tools
     }
 
     /// A question about a symbol.
-    public struct Question: Sendable, Equatable, Encodable {
+    package struct Question: Sendable, Equatable, Encodable {
         /// Without `CONFIG_`.
-        public var name: String
+        package var name: String
         /// `y`, `m`, `n`, or what else is wanted; nil asks for the present state.
-        public var wanted: String?
+        package var wanted: String?
 
-        public init(name: String, wanted: KernelOptionValue?) {
+        package init(name: String, wanted: KernelOptionValue?) {
             self.name = name
             self.wanted = wanted?.description
         }
@@ -50,7 +50,7 @@ public struct KconfigEngine: Sendable {
     /// What the tree's Kconfig says of symbols in a configuration, in the order of the questions.
     ///
     /// - Throws: `Failure` when Kconfiglib cannot be had, or cannot read the tree.
-    public func facts(_ questions: [Question], tree: KconfigTree, config: FilePath) async throws -> [KconfigFacts] {
+    package func facts(_ questions: [Question], tree: KconfigTree, config: FilePath) async throws -> [KconfigFacts] {
         guard !questions.isEmpty else { return [] }
         let python = try await python()
         let request = Request(tree: tree.root.string, config: config.string, symbols: questions)

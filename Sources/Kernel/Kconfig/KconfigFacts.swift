@@ -1,45 +1,45 @@
 import Diagnostics
 
 /// What a kernel's Kconfig says of one symbol in one configuration: why it has the value it has.
-public struct KconfigFacts: Sendable, Codable, Equatable {
+package struct KconfigFacts: Sendable, Codable, Equatable {
     /// A symbol and its value: `y`, `m`, `n`, a number, or a text.
-    public struct Setting: Sendable, Codable, Equatable {
-        public var name: String
-        public var value: String
+    package struct Setting: Sendable, Codable, Equatable {
+        package var name: String
+        package var value: String
     }
 
     /// A part of a condition that is not met.
-    public struct Condition: Sendable, Codable, Equatable {
+    package struct Condition: Sendable, Codable, Equatable {
         /// As Kconfig writes it: `VSOCKETS`, `A || !B`.
-        public var text: String
+        package var text: String
         /// `n` or `m`.
-        public var value: String
+        package var value: String
         /// The symbols in it.
-        public var symbols: [Setting]
+        package var symbols: [Setting]
     }
 
     /// Without `CONFIG_`.
-    public var name: String
+    package var name: String
     /// Whether this version has it; all that follows is nil where it does not.
-    public var known: Bool
+    package var known: Bool
     /// `bool`, `tristate`, `string`, `int` or `hex`.
-    public var type: String?
-    public var value: String?
+    package var type: String?
+    package var value: String?
     /// Whether it can be set; a symbol without a prompt has what other symbols and its defaults give it.
-    public var prompt: Bool?
-    public var unmet: [Condition]?
+    package var prompt: Bool?
+    package var unmet: [Condition]?
     /// The symbols that select it, at most 8.
-    public var selecting: [Setting]?
+    package var selecting: [Setting]?
     /// The symbols that could select it and do not, at most 8.
-    public var selectors: [Setting]?
+    package var selectors: [Setting]?
     /// The symbol of the same choice that is set.
-    public var chosen: String?
+    package var chosen: String?
     /// The lowest and the highest value.
-    public var range: [String]?
+    package var range: [String]?
     /// What would have to be set besides it, in this order, and then it would take; nil when that was not found.
-    public var remedy: [Setting]?
+    package var remedy: [Setting]?
     /// `file:line` of the source.
-    public var defined: [String]?
+    package var defined: [String]?
 
     /// Why the symbol does not have a value, in a few words.
     ///
@@ -47,7 +47,7 @@ public struct KconfigFacts: Sendable, Codable, Equatable {
     ///   - wanted: nil asks why it has the value it has.
     ///   - version: the kernel's.
     ///   - symbols: all of that version's, for names that are near.
-    public func reasons(wanted: KernelOptionValue?, version: KernelVersion, symbols: Set<String>) -> [String] {
+    package func reasons(wanted: KernelOptionValue?, version: KernelVersion, symbols: Set<String>) -> [String] {
         guard known else {
             let near = nearestNames(to: name, in: symbols, count: 3)
             return ["Linux \(version) has no such symbol"]
@@ -95,7 +95,7 @@ public struct KconfigFacts: Sendable, Codable, Equatable {
     }
 
     /// What to add to a fragment; nil when nothing helps, or nothing is known to.
-    public var next: String? {
+    package var next: String? {
         guard known, let remedy, !remedy.isEmpty else { return nil }
         return "add "
             + remedy.map { $0.value == "n" ? "# CONFIG_\($0.name) is not set" : "CONFIG_\($0.name)=\($0.value)" }
@@ -111,7 +111,7 @@ extension KconfigFacts {
     /// The error for a fragment's line that did not take.
     ///
     /// - Parameter found: what the option is instead.
-    public func failure(
+    package func failure(
         _ line: ConfigFragment.Line, found: KernelOptionValue, version: KernelVersion, symbols: Set<String>
     ) -> Failure {
         let reasons = reasons(wanted: line.values.first, version: version, symbols: symbols)

@@ -6,21 +6,21 @@ import SystemPackage
 
 /// The part of a kernel's source tree that its Kconfig reads: some 2,300 files of 86,600, and 23 MB of 1.5 GB in Linux 6.12. A
 /// configuration made in it is the one that the whole tree gives.
-public struct KconfigTree: Sendable {
+package struct KconfigTree: Sendable {
     /// The version of ``isNeeded(_:)``; part of the key of what is kept.
-    public static let formatVersion = 1
+    package static let formatVersion = 1
     /// No kernel has as much: Linux 6.12 has 86,600 files, 1.5 GB, and none of 30 MB.
-    public static let limits = ArchiveLimits(members: 500_000, totalBytes: 16 << 30, memberBytes: 512 << 20)
+    package static let limits = ArchiveLimits(members: 500_000, totalBytes: 16 << 30, memberBytes: 512 << 20)
 
     /// The folder of its Makefile. Absolute.
-    public let root: FilePath
-    public let version: KernelVersion
+    package let root: FilePath
+    package let version: KernelVersion
 
     /// Opens a tree.
     ///
     /// - Parameter place: what the tree is, for errors.
     /// - Throws: `Failure` when it is no kernel's, or one for which there is no arm64.
-    public init(root: FilePath, place: String) throws {
+    package init(root: FilePath, place: String) throws {
         let makefile = root.appending("Makefile")
         guard exists(makefile), exists(root.appending("Kconfig")), exists(root.appending("scripts/kconfig")) else {
             throw Failure(
@@ -46,7 +46,7 @@ public struct KconfigTree: Sendable {
     /// Whether Kconfig, or the programs that it is built from, need a file of a source tree.
     ///
     /// - Parameter path: in the tree.
-    public static func isNeeded(_ path: EntryPath) -> Bool {
+    package static func isNeeded(_ path: EntryPath) -> Bool {
         if path.isInside("scripts") || path.isInside("arch/arm64/configs") || path.isInside("arch/arm64/tools") {
             return true
         }
@@ -63,7 +63,7 @@ public struct KconfigTree: Sendable {
     ///   - also: further files that are wanted, such as those that patches change.
     ///   - strips: whether the members lie in a folder, `linux-6.12/…`, as in every tarball.
     /// - Throws: `Failure` for an archive that is damaged, hostile, or no kernel's source; `CancellationError`.
-    public static func extract(
+    package static func extract(
         _ file: OpenFile, range: Range<UInt64>, compression: ArchiveCompression, also: Set<EntryPath>, strips: Bool,
         place: String, into writer: LayerWriter, progress: (UInt64) -> Void = { _ in }
     ) throws {
@@ -123,7 +123,7 @@ public struct KconfigTree: Sendable {
     /// Takes the part out of a folder, which is only read. Links are left out: no file that Kconfig needs is one.
     ///
     /// - Throws: `Failure` when a file cannot be read.
-    public static func copy(_ folder: FilePath, also: Set<EntryPath>) throws -> Layer {
+    package static func copy(_ folder: FilePath, also: Set<EntryPath>) throws -> Layer {
         var layer = Layer(name: folder.string)
         guard let names = FileManager.default.enumerator(atPath: folder.string) else {
             throw Failure(at: folder.string, "could not read the folder")
@@ -146,7 +146,7 @@ public struct KconfigTree: Sendable {
     /// Writes the part, as a layer holds it, into an empty folder.
     ///
     /// - Throws: `Failure` when a file cannot be written.
-    public static func write(_ layer: Layer, to folder: FilePath) throws {
+    package static func write(_ layer: Layer, to folder: FilePath) throws {
         let reader = ContentReader()
         for entry in layer.entries {
             guard case .regular(let content) = entry.kind else { continue }
@@ -164,7 +164,7 @@ public struct KconfigTree: Sendable {
     // MARK: What is in it
 
     /// The files that a configuration can start from.
-    public var defconfigs: [String] {
+    package var defconfigs: [String] {
         let names = try? FileManager.default.contentsOfDirectory(atPath: root.appending("arch/arm64/configs").string)
         return (names ?? []).filter { !$0.hasPrefix(".") }.sorted()
     }
@@ -172,7 +172,7 @@ public struct KconfigTree: Sendable {
     /// The symbols that the arm64 kernel's Kconfig files define, without `CONFIG_`.
     ///
     /// - Throws: `Failure` when a file cannot be read.
-    public func symbols() throws -> Set<String> {
+    package func symbols() throws -> Set<String> {
         var symbols: Set<String> = []
         guard let names = FileManager.default.enumerator(atPath: root.string) else { return symbols }
         while let name = names.nextObject() as? String {

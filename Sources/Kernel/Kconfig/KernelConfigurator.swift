@@ -9,20 +9,20 @@ import Tools
 /// the kernel is asked, and its version and that of its assembler and linker stand in the configuration. What else of a machine
 /// could reach it is fixed: the text by which the compiler introduces itself (it has the distribution's package version); and
 /// pahole, rustc, bindgen, Python's modules and the headers of gcc's plugins count as not there, whether they are or not.
-public struct KernelConfigurator: Sendable {
+package struct KernelConfigurator: Sendable {
     /// The programs that Kconfig is built and run with.
-    public static let programs: [Tool] = [.make, .gcc, .flex, .bison, .arm64GCC]
+    package static let programs: [Tool] = [.make, .gcc, .flex, .bison, .arm64GCC]
     static let prefix = "aarch64-linux-gnu-"
 
     /// Variables of the kernel's Makefile, for every use of a tree.
-    public static let variables: [(name: String, value: String)] = [
+    package static let variables: [(name: String, value: String)] = [
         ("ARCH", "arm64"), ("CROSS_COMPILE", prefix), ("CC_VERSION_TEXT", "\(prefix)gcc"),
         ("PAHOLE", "pahole-is-not-used"), ("RUSTC", "rustc-is-not-used"), ("BINDGEN", "bindgen-is-not-used"),
         ("PYTHON3", "python3-is-not-used"),
     ]
 
     /// What a configuration can start from besides the files of arch/arm64/configs: Kconfig's answer to every question is no.
-    public static let goals = ["allnoconfig"]
+    package static let goals = ["allnoconfig"]
 
     /// Whether the compiler can link programs for the board hangs on a C library for it on this machine; a kernel needs none, so the
     /// answer is always no (Linux, scripts/cc-can-link.sh). A line of a shell script.
@@ -42,7 +42,7 @@ public struct KernelConfigurator: Sendable {
     private let tools: ToolRunner
 
     /// - Parameter work: an empty folder, for what Kconfig builds. Nothing is written to the tree.
-    public init(tree: KconfigTree, work: FilePath, tools: ToolRunner = ToolRunner()) {
+    package init(tree: KconfigTree, work: FilePath, tools: ToolRunner = ToolRunner()) {
         self.tree = tree
         self.work = work
         self.tools = tools
@@ -53,7 +53,7 @@ public struct KernelConfigurator: Sendable {
     ///
     /// - Throws: `Failure` for a defconfig that the source lacks, and with the last lines of a Kconfig that fails;
     ///   `FailureList` with every program that is missing.
-    public func configure(defconfig: String, _ fragment: ConfigFragment) async throws -> [UInt8] {
+    package func configure(defconfig: String, _ fragment: ConfigFragment) async throws -> [UInt8] {
         try KernelToolchain.require(Self.programs)
         let base = tree.root.appending("arch/arm64/configs").appending(defconfig)
         let isGoal = Self.goals.contains(defconfig)
@@ -83,7 +83,7 @@ public struct KernelConfigurator: Sendable {
     }
 
     /// The versions of the compiler, assembler and linker that a configuration was made with: `gcc 12.2.0, binutils 2.40`.
-    public static func toolchain(of config: KernelConfig) -> String {
+    package static func toolchain(of config: KernelConfig) -> String {
         func version(_ option: String) -> String {
             guard case .number(let digits) = config[option], let number = Int(digits), number > 0 else {
                 return "unknown"

@@ -5,12 +5,12 @@ import SystemPackage
 import Tools
 
 /// A patch of a kernel's source, as `diff -u` or git write it, with one leading path component.
-public struct KernelPatch: Sendable {
+package struct KernelPatch: Sendable {
     /// What messages call it.
-    public let name: String
+    package let name: String
     private let bytes: [UInt8]
 
-    public init(_ bytes: [UInt8], name: String) {
+    package init(_ bytes: [UInt8], name: String) {
         self.bytes = bytes
         self.name = name
     }
@@ -18,7 +18,7 @@ public struct KernelPatch: Sendable {
     /// The files that it changes, makes or removes.
     ///
     /// - Throws: `Failure` when it names none, or one outside of the tree.
-    public func files() throws -> Set<EntryPath> {
+    package func files() throws -> Set<EntryPath> {
         var files: Set<EntryPath> = []
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
             guard
@@ -46,7 +46,7 @@ public struct KernelPatch: Sendable {
     /// Applies it to a tree.
     ///
     /// - Throws: `Failure` naming the files and hunks that do not apply.
-    public func apply(to folder: FilePath, tools: ToolRunner = ToolRunner()) async throws {
+    package func apply(to folder: FilePath, tools: ToolRunner = ToolRunner()) async throws {
         _ = try files()
         let result = try await tools.result(
             .patch,

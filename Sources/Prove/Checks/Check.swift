@@ -1,9 +1,9 @@
+import Records
 import Diagnostics
 import Digests
-import Pack
 
 /// How a check ended.
-public enum Verdict: String, Codable, Sendable {
+package enum Verdict: String, Codable, Sendable {
     case ok
     case failed
     /// What it needs is not there: nothing is known.
@@ -11,22 +11,22 @@ public enum Verdict: String, Codable, Sendable {
 }
 
 /// What a check saw.
-public struct Observation: Sendable, Equatable {
-    public var seen: String
-    public var verdict: Verdict
+package struct Observation: Sendable, Equatable {
+    package var seen: String
+    package var verdict: Verdict
 
-    public init(_ seen: String, passed: Bool) {
+    package init(_ seen: String, passed: Bool) {
         self.seen = seen
         verdict = passed ? .ok : .failed
     }
 
     /// - Parameter why: what the check would have needed.
-    public init(notRun why: String) {
+    package init(notRun why: String) {
         seen = why
         verdict = .notRun
     }
 
-    public var passed: Bool { verdict == .ok }
+    package var passed: Bool { verdict == .ok }
 }
 
 /// A system that has booted from the image, with somebody logged in as root.

@@ -1,6 +1,6 @@
+import Records
 import Diagnostics
 import Digests
-import Pack
 
 /// What containers of a runtime show: that it refuses what it must, and, by the image that its proof brings, that it starts, answers,
 /// keeps to its limits, isolates as it says and leaves nothing.

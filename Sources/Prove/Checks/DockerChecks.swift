@@ -1,5 +1,4 @@
 import Diagnostics
-import Pack
 
 extension Check {
     /// The image of one file that the rows of Docker and its runtimes may run; it holds the proof's program.

@@ -1,18 +1,18 @@
 import Firmware
 
 /// What `docker info` says of a daemon that answers.
-public struct DockerInfo: Sendable, Equatable {
-    public var version: String
-    public var storageDriver: String
+package struct DockerInfo: Sendable, Equatable {
+    package var version: String
+    package var storageDriver: String
     /// `1` or `2`.
-    public var cgroupVersion: String
+    package var cgroupVersion: String
     /// Its lines that begin with `WARNING:`, without that word.
-    public var warnings: [String]
+    package var warnings: [String]
 
     /// nil when the daemon did not answer.
     ///
     /// - Parameter text: what `docker info` printed, errors included.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let lines = text.split(whereSeparator: \.isNewline).map(\.trimmed)
         func value(_ key: String) -> String? {
             lines.first { $0.hasPrefix(key + ": ") }.map { String($0.dropFirst(key.count + 2)) }
@@ -29,7 +29,7 @@ public struct DockerInfo: Sendable, Equatable {
     /// Docker words them "No … support" and "bridge-nf-call-… is disabled" (moby, daemon/info_unix.go). Three say what no
     /// kernel can change: limits of kernel memory, which Linux 5.16 no longer has, and two files that version 2 of the
     /// control groups lacks. Whatever else Docker warns of is the recipe's own wish: a registry, a port, a profile.
-    public var removableWarnings: [String] {
+    package var removableWarnings: [String] {
         warnings.filter { warning in
             let words = warning.lowercased()
             if words.contains("kernel memory") { return false }

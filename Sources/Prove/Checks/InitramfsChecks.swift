@@ -1,10 +1,10 @@
 import Diagnostics
 
 /// What the board makes of an initramfs by itself: the image's first one is piforge's, and the next kernel's is initramfs-tools'.
-public enum InitramfsProof {
+package enum InitramfsProof {
     /// What a root on USB needs of a Pi 4's initramfs: the firmware's reset of the USB chip, PCIe, the chip's driver, the disk's (Linux,
     /// arch/arm64/boot/dts/broadcom/bcm2711-rpi-4-b.dts: pcie0 and its usb, resets = <&reset RASPBERRYPI_FIRMWARE_RESET_ID_USB>).
-    public static let modules = [
+    package static let modules = [
         "reset_raspberrypi", "pcie_brcmstb", "xhci_pci", "xhci_pci_renesas", "usb_storage", "uas", "sd_mod",
     ]
 
@@ -12,7 +12,7 @@ public enum InitramfsProof {
     ///
     /// - Parameter file: the initramfs that config.txt names; nil where the kernel boots without one.
     /// - Throws: as `RootShell.run`.
-    public static func make(_ file: String?, on shell: any RootShell) async throws -> Observation {
+    package static func make(_ file: String?, on shell: any RootShell) async throws -> Observation {
         guard let file else { return Observation(notRun: "this kernel boots without an initramfs") }
         let path = "/boot/firmware/\(file)".shellQuoted
         let there = try await shell.run(
@@ -40,7 +40,7 @@ public enum InitramfsProof {
     /// Looks for the modules of a root on USB in it. What the kernel has built in needs none.
     ///
     /// - Throws: as `RootShell.run`.
-    public static func modules(on shell: any RootShell) async throws -> Observation {
+    package static func modules(on shell: any RootShell) async throws -> Observation {
         let names = modules.joined(separator: " ")
         let script = """
             command -v lsinitramfs >/dev/null || { echo none; exit 0; }

@@ -1,9 +1,9 @@
 import Diagnostics
 
 /// What a booted system's logins wait for: a board without a cable, or out of reach of its wifi, must be one that can be logged in to.
-public enum LoginProof {
+package enum LoginProof {
     /// The longest wait for a network that a login may be behind, in seconds.
-    public static let limit = 30
+    package static let limit = 30
 
     /// Finds the units of this boot that wait for a network, and whether a login is ordered behind one of them, over however many
     /// others (systemd.unit(5), Before=). Prints a line for each: unit|logins behind it|its time limit|its command.
@@ -16,7 +16,7 @@ public enum LoginProof {
         """
 
     /// - Throws: as `RootShell.run`.
-    public static func observe(on shell: any RootShell) async throws -> Observation {
+    package static func observe(on shell: any RootShell) async throws -> Observation {
         let result = try await shell.run(script, within: .longCommand)
         guard result.status == 0 else { return Observation(result.lastLines(3), passed: false) }
         var seen: [String] = []

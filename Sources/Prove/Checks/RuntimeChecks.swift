@@ -1,18 +1,18 @@
-import Pack
+import Records
 
 /// A runtime that the manifest names, as it is looked at in a booted system. One that is not there fails its rows: none
 /// is left out.
-public struct RuntimeProof: Sendable {
-    public let runtime: Manifest.Runtime
+package struct RuntimeProof: Sendable {
+    package let runtime: Manifest.Runtime
 
-    public init(_ runtime: Manifest.Runtime) { self.runtime = runtime }
+    package init(_ runtime: Manifest.Runtime) { self.runtime = runtime }
 
     /// Whether Docker knows the runtime's name.
     ///
     /// The program behind a name is not looked for until a container starts.
     ///
     /// - Throws: as `RootShell.run`.
-    public func registered(on shell: any RootShell) async throws -> Observation {
+    package func registered(on shell: any RootShell) async throws -> Observation {
         guard let name = runtime.docker else { return Observation("Docker does not run it", passed: true) }
         let info = try await shell.run(
             "docker info -f '{{range $name, $_ := .Runtimes}}{{println $name}}{{end}}'", within: .longCommand)
@@ -27,7 +27,7 @@ public struct RuntimeProof: Sendable {
     ///
     /// - Parameter line: what root's shell runs for the command of a user who may use Docker.
     /// - Throws: as `RootShell.run`; cleanup has then been tried unless the shell is gone.
-    public func observe(
+    package func observe(
         _ check: Manifest.RuntimeCheck, on shell: any RootShell, asUser line: (String) -> String = { $0 }
     ) async throws -> Observation {
         var observation: Observation?

@@ -1,5 +1,5 @@
+import Records
 import Diagnostics
-import Pack
 
 extension Check {
     /// The board has made the keys and secrets that packages' scripts make, none of which is in the image.

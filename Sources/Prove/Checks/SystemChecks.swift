@@ -45,8 +45,8 @@ extension Check {
 /// Whether the root file system was checked in this boot before anything wrote on it: by the initramfs, which leaves a mark
 /// (initramfs-tools, scripts/functions, `_checkfs_once`), or by systemd, which does so where the kernel mounts it read-only
 /// (systemd-fsck-root.service) and /etc/fstab asks for it (fstab(5), the sixth field). A stock image's publisher may have it otherwise.
-public enum RootCheckProof {
-    public static func observe(on shell: any RootShell) async throws -> Observation {
+package enum RootCheckProof {
+    package static func observe(on shell: any RootShell) async throws -> Observation {
         let marked = try await shell.run("test -e /run/initramfs/fsck-root", within: .command)
         if marked.status == 0 { return Observation("by the initramfs", passed: true) }
         let unit = try await shell.run(

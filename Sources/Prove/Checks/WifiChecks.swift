@@ -1,15 +1,15 @@
+import Records
 import Diagnostics
-import Pack
 
 /// What an image does when a radio appears, shown with two virtual ones (Linux, mac80211_hwsim): the image's own settings on the
 /// first, an access point on the second.
 ///
 /// The access point is the image's own wpa_supplicant (wpa_supplicant.conf(5), mode=2), with the network that the board's settings
 /// name: the key never leaves the booted system. So a wrong pass phrase is not seen, and nothing of the board's own chip.
-public struct WifiProof: Sendable {
+package struct WifiProof: Sendable {
     let wifi: Manifest.Wifi
 
-    public init(_ wifi: Manifest.Wifi) { self.wifi = wifi }
+    package init(_ wifi: Manifest.Wifi) { self.wifi = wifi }
 
     /// Where the access point's files lie; gone with the machine at the latest.
     private static let folder = "/run/piforge-proof-wifi"
@@ -19,7 +19,7 @@ public struct WifiProof: Sendable {
     private static let noRadio = "there is no virtual radio"
 
     /// The network's name as wpa_supplicant prints it: ASCII, everything else escaped (wpa_supplicant's printf_encode).
-    public var printedName: String {
+    package var printedName: String {
         wifi.ssid.utf8.map { byte in
             switch byte {
             case UInt8(ascii: "\""): "\\\""
@@ -39,7 +39,7 @@ public struct WifiProof: Sendable {
     /// Brings the radios and the access point, and waits until the board has joined by itself.
     ///
     /// - Throws: as `RootShell.run`.
-    public func join(on shell: any RootShell) async throws -> Observation {
+    package func join(on shell: any RootShell) async throws -> Observation {
         let kernel = try await shell.run(
             "[ -e /sys/class/net/wlan0 ] && echo taken; modinfo -n mac80211_hwsim", within: .command)
         if kernel.output.contains("taken") { return Observation(notRun: "the machine has a wlan0 of its own") }
@@ -67,7 +67,7 @@ public struct WifiProof: Sendable {
     }
 
     /// networkd asks for an address on the radio, and is given one.
-    public func address(on shell: any RootShell) async throws -> Observation {
+    package func address(on shell: any RootShell) async throws -> Observation {
         let script = """
             [ -e \(Self.folder)/ready ] || { echo none; exit 0; }
             i=$(cat /sys/class/net/wlan0/ifindex); n=0
@@ -87,7 +87,7 @@ public struct WifiProof: Sendable {
     }
 
     /// The kernel has the country's rules, as the access point's wpa_supplicant was told by the kernel.
-    public func country(on shell: any RootShell) async throws -> Observation {
+    package func country(on shell: any RootShell) async throws -> Observation {
         let script =
             "[ -e \(Self.folder)/ready ] || { echo none; exit 0; }; "
             + "grep -o 'Regulatory information - country=..' \(Self.folder)/log | tail -n 1"
@@ -101,7 +101,7 @@ public struct WifiProof: Sendable {
     }
 
     /// Takes radios and access point away.
-    public func clear(on shell: any RootShell) async throws -> Observation {
+    package func clear(on shell: any RootShell) async throws -> Observation {
         let result = try await shell.run("(\(Self.tidy))", within: .longCommand)
         if result.output == "none" { return Observation(notRun: Self.noRadio) }
         return Observation(result.output.isEmpty ? "nothing" : result.output, passed: result.output.isEmpty)

@@ -1,7 +1,7 @@
 import Guest
 
 /// A terminal line to a booted system: what ``SerialConsole`` is, and what a test's made-up board can be.
-public protocol Console: Sendable {
+package protocol Console: Sendable {
     /// Sends text as it is.
     func send(_ text: String)
     /// Waits for the earliest of several texts and uses up what came until its end.
@@ -14,29 +14,29 @@ public protocol Console: Sendable {
 }
 
 extension SerialConsole: Console {
-    public func wait(for texts: [String], within limit: Duration) async throws -> (index: Int, before: String) {
+    package func wait(for texts: [String], within limit: Duration) async throws -> (index: Int, before: String) {
         let match = try await expect(texts, within: limit)
         return (match.index, match.before)
     }
 }
 
 /// What a command on the booted system left.
-public struct CommandResult: Sendable, Equatable {
-    public var status: Int32
+package struct CommandResult: Sendable, Equatable {
+    package var status: Int32
     /// Standard output and standard error together, without white space at either end.
-    public var output: String
+    package var output: String
 
-    public init(status: Int32, output: String) {
+    package init(status: Int32, output: String) {
         self.status = status
         self.output = output
     }
 
     /// The output's first line.
-    public var firstLine: String { output.split(whereSeparator: \.isNewline).first.map(String.init) ?? "" }
+    package var firstLine: String { output.split(whereSeparator: \.isNewline).first.map(String.init) ?? "" }
 }
 
 /// Runs commands on a booted system as root.
-public protocol RootShell: Sendable {
+package protocol RootShell: Sendable {
     /// Runs a command of the POSIX shell to its end, whatever its exit status.
     ///
     /// - Throws: `ConsoleTimeout` or a `Failure` when it does not end in time; `CancellationError`.

@@ -1,21 +1,21 @@
+import Records
 import Diagnostics
 import Guest
-import Pack
 
 /// Logs in at the prompt of agetty and login(1), and through the change of an expired password that pam_unix asks for.
-public struct ConsoleLogin: Sendable {
+package struct ConsoleLogin: Sendable {
     /// What the login ended with.
-    public struct Session: Sendable, Equatable {
+    package struct Session: Sendable, Equatable {
         /// The password that is valid now.
-        public var password: String
+        package var password: String
         /// Whether another password was asked for.
-        public var changedPassword: Bool
+        package var changedPassword: Bool
     }
 
     let console: any Console
     let machine: String
 
-    public init(_ console: any Console, machine: String) {
+    package init(_ console: any Console, machine: String) {
         self.console = console
         self.machine = machine
     }
@@ -23,7 +23,7 @@ public struct ConsoleLogin: Sendable {
     /// Waits for the login prompt, from power-on.
     ///
     /// - Throws: `Failure` for a kernel panic or a dropped boot; `ConsoleTimeout`.
-    public func waitForPrompt(within limit: Duration) async throws {
+    package func waitForPrompt(within limit: Duration) async throws {
         let ends = [
             "login: ", "Kernel panic - not syncing", "You are in emergency mode", "Cannot open access to console",
             "(initramfs)",
@@ -42,7 +42,7 @@ public struct ConsoleLogin: Sendable {
     ///   - newPassword: what an expired password is changed to.
     ///   - limit: for each answer of the system.
     /// - Throws: `Failure` when the password is refused, or the new one; `ConsoleTimeout`.
-    public func logIn(
+    package func logIn(
         as login: Credentials.Login, newPassword: String, within limit: Duration
     ) async throws -> Session {
         console.send(login.user + "\r")

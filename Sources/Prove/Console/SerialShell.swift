@@ -7,7 +7,7 @@ import Synchronization
 
 /// Runs commands over a serial console: each one between two marks that no other output holds, so that messages of
 /// the kernel and of services around it do no harm.
-public final class SerialShell: RootShell {
+package final class SerialShell: RootShell {
     private let console: any Console
     private let machine: String
     private let count = Mutex(0)
@@ -26,7 +26,7 @@ public final class SerialShell: RootShell {
     ///   - password: the user's, for sudo.
     ///   - limit: for each answer.
     /// - Throws: `Failure` when the user may not become root; `ConsoleTimeout`.
-    public static func asRoot(
+    package static func asRoot(
         on console: any Console, user: String, password: String, machine: String, within limit: Duration
     ) async throws -> SerialShell {
         let shell = SerialShell(console, machine: machine)
@@ -74,7 +74,7 @@ public final class SerialShell: RootShell {
         }
     }
 
-    public func run(_ command: String, within limit: Duration) async throws -> CommandResult {
+    package func run(_ command: String, within limit: Duration) async throws -> CommandResult {
         let number = count.withLock { number in
             number += 1
             return number
@@ -97,7 +97,7 @@ public final class SerialShell: RootShell {
         return CommandResult(status: status, output: output.replacing("\r", with: "").trimmed)
     }
 
-    public func upload(_ bytes: [UInt8], to path: String, within limit: Duration) async throws {
+    package func upload(_ bytes: [UInt8], to path: String, within limit: Duration) async throws {
         let text = Data(bytes).base64EncodedString()
         _ = try await run(": > \(path).base64", within: limit)
         var rest = text[...]

@@ -1,9 +1,9 @@
 /// A kernel's command line as its words (Linux, Documentation/admin-guide/kernel-parameters.rst).
-public struct CommandLine: Sendable, Equatable {
-    public var words: [String]
+package struct CommandLine: Sendable, Equatable {
+    package var words: [String]
 
     /// Splits at spaces; a pair of double quotes keeps spaces together.
-    public init(_ text: String) {
+    package init(_ text: String) {
         words = []
         var word = ""
         var quoted = false
@@ -19,15 +19,15 @@ public struct CommandLine: Sendable, Equatable {
         if !word.isEmpty { words.append(word) }
     }
 
-    public var text: String { words.joined(separator: " ") }
+    package var text: String { words.joined(separator: " ") }
 
     /// The values of `name=value` words, in order.
-    public func values(of name: String) -> [String] {
+    package func values(of name: String) -> [String] {
         words.filter { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
     }
 
     /// Adds words at the end, before a `--` that hands the rest to init.
-    public mutating func add(_ added: [String]) {
+    package mutating func add(_ added: [String]) {
         words.insert(contentsOf: added, at: words.firstIndex(of: "--") ?? words.endIndex)
     }
 }

@@ -10,7 +10,7 @@ import SystemPackage
 ///     cluster 3   L1 table: no cluster is here yet, all of them are read from the image
 ///
 /// Source: QEMU, docs/interop/qcow2.rst.
-public enum CopyOnWriteDisk {
+package enum CopyOnWriteDisk {
     private static let clusterBits: UInt32 = 16
     private static let cluster: UInt64 = 1 << clusterBits
     /// An L1 entry stands for an L2 table of one cluster, with 8 bytes a cluster.
@@ -22,7 +22,7 @@ public enum CopyOnWriteDisk {
     ///   - image: the raw image, as an absolute path; it is never written.
     ///   - size: of the disk that the machine sees, in bytes; at least the image's.
     /// - Throws: `Failure` when the image's path is too long or the file cannot be written.
-    public static func create(_ path: FilePath, over image: FilePath, size: UInt64) throws {
+    package static func create(_ path: FilePath, over image: FilePath, size: UInt64) throws {
         let name = Array(image.string.utf8)
         guard name.count <= 1023 else {
             throw Failure(
@@ -55,7 +55,7 @@ public enum CopyOnWriteDisk {
 
     /// The size of the card for an image: a power of two, as an SD card in QEMU must be, at least 4 GiB, and larger
     /// than the image by a quarter, so that growth can be seen.
-    public static func cardSize(for image: UInt64) -> UInt64 {
+    package static func cardSize(for image: UInt64) -> UInt64 {
         var size: UInt64 = 4 << 30
         while size < image + image / 4 { size *= 2 }
         return size

@@ -6,8 +6,8 @@ import SystemPackage
 ///
 /// A guest address is an index into the L1 table, one into an L2 table of one cluster, and the rest into a cluster. Source: QEMU,
 /// docs/interop/qcow2.rst, "Cluster mapping". Snapshots, compressed clusters and encryption, which no proof uses, are refused.
-public struct CopyOnWriteSource: ByteSource {
-    public let size: UInt64
+package struct CopyOnWriteSource: ByteSource {
+    package let size: UInt64
     private let file: OpenFile
     private let image: FileSource
     private let place: String
@@ -25,7 +25,7 @@ public struct CopyOnWriteSource: ByteSource {
 
     /// - Parameter image: the raw image below.
     /// - Throws: `Failure` for what is not such a disk.
-    public init(_ path: FilePath, over image: FilePath) throws {
+    package init(_ path: FilePath, over image: FilePath) throws {
         place = path.string
         file = try OpenFile.reading(path)
         self.image = try FileSource(image)
@@ -57,7 +57,7 @@ public struct CopyOnWriteSource: ByteSource {
         }
     }
 
-    public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         while done < buffer.count {
             let position = offset + UInt64(done)
@@ -77,7 +77,7 @@ public struct CopyOnWriteSource: ByteSource {
     }
 
     /// Where zeros are is not told apart: every byte may be another.
-    public func nextData(from offset: UInt64) throws -> Range<UInt64>? { offset < size ? offset..<size : nil }
+    package func nextData(from offset: UInt64) throws -> Range<UInt64>? { offset < size ? offset..<size : nil }
 
     private enum Place {
         case below, zeros

@@ -1,7 +1,7 @@
+import Records
 import Diagnostics
 import Firmware
 import Guest
-import Pack
 import Storage
 import SystemPackage
 

@@ -1,36 +1,37 @@
+import Records
+import XZ
 import Diagnostics
 import Digests
 import Disk
 import Firmware
 import Foundation
-import Pack
 import Storage
 import SystemPackage
 
 /// The image under proof: the shipped file, its bytes as a raw disk, and what stands beside it.
-public struct ProofImage: Sendable {
+package struct ProofImage: Sendable {
     /// The shipped file.
-    public let path: FilePath
+    package let path: FilePath
     /// The file's name without `.img.xz` or `.img`.
-    public let name: String
+    package let name: String
     /// Of the shipped file.
-    public let digest: SHA256Digest
+    package let digest: SHA256Digest
     /// The digest that `NAME.SHA256SUMS` or `SHA256SUMS` names for it; nil when there is no such list.
-    public let listedDigest: SHA256Digest?
+    package let listedDigest: SHA256Digest?
     /// The disk, as an absolute path. Nobody writes to it.
-    public let raw: FilePath
+    package let raw: FilePath
     /// Bytes of the disk.
-    public let size: UInt64
-    public let partitions: PartitionTable
+    package let size: UInt64
+    package let partitions: PartitionTable
     /// `NAME.manifest.json`; nil when there is none.
-    public let manifest: Manifest?
+    package let manifest: Manifest?
 
     static let largestDisk: UInt64 = 64 << 30
 
     /// Checks the shipped file, and unpacks it into the cache unless the same bytes are there already.
     ///
     /// - Throws: `Failure` for a file that is no image, is damaged or is not the one its sums and manifest name.
-    public static func open(_ path: FilePath, cache: FilePath, progress: any ProgressReporter) async throws
+    package static func open(_ path: FilePath, cache: FilePath, progress: any ProgressReporter) async throws
         -> ProofImage
     {
         let file = path.lastComponent?.string ?? path.string
@@ -95,7 +96,7 @@ public struct ProofImage: Sendable {
     ///
     /// - Parameter disk: the image's own disk as a machine has left it; nil for the image.
     /// - Throws: `Failure` when there is no FAT partition, or it is damaged.
-    public func bootFiles(of disk: (any ByteSource)? = nil, into folder: FilePath) throws -> BootFolder {
+    package func bootFiles(of disk: (any ByteSource)? = nil, into folder: FilePath) throws -> BootFolder {
         // 0x0b, 0x0c, 0x06, 0x0e: FAT32 and FAT16, by cylinders or by sectors.
         guard let boot = partitions.partitions.first(where: { [0x0b, 0x0c, 0x06, 0x0e].contains($0.type) }) else {
             throw Failure(at: path.string, "the disk has no FAT partition to boot from")

@@ -2,7 +2,7 @@ import Diagnostics
 
 extension Report {
     /// A proof as it is printed: one row a check, notes and logs, how many passed.
-    public init(_ report: ProofReport) {
+    package init(_ report: ProofReport) {
         let failed = report.count(.failed)
         let skipped = report.count(.notRun)
         let words =

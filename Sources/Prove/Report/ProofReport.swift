@@ -2,17 +2,17 @@ import Diagnostics
 import Storage
 
 /// One thing that was checked.
-public struct ProofRow: Codable, Sendable, Equatable {
+package struct ProofRow: Codable, Sendable, Equatable {
     /// `image`, `firmware`, `raspi4b`, `virt`, or `virt, USB` for virt's second boot.
-    public var machine: String
-    public var check: String
-    public var expected: String
-    public var seen: String
+    package var machine: String
+    package var check: String
+    package var expected: String
+    package var seen: String
     /// How long the check took.
-    public var seconds: Double
-    public var verdict: Verdict
+    package var seconds: Double
+    package var verdict: Verdict
 
-    public init(machine: String, check: String, expected: String, seen: String, seconds: Double, verdict: Verdict) {
+    package init(machine: String, check: String, expected: String, seen: String, seconds: Double, verdict: Verdict) {
         self.machine = machine
         self.check = check
         self.expected = expected
@@ -21,11 +21,11 @@ public struct ProofRow: Codable, Sendable, Equatable {
         self.verdict = verdict
     }
 
-    public var passed: Bool { verdict == .ok }
+    package var passed: Bool { verdict == .ok }
 
     private enum Key: String, CodingKey { case machine, check, expected, seen, seconds, verdict, passed }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
         machine = try values.decode(String.self, forKey: .machine)
         check = try values.decode(String.self, forKey: .check)
@@ -36,7 +36,7 @@ public struct ProofRow: Codable, Sendable, Equatable {
     }
 
     /// With `passed` besides, for who asks no more.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: Key.self)
         try values.encode(machine, forKey: .machine)
         try values.encode(check, forKey: .check)
@@ -49,18 +49,18 @@ public struct ProofRow: Codable, Sendable, Equatable {
 }
 
 /// What a proof found: one row a check, and how the machines differed from a board.
-public struct ProofReport: Codable, Sendable, Equatable {
+package struct ProofReport: Codable, Sendable, Equatable {
     /// The image's file name.
-    public var image: String
+    package var image: String
     /// Of the file as shipped, 64 hex digits.
-    public var sha256: String
-    public var rows: [ProofRow]
+    package var sha256: String
+    package var rows: [ProofRow]
     /// What QEMU's machines had to be given that a board is not, and what was not followed.
-    public var notes: [String]
+    package var notes: [String]
     /// The serial logs' paths.
-    public var logs: [String]
+    package var logs: [String]
 
-    public init(image: String, sha256: String, rows: [ProofRow], notes: [String], logs: [String]) {
+    package init(image: String, sha256: String, rows: [ProofRow], notes: [String], logs: [String]) {
         self.image = image
         self.sha256 = sha256
         self.rows = rows
@@ -69,18 +69,18 @@ public struct ProofReport: Codable, Sendable, Equatable {
     }
 
     /// Whether at least one check passed, and none failed. What was not run is counted apart (``count(_:)``).
-    public var passed: Bool { count(.ok) > 0 && count(.failed) == 0 }
+    package var passed: Bool { count(.ok) > 0 && count(.failed) == 0 }
 
     /// How many checks ended so.
-    public func count(_ verdict: Verdict) -> Int { rows.filter { $0.verdict == verdict }.count }
+    package func count(_ verdict: Verdict) -> Int { rows.filter { $0.verdict == verdict }.count }
 
     /// As JSON: indented, keys sorted, a newline at the end.
-    public func json() throws -> String {
+    package func json() throws -> String {
         String(decoding: try jsonBytes(Rendered(report: self), .file, at: image), as: UTF8.self)
     }
 
     /// The report with its verdict, as it is written for programs.
-    public var rendered: some Encodable { Rendered(report: self) }
+    package var rendered: some Encodable { Rendered(report: self) }
 
     private struct Rendered: Encodable {
         let report: ProofReport

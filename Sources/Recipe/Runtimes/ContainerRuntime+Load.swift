@@ -51,7 +51,7 @@ extension ContainerRuntime {
     }
 
     /// The JSON Schema of runtime files (draft 2020-12), closed at every level but `options`, always the same bytes.
-    public static func schema() -> String {
+    package static func schema() -> String {
         guard case .object(let members) = shape.schema else { return shape.schema.pretty }
         return JSON.object(
             [
@@ -63,5 +63,5 @@ extension ContainerRuntime {
     }
 
     /// The table of all keys, in Markdown, for docs/runtimes.md.
-    public static func referenceText() -> String { referenceTable(shape.rows) }
+    package static func referenceText() -> String { referenceTable(shape.rows) }
 }

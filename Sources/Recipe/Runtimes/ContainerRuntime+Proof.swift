@@ -5,9 +5,9 @@ import SystemPackage
 extension ContainerRuntime {
     /// What the proof shows of a runtime by containers: what it refuses, and, by an image that is made for it, that it runs, answers,
     /// keeps to its limits, isolates as it says and leaves nothing.
-    public struct Proof: Sendable, Equatable {
+    package struct Proof: Sendable, Equatable {
         /// What keeps the program apart from the board's kernel.
-        public enum Isolation: String, Sendable, CaseIterable {
+        package enum Isolation: String, Sendable, CaseIterable {
             /// A virtual machine: the process has one open.
             case kvm
             /// A filter of system calls (seccomp mode 2).
@@ -15,7 +15,7 @@ extension ContainerRuntime {
         }
 
         /// How a container that runs is asked whether its network works.
-        public enum Answer: Sendable, Equatable {
+        package enum Answer: Sendable, Equatable {
             /// It has no network.
             case none
             /// By ICMP echo.
@@ -25,34 +25,34 @@ extension ContainerRuntime {
         }
 
         /// Where the image comes from.
-        public enum Image: Sendable, Equatable {
+        package enum Image: Sendable, Equatable {
             /// An archive as `docker save` writes it, or an OCI layout in a tar: its URL or absolute path, and how it was written.
             case archive(place: String, written: String)
             /// `REGISTRY/NAME@sha256:…`.
             case reference(String)
         }
 
-        public var isolation: Isolation?
+        package var isolation: Isolation?
         /// What must stand in the refusal of an image that is not made for the runtime; nil where none is refused.
-        public var refusal: String?
+        package var refusal: String?
         /// nil: what an image would show is not shown.
-        public var image: Image?
+        package var image: Image?
         /// Of the archive, 64 hex digits; nil for one that a person has to accept once.
-        public var sha256: String?
+        package var sha256: String?
         /// Text that the image prints.
-        public var expect = ""
+        package var expect = ""
         /// What it is started with to print that.
-        public var arguments: [String] = []
+        package var arguments: [String] = []
         /// The status that it ends with then; nil for one that runs until it is stopped.
-        public var status: Int?
+        package var status: Int?
         /// What it is started with to run until it is stopped; nil for ``arguments``, where these do that.
-        public var serve: [String]?
-        public var answers = Answer.ping
+        package var serve: [String]?
+        package var answers = Answer.ping
 
-        public init() {}
+        package init() {}
 
         /// What it is started with to be looked at while it runs; nil for an image that always ends by itself.
-        public var servingArguments: [String]? { serve ?? (status == nil ? arguments : nil) }
+        package var servingArguments: [String]? { serve ?? (status == nil ? arguments : nil) }
 
         /// The image of another description, for this one's promises.
         func taking(_ other: Proof) -> Proof {

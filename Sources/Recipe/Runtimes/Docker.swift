@@ -1,19 +1,19 @@
 extension Recipe {
     /// Docker: where it comes from, and what its daemon.json says.
-    public struct Docker: Sendable, Equatable {
+    package struct Docker: Sendable, Equatable {
         /// nil: `packages.install` names its packages.
-        public var origin: Origin?
+        package var origin: Origin?
         /// nil: containers' logs are rotated at ``Log``'s defaults, unless a daemon.json of the image says otherwise.
-        public var log: Log?
+        package var log: Log?
         /// Further keys of daemon.json: an object.
-        public var daemon: JSON?
+        package var daemon: JSON?
         /// Images that are there on the first boot.
-        public var preload: [Preload] = []
+        package var preload: [Preload] = []
 
-        public init() {}
+        package init() {}
 
         /// Where the engine comes from.
-        public enum Origin: String, Sendable, CaseIterable {
+        package enum Origin: String, Sendable, CaseIterable {
             /// docker.io of the distribution.
             case distribution
             /// docker-ce of Docker's own archive.
@@ -21,16 +21,16 @@ extension Recipe {
         }
 
         /// How containers' logs are kept from filling the card.
-        public struct Log: Sendable, Equatable {
+        package struct Log: Sendable, Equatable {
             /// As Docker writes it: `10m`.
-            public var maxSize = "10m"
-            public var maxFile = 3
+            package var maxSize = "10m"
+            package var maxFile = 3
 
-            public init() {}
+            package init() {}
         }
 
         /// An image for the first boot.
-        public enum Preload: Sendable, Equatable {
+        package enum Preload: Sendable, Equatable {
             /// An archive of this machine, as `docker save` writes it, or an OCI layout in a tar.
             case archive(HostPath)
             /// `REGISTRY/NAME@sha256:…`, or `REGISTRY/NAME:TAG@sha256:…`.

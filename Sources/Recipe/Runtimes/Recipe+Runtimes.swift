@@ -3,7 +3,7 @@ import Foundation
 import SystemPackage
 
 /// A runtime as a recipe names it, and what its file says.
-public struct RuntimeChoice: Sendable, Equatable {
+package struct RuntimeChoice: Sendable, Equatable {
     static let legacyKey = "legacy-runnc"
 
     /// What the recipe says.
@@ -40,7 +40,7 @@ public struct RuntimeChoice: Sendable, Equatable {
     }
 
     let written: Written
-    public let runtime: ContainerRuntime
+    package let runtime: ContainerRuntime
 
     /// A runtime file by its name or path.
     private static let path = Shape<HostPath>.existing(
@@ -144,7 +144,7 @@ extension ContainerRuntime {
 
 extension Recipe {
     /// The recipe's runtimes, in its order.
-    public var containerRuntimes: [ContainerRuntime] { runtimes.map(\.runtime) }
+    package var containerRuntimes: [ContainerRuntime] { runtimes.map(\.runtime) }
 
     static let runtimesKey = Key<Recipe>(
         "runtimes", \.runtimes,

@@ -4,17 +4,17 @@ import Layers
 import Recipe
 
 /// A container image, whole and verified: what `docker load` needs of it.
-public struct ContainerImage: Sendable {
+package struct ContainerImage: Sendable {
     /// The names that Docker gives it.
-    public let tags: [String]
-    public let config: Content
+    package let tags: [String]
+    package let config: Content
     /// As tar archives, compressed or not, the lowest first.
-    public let layers: [Content]
+    package let layers: [Content]
 
     /// What Docker calls its image ID.
-    public var id: SHA256Digest { config.digest }
+    package var id: SHA256Digest { config.digest }
     /// Bytes.
-    public var size: UInt64 { layers.reduce(config.size) { $0 + $1.size } }
+    package var size: UInt64 { layers.reduce(config.size) { $0 + $1.size } }
 
     /// Keys of an image's configuration (OCI image specification, config.md).
     private struct Configuration: Decodable {
@@ -30,7 +30,7 @@ public struct ContainerImage: Sendable {
     }
 
     /// - Throws: `Failure` when it is for another machine, or the configuration does not fit the layers.
-    public init(tags: [String], config: Content, layers: [Content], at place: String) throws {
+    package init(tags: [String], config: Content, layers: [Content], at place: String) throws {
         let bytes = try ContentReader().bytes(of: config, limit: ImageManifest.limit)
         let configuration = try decodeImageJSON(Configuration.self, bytes, what: "an image's configuration", at: place)
         let platform = ImagePlatform(architecture: configuration.architecture, os: configuration.os)
@@ -55,7 +55,7 @@ public struct ContainerImage: Sendable {
     /// The archive for `docker load`: the same image gives the same bytes.
     ///
     /// - Throws: `Failure` when a layer cannot be read.
-    public func archive() throws -> [UInt8] {
+    package func archive() throws -> [UInt8] {
         try ArchiveWriter(.tar).bytes(of: entries(in: .root, epoch: 0))
     }
 

@@ -5,13 +5,13 @@ import Storage
 import SystemPackage
 
 /// An archive of container images on this machine: what `docker save` writes, or an OCI image layout in a tar, compressed or not.
-public struct ImageArchive: Sendable {
+package struct ImageArchive: Sendable {
     /// As the recipe wrote it.
-    public let name: String
-    public let path: FilePath
-    public let digest: SHA256Digest
+    package let name: String
+    package let path: FilePath
+    package let digest: SHA256Digest
 
-    public init(name: String, path: FilePath, digest: SHA256Digest) {
+    package init(name: String, path: FilePath, digest: SHA256Digest) {
         self.name = name
         self.path = path
         self.digest = digest
@@ -36,7 +36,7 @@ public struct ImageArchive: Sendable {
     /// The images for the board, every blob of them compared with its digest.
     ///
     /// - Throws: `Failure` for an archive that is damaged, is none of images, or has none for the board.
-    public func images(in store: LayerStore) throws -> [ContainerImage] {
+    package func images(in store: LayerStore) throws -> [ContainerImage] {
         let tree = try Tree([try unpacked(in: store)])
         if let index = tree.content("index.json"), tree.content("oci-layout") != nil {
             let manifest = try ImageManifest(json: bytes(of: index), at: "\(name): index.json")

@@ -3,15 +3,15 @@ import Digests
 import Foundation
 
 /// What a manifest says of a blob (OCI image specification, descriptor.md).
-public struct ImageDescriptor: Decodable, Sendable {
-    public var mediaType: String?
-    public var digest: String
-    public var size: UInt64?
-    public var platform: ImagePlatform?
-    public var annotations: [String: String]?
+package struct ImageDescriptor: Decodable, Sendable {
+    package var mediaType: String?
+    package var digest: String
+    package var size: UInt64?
+    package var platform: ImagePlatform?
+    package var annotations: [String: String]?
 
     /// - Throws: `Failure` for a digest that is no SHA-256.
-    public func sha256(at place: String) throws -> SHA256Digest {
+    package func sha256(at place: String) throws -> SHA256Digest {
         guard digest.hasPrefix("sha256:"), let value = SHA256Digest(hex: digest.dropFirst("sha256:".count)) else {
             throw Failure(
                 at: place, "a blob's digest is not valid", expected: "sha256: and 64 hex digits",
@@ -29,27 +29,27 @@ public struct ImageDescriptor: Decodable, Sendable {
 }
 
 /// The machine that an image is for, as an index and a configuration name it.
-public struct ImagePlatform: Decodable, Sendable {
-    public var architecture: String
-    public var os: String
+package struct ImagePlatform: Decodable, Sendable {
+    package var architecture: String
+    package var os: String
 
     var isBoard: Bool { architecture == "arm64" && os == "linux" }
     var text: String { "\(os)/\(architecture)" }
 }
 
 /// An image index or manifest (image-index.md, manifest.md); Docker's own formats have the same keys.
-public struct ImageManifest: Decodable, Sendable {
+package struct ImageManifest: Decodable, Sendable {
     /// Of an index: an image for each platform.
-    public var manifests: [ImageDescriptor]?
+    package var manifests: [ImageDescriptor]?
     /// Of a manifest.
-    public var config: ImageDescriptor?
-    public var layers: [ImageDescriptor]?
+    package var config: ImageDescriptor?
+    package var layers: [ImageDescriptor]?
 
     /// No index or manifest is larger (distribution specification: 4 MiB).
-    public static let limit = 4 << 20
+    package static let limit = 4 << 20
 
     /// - Throws: `Failure` for bytes that are neither an index nor a manifest.
-    public init(json bytes: [UInt8], at place: String) throws {
+    package init(json bytes: [UInt8], at place: String) throws {
         self = try decodeImageJSON(Self.self, bytes, what: "an image's index or manifest", at: place)
         guard (manifests != nil) != (config != nil && layers != nil) else {
             throw Failure(at: place, "this is neither an image's index nor its manifest")
@@ -59,7 +59,7 @@ public struct ImageManifest: Decodable, Sendable {
     /// An index's images for the board; those without a platform may be for it.
     ///
     /// - Throws: `Failure` when all are for other machines.
-    public func candidates(at place: String) throws -> [ImageDescriptor] {
+    package func candidates(at place: String) throws -> [ImageDescriptor] {
         let all = manifests ?? []
         let fitting = all.filter { $0.platform?.isBoard ?? true }
         guard !fitting.isEmpty else {

@@ -1,3 +1,4 @@
+import XZ
 import Diagnostics
 import Digests
 import Disk
@@ -5,7 +6,6 @@ import Engine
 import Fetch
 import Foundation
 import Layers
-import Pack
 import Storage
 import SystemPackage
 import TestSupport

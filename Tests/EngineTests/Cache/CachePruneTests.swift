@@ -5,6 +5,7 @@ import Foundation
 import Layers
 import Storage
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A cache of files whose time of use the test sets.

@@ -1,10 +1,10 @@
+import XZ
 import Diagnostics
 import Digests
 import Engine
 import Fetch
 import Foundation
 import Layers
-import Pack
 import Storage
 import SystemPackage
 import TestSupport
