@@ -77,7 +77,7 @@ extension Recipe.Output.Compression {
                 "filter", \.filter,
                 Shape<String>.word("filter", of: Recipe.Output.Filter.allCases.map(\.rawValue)).mapped(
                     { text, _ in Recipe.Output.Filter(rawValue: text) ?? .none }, back: \.rawValue),
-                "`arm64` packs programs better: with it preset 4 makes as small an image as preset 6 in two thirds of the time. "
+                "`arm64` packs programs better: with it preset 4 makes about as small an image as preset 6, in three quarters of the time. "
                     + "Who unpacks the image needs xz 5.4 (December 2022) or newer."),
         ])
 }
