@@ -172,11 +172,16 @@ package enum SecretContent: Equatable {
     private static func hasRandomWord(_ line: Substring) -> Bool {
         let lower = line.lowercased()
         let isHinted = hints.contains { lower.contains($0) }
-        // What tells a content from another is no secret.
-        if !isHinted, digests.contains(where: { lower.contains($0) }) { return false }
-        return line.split { !($0.isASCII && ($0.isLetter || $0.isNumber || $0 == "+")) }.contains { word in
-            isRandom(Array(word.utf8), isHinted: isHinted)
+        // What tells a content from another is no secret: a word that somebody wrote says so, and not chance in the word itself.
+        var isDigest = false
+        for word in line.split(whereSeparator: { !($0.isASCII && ($0.isLetter || $0.isNumber || $0 == "+")) }) {
+            if isRandom(Array(word.utf8), isHinted: isHinted) {
+                if isHinted || !isDigest { return true }
+            } else if digests.contains(where: { word.lowercased().contains($0) }) {
+                isDigest = true
+            }
         }
+        return false
     }
 
     /// Whether nobody would have chosen the word: hex digits that are no number, or letters of both cases among digits.

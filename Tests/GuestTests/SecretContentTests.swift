@@ -74,6 +74,15 @@ import Tools
         #expect(SecretContent(bytes, isReadableByAll: true) == nil)
     }
 
+    /// What chance writes into a hash says nothing of it.
+    @Test(arguments: [
+        "root:$6$aZ3kQ9xT1mD5cV7b$Qw8Er7Ty6Ui5Op4As3Df2Gh1Jk0ETAGzXc9Vb8Nm7:20000:0:99999:7:::",
+        "root:$6$Pm4SHA1qL8wE2rT6$Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0Uv1Wx2Yz3:20000:0:99999:7:::",
+    ])
+    func aHashIsASecretWhateverItSpells(line: String) {
+        #expect(SecretContent(Array(line.utf8), isReadableByAll: false) == .randomSecret)
+    }
+
     @Test(arguments: [
         "root:*:20000:0:99999:7:::\npi:!*:20000:0:99999:7:::\n",
         "PasswordAuthentication yes\nPermitRootLogin prohibit-password\nUsePAM yes\n",
