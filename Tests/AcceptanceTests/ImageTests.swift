@@ -209,10 +209,11 @@ import Testing
             reason: "output.compression.preset: "),
         Edit(testDescription: "seed, one job", arguments: ["--set", "seed=other", "--jobs", "1"], reason: "seed: "),
         Edit(
-            testDescription: "fragment", arguments: ["--set", "kernel.fragments=[./mine.config]"],
-            reason: "kernel.fragments ./mine.config: ", change: Edit.write("recipes/mine.config", "CONFIG_KVM=y\n")),
+            // What is made for the kernel is the same: the line holds already.
+            testDescription: "fragment", arguments: ["--set", "kernel.fragments=[./mine.config]"], reason: "recipe: ",
+            change: Edit.write("recipes/mine.config", "CONFIG_KVM=y\n")),
         Edit(
-            testDescription: "overlay", arguments: Edit.overlay, reason: "overlay mine to /: ",
+            testDescription: "overlay", arguments: Edit.overlay, reason: "never built here",
             change: Edit.write("recipes/mine/etc/motd", "welcome\n")),
         Edit(testDescription: "overlay's file", arguments: Edit.overlay, reason: "overlay mine to /: ") {
             try Edit.write("recipes/mine/etc/motd", "hello\n")($0)
@@ -222,7 +223,7 @@ import Testing
         },
         Edit(
             testDescription: "overlay that feeds a package's script", arguments: Edit.overlay,
-            reason: "what feeds others: ", made: ["indexes"],
+            reason: "overlay mine to /: ", made: ["indexes"],
             change: Edit.write("recipes/mine/etc/ld.so.conf.d/mine.conf", "/opt/mine\n")),
         Edit(testDescription: "secret", reason: "password and keys: ") { root in
             let file = root.pushing("planned/debian-13-small.credentials")
@@ -230,7 +231,10 @@ import Testing
             try writeAtomically(
                 to: file, mode: 0o600, bytes: Array(text.replacing(/:.*/, with: ":battery-staple").utf8))
         },
-        Edit(testDescription: "pruned store", made: ["packages"]) { root in
+        Edit(
+            testDescription: "pruned store", arguments: ["--set", "system.hostname=pruned"],
+            reason: "system.hostname: ", made: ["packages"]
+        ) { root in
             let layers = root.pushing("cache/layers")
             for name in fileNames(in: layers) { removeTree(layers.appending(name)) }
         },
