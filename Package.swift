@@ -77,7 +77,7 @@ let package = Package(
             name: "XZ", dependencies: ["CLZMA", "Diagnostics", "Digests", "Storage", system], swiftSettings: settings),
         // What is known of an image, and what lies beside it.
         .target(
-            name: "Records", dependencies: ["Diagnostics", "Digests", "Packages", "Storage", "XZ", system],
+            name: "Records", dependencies: ["Diagnostics", "Digests", "Packages", "Recipe", "Storage", "XZ", system],
             swiftSettings: settings),
         .target(
             name: "Stock",

@@ -100,7 +100,11 @@ struct AttemptFailure {
             at: shownURL(worst.url), problem.message, expected: problem.expected, found: problem.found,
             next: problem.next)
         switch worst.reason {
-        case .wrongSize, .wrongDigest: failure.cause = .otherFile
+        case .wrongSize, .wrongDigest:
+            failure.cause = .otherFile
+            if !isRemote(worst.url) {
+                failure.next = "copy the file again, or name the digest of the one that you want"
+            }
         case .missing, .transient, .refused, .storage: break
         }
         let others = failures.filter { $0.url != worst.url }

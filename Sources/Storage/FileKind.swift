@@ -19,8 +19,7 @@ package func fileKind(_ path: FilePath) throws -> FileKind {
     var status = stat()
     // By bytes: a name need not be text.
     guard path.withPlatformString({ lstat($0, &status) }) == 0 else {
-        throw Failure(
-            .usage, at: path.string, "there is no such file: \(Errno(rawValue: errno).description.lowercased())")
+        throw Failure.notThere(path)
     }
     switch status.st_mode & S_IFMT {
     case S_IFREG: return .regular(runs: status.st_mode & S_IXUSR != 0)
@@ -31,6 +30,15 @@ package func fileKind(_ path: FilePath) throws -> FileKind {
         guard count >= 0 else { throw Failure(at: path.string, "could not read the link") }
         return .symlink(buffer.prefix(count).map(UInt8.init(bitPattern:)))
     default: return .other
+    }
+}
+
+extension Failure {
+    /// What `errno` says of a path that could not be looked at, of kind usage.
+    package static func notThere(_ path: FilePath) -> Failure {
+        let reason = Errno(rawValue: errno)
+        guard reason != .noSuchFileOrDirectory else { return Failure(.usage, at: path.string, "there is no such file") }
+        return Failure(.usage, at: path.string, "could not look at the file: \(reason.description.lowercased())")
     }
 }
 

@@ -98,10 +98,7 @@ struct VerifySubject: Equatable {
     /// - Throws: `Failure` of kind usage when nothing, or no file, is there.
     static func requireFile(_ path: FilePath) throws {
         var status = stat()
-        guard stat(path.string, &status) == 0 else {
-            let reason = Errno(rawValue: errno).description.lowercased()
-            throw Failure(.usage, at: path.string, "there is no such file: \(reason)")
-        }
+        guard stat(path.string, &status) == 0 else { throw Failure.notThere(path) }
         switch status.st_mode & S_IFMT {
         case S_IFREG: return
         case S_IFDIR:

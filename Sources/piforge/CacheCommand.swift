@@ -50,6 +50,7 @@ struct CacheListCommand: AsyncParsableCommand {
 struct CachePruneCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prune", abstract: "Remove from the cache what was not used for long, or is too much.",
+        usage: "piforge cache prune [<options>]",
         discussion: """
             piforge cache prune                      remove what was not used for 30 days
             piforge cache prune --older-than 14d --max-size 20G

@@ -7,6 +7,7 @@ import SystemPackage
 struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ls", abstract: "List files in an image.",
+        usage: "piforge ls [<options>] <image> [<path>]",
         discussion: """
             piforge ls out/debian-13.img.xz /etc
             piforge ls out/debian-13.img.xz -lR /boot/firmware

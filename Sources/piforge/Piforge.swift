@@ -35,7 +35,7 @@ struct Piforge: AsyncParsableCommand {
                 try command.run()
             }
         } catch is CancellationError {
-            writeError("piforge: interrupted; nothing was left behind but the cache\n")
+            writeError("piforge: interrupted; nothing unfinished was left behind\n")
             Glibc.exit(130)
         } catch let error as Failure {
             writeError("piforge: \(error)\n")

@@ -24,6 +24,7 @@ enum MachineChoice: String, ExpressibleByArgument, CaseIterable {
 struct ProveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prove", abstract: "Boot an image in emulated machines and check what runs.",
+        usage: "piforge prove [<options>] <image>",
         discussion: """
             piforge prove out/debian-13.img.xz
             piforge prove out/debian-13.img.xz --machine virt --json

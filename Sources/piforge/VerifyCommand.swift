@@ -11,6 +11,7 @@ import Verify
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Check images: sums, signature, xz, partitions, file systems, contents.",
+        usage: "piforge verify [<options>] <files> ...",
         discussion: """
             piforge verify out/debian-13.img.xz
             piforge verify out/debian-13.SHA256SUMS --keyring me.gpg --key FINGERPRINT

@@ -383,7 +383,7 @@ import Testing
             }
         }
         #expect(outcome.status == 130, "\(outcome.errors)")
-        #expect(outcome.errors.hasSuffix("piforge: interrupted; nothing was left behind but the cache\n"))
+        #expect(outcome.errors.hasSuffix("piforge: interrupted; nothing unfinished was left behind\n"))
         #expect(files(below: cache.appending("work")) == [])
         #expect(files(below: out).allSatisfy { $0.hasSuffix(".log") }, "\(files(below: out))")
         #expect(!files(below: cache).contains { $0.hasSuffix(".partial") })

@@ -214,7 +214,7 @@ import Tools
                 == "\(folder.path): this is no file\n  expected: an image: NAME.img or NAME.img.xz")
         #expect(
             refusal { try ImageDisk("/tmp/there-is-none.img") }
-                == "/tmp/there-is-none.img: there is no such file: no such file or directory")
+                == "/tmp/there-is-none.img: there is no such file")
     }
 
     @Test func damagedSuperblockIsTold() async throws {

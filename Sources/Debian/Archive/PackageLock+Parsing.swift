@@ -43,7 +43,7 @@ extension PackageLock {
                 } catch let failure as Failure {
                     throw refuse(number, failure.message)
                 } catch {
-                    throw refuse(number, "the \(what)'s line cannot be read: \(describe(error))")
+                    throw refuse(number, "the \(what)'s line cannot be read: \(describe(error, in: object))")
                 }
                 number += 1
             }
@@ -105,14 +105,17 @@ extension PackageLock {
         return String(line.dropFirst(start.count).dropLast(end.count))
     }
 
-    private static func describe(_ error: any Error) -> String {
+    private static func describe(_ error: any Error, in line: String) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, _): "'\(key.stringValue)' is missing"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             "'\(context.codingPath.last?.stringValue ?? "")' has a wrong value"
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
             "'\(context.codingPath.last?.stringValue ?? "")' has a wrong value"
-        default: "it is not JSON"
+        // Foundation says the same of a number that does not fit as of a text that is not JSON.
+        default:
+            (try? JSONSerialization.jsonObject(with: Data(line.utf8))) == nil
+                ? "it is not JSON" : "a number is out of its range"
         }
     }
 

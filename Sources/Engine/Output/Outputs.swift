@@ -30,16 +30,9 @@ struct Outputs: Contextual {
     }
 
     private var publication: Publication {
-        let chosen = recipe.output.imager
-        var imager = ImagerListing()
-        imager.name = chosen.name
-        imager.folder = chosen.url
-        imager.icon = chosen.icon
-        imager.website = chosen.website
-        imager.initFormat = chosen.initFormat
-        imager.devices = chosen.devices
-        return Publication(
-            piforge: piforgeVersion, description: recipe.description, companions: companions, imager: imager)
+        Publication(
+            piforge: piforgeVersion, description: recipe.description, companions: companions,
+            imager: recipe.output.imager)
     }
 
     // MARK: Writing

@@ -142,9 +142,10 @@ struct InputFetcher: Contextual {
     }
 
     private func signedSource(_ stock: StockBase, _ sums: StockBase.SignedSums) async throws -> SignedSource {
-        SignedSource(
+        let ring = try await keyring(sums.keyring)
+        return SignedSource(
             folders: folders(stock), file: stock.file, sums: sums.sums, signature: sums.file,
-            keyring: try await keyring(sums.keyring).path,
+            keyring: ring.path, keyringName: ring.pin.name,
             keys: try sums.keys.map { try KeyFingerprint(parsing: $0, at: "base.image.trust.signature.keys") },
             allowsWeakKeys: sums.allowsWeakKeys)
     }

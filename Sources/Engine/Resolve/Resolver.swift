@@ -52,7 +52,7 @@ struct Resolver: Contextual {
             recommends: recipe.packages.recommends, addsEssential: base == nil, base: base?.sha256,
             upgrades: recipe.packages.upgrade)
         let overlays = try recipe.overlaySteps()
-        try BootFiles(overlays, context).check()
+        try OverlaidBootFiles(overlays, context).check()
         let images = ContainerImages(context)
         let preload = try await images.preloadStep()
         let proofImages = try await images.proofImages(artefacts)

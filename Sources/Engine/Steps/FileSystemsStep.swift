@@ -64,7 +64,7 @@ struct FileSystemsStep: BuildStep, Contextual {
         guard let bootTree = tree.subtree(BootStep.mountPoint) else {
             throw Failure(at: name, "the tree has no \(BootStep.mountPoint)")
         }
-        try BootFiles(overlays, context).check(bootTree)
+        try OverlaidBootFiles(overlays, context).check(bootTree)
         let needed = Ext4.minimumSize(of: rootTree, freeBytes: recipe.disk.freeSpace.bytes)
         let size = recipe.disk.rootSize?.bytes ?? needed
         guard size >= needed else {

@@ -23,6 +23,8 @@ package struct VerifiedSignature: Sendable, Equatable {
 package struct SignatureVerifier: Sendable {
     /// The file with the public keys.
     package let keyring: FilePath
+    /// The keyring in errors.
+    private let keyringName: String
     /// The primary keys that are trusted.
     package let keys: [KeyFingerprint]
     /// Whether keys that are too small (``OpenPGPKey/isWeak``) count.
@@ -31,11 +33,14 @@ package struct SignatureVerifier: Sendable {
 
     /// - Parameters:
     ///   - keyring: a file as ``OpenPGPKeyring`` reads it.
+    ///   - keyringName: the keyring in errors; nil for its path.
     ///   - keys: the fingerprints of the primary keys that are trusted; all must be in the keyring.
     package init(
-        keyring: FilePath, keys: [KeyFingerprint], allowsWeakKeys: Bool = false, tools: ToolRunner = ToolRunner()
+        keyring: FilePath, keyringName: String? = nil, keys: [KeyFingerprint], allowsWeakKeys: Bool = false,
+        tools: ToolRunner = ToolRunner()
     ) {
         self.keyring = keyring
+        self.keyringName = keyringName ?? keyring.string
         self.keys = keys
         self.allowsWeakKeys = allowsWeakKeys
         self.tools = tools
@@ -104,7 +109,7 @@ package struct SignatureVerifier: Sendable {
         if let missing = keys.first(where: { ring[$0] == nil }) {
             let shown = ring.keys.prefix(4).map(\.fingerprint.description)
             throw Failure(
-                at: keyring.string, "the keyring does not have the pinned key", expected: missing.description,
+                at: keyringName, "the keyring does not have the pinned key", expected: missing.description,
                 found: shown.joined(separator: ", ")
                     + (ring.keys.count > 4 ? " and \(ring.keys.count - 4) others" : ""),
                 next: "name a keyring that has the key, or the fingerprint of a key that the publisher signs with now")

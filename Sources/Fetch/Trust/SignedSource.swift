@@ -23,6 +23,8 @@ package struct SignedSource: Sendable, Equatable {
     package var signature: String
     /// The file with the publisher's public keys.
     package var keyring: FilePath
+    /// The keyring in errors: as the recipe names it.
+    package var keyringName: String
     /// The primary keys that are trusted.
     package var keys: [KeyFingerprint]
     /// Whether keys that are too small count.
@@ -30,13 +32,14 @@ package struct SignedSource: Sendable, Equatable {
 
     package init(
         folders: [String], file: String, sums: String = "SHA256SUMS", signature: String = "SHA256SUMS.gpg",
-        keyring: FilePath, keys: [KeyFingerprint], allowsWeakKeys: Bool = false
+        keyring: FilePath, keyringName: String? = nil, keys: [KeyFingerprint], allowsWeakKeys: Bool = false
     ) {
         self.folders = folders
         self.file = file
         self.sums = sums
         self.signature = signature
         self.keyring = keyring
+        self.keyringName = keyringName ?? keyring.string
         self.keys = keys
         self.allowsWeakKeys = allowsWeakKeys
     }
@@ -60,7 +63,7 @@ package struct SignedSource: Sendable, Equatable {
         downloader: Downloader, work: FilePath, tools: ToolRunner = ToolRunner()
     ) async throws -> VouchedSum {
         let verifier = SignatureVerifier(
-            keyring: keyring, keys: keys, allowsWeakKeys: allowsWeakKeys, tools: tools)
+            keyring: keyring, keyringName: keyringName, keys: keys, allowsWeakKeys: allowsWeakKeys, tools: tools)
         // A wrong keyring is no mirror's fault.
         _ = try verifier.pinnedKeyring()
         var failures: [(gravity: Gravity, failure: Failure)] = []

@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Foundation
+import Recipe
 
 /// A file that lies beside an image, for those who flash, publish or audit it.
 package enum Companion: String, CaseIterable, Sendable {
@@ -40,11 +41,11 @@ package struct Publication: Sendable, Equatable {
     package var description: String
     /// What lies beside the image.
     package var companions: [Companion]
-    package var imager: ImagerListing
+    package var imager: Recipe.Output.Imager
 
     package init(
         piforge: String, description: String, companions: [Companion] = Companion.allCases,
-        imager: ImagerListing = ImagerListing()
+        imager: Recipe.Output.Imager = Recipe.Output.Imager()
     ) {
         self.piforge = piforge
         self.description = description

@@ -1,24 +1,9 @@
 import Digests
 import Foundation
+import Recipe
 
-/// What Raspberry Pi Imager's list says of an image besides what the build knows (raspberrypi/rpi-imager,
-/// doc/json-schema/os-list-schema.json).
-package struct ImagerListing: Sendable, Equatable {
-    /// The name in the list; nil for the image's.
-    package var name: String?
-    /// The folder that the outputs are published in: a URL; nil where that is not known.
-    package var folder: String?
-    /// A URL; nil for a plain one that the list holds itself.
-    package var icon: String?
-    /// Where people read about the image: a URL.
-    package var website: String?
-    /// How Imager may customise the image: `none`, `systemd`, `cloudinit`, `cloudinit-rpi`.
-    package var initFormat = "none"
-    /// The boards, by Imager's tags.
-    package var devices = ["pi4-64bit"]
-
-    package init() {}
-
+/// The list of Raspberry Pi Imager (raspberrypi/rpi-imager, doc/json-schema/os-list-schema.json).
+extension Recipe.Output.Imager {
     /// A board on a violet ground, 40 by 40, as a URL of its own.
     static let plainIcon: String = {
         let shapes = """
@@ -62,10 +47,10 @@ package struct ImagerListing: Sendable, Equatable {
         ])
     }
 
-    /// A reference relative to the list's own place (RFC 3986, section 4.2) where the folder is not known: no path of the
+    /// A reference relative to the list's own place (RFC 3986, section 4.2) where the URL is not known: no path of the
     /// machine that built it belongs into a file that is published.
     private func location(of file: String) -> String {
-        guard let folder else { return file }
-        return folder.hasSuffix("/") ? folder + file : "\(folder)/\(file)"
+        guard let url else { return file }
+        return url.hasSuffix("/") ? url + file : "\(url)/\(file)"
     }
 }

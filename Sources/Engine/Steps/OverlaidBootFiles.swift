@@ -7,7 +7,7 @@ import Storage
 import SystemPackage
 
 /// What overlays bring to the boot partition, which is FAT: no links, no two names that differ by case alone.
-struct BootFiles {
+struct OverlaidBootFiles {
     private let overlays: [OverlayStep]
     private let options: BuildOptions
 
