@@ -41,6 +41,7 @@ package enum ChecksumAlgorithm: String, Sendable, Hashable, CaseIterable {
 
 /// A digest together with the function that made it; as text `sha1:` and lower-case hex digits.
 package struct Checksum: Sendable, Hashable {
+    /// What made the digest; it decides how many ``bytes`` there are.
     package let algorithm: ChecksumAlgorithm
     /// As many bytes as the algorithm's digests have.
     package let bytes: [UInt8]
@@ -58,6 +59,7 @@ package struct Checksum: Sendable, Hashable {
         self.init(algorithm, bytes: bytes)
     }
 
+    /// A SHA-256 as a checksum.
     package init(_ digest: SHA256Digest) {
         algorithm = .sha256
         bytes = digest.bytes
@@ -96,9 +98,11 @@ extension Checksum: CustomStringConvertible {
 ///
 /// Not `Sendable`: one hasher belongs to one task.
 package final class ChecksumHasher {
+    /// What ``finalize()`` computes.
     package let algorithm: ChecksumAlgorithm
     private let context: OpaquePointer
 
+    /// Begins a digest. Ends the process where libcrypto lacks the algorithm, or has no memory left.
     package init(_ algorithm: ChecksumAlgorithm) {
         guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, algorithm.function, nil) == 1 else {
             preconditionFailure("libcrypto has no \(algorithm.title), or no memory left")
@@ -109,11 +113,13 @@ package final class ChecksumHasher {
 
     deinit { EVP_MD_CTX_free(context) }
 
+    /// Adds bytes; an empty buffer adds nothing.
     package func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
         EVP_DigestUpdate(context, base, bytes.count)
     }
 
+    /// Adds bytes at hand.
     package func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
     /// The digest's bytes. The hasher starts afresh afterwards.

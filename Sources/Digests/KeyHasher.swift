@@ -22,6 +22,7 @@ package struct KeyHasher {
     /// Adds an integer, as its decimal text, as one part.
     package func add(_ number: some BinaryInteger) { add(String(number)) }
 
+    /// The digest of the purpose and of all parts so far. The hasher starts afresh afterwards, without its purpose.
     package func finalize() -> SHA256Digest { hasher.finalize() }
 }
 

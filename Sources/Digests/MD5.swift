@@ -7,6 +7,7 @@ import CCrypto
 package final class MD5Hasher {
     private let context: OpaquePointer
 
+    /// Begins a digest. Ends the process where libcrypto has no MD5, or no memory left.
     package init() {
         guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_md5(), nil) == 1 else {
             preconditionFailure("libcrypto has no MD5, or no memory left")
@@ -16,6 +17,7 @@ package final class MD5Hasher {
 
     deinit { EVP_MD_CTX_free(context) }
 
+    /// Adds bytes; an empty buffer adds nothing.
     package func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
         EVP_DigestUpdate(context, base, bytes.count)

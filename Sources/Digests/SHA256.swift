@@ -28,6 +28,9 @@ extension SHA256Digest: CustomStringConvertible {
 }
 
 extension SHA256Digest: Codable {
+    /// Reads a string of 64 hex digits, of either case.
+    ///
+    /// - Throws: `DecodingError` for anything else.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
@@ -49,6 +52,7 @@ extension SHA256Digest: Codable {
 package final class SHA256Hasher {
     private let context: OpaquePointer
 
+    /// Begins a digest. Ends the process where libcrypto has no memory left.
     package init() {
         guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
             preconditionFailure("libcrypto has no memory left for a SHA-256 context")
@@ -58,11 +62,13 @@ package final class SHA256Hasher {
 
     deinit { EVP_MD_CTX_free(context) }
 
+    /// Adds bytes; an empty buffer adds nothing.
     package func update(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
         EVP_DigestUpdate(context, base, bytes.count)
     }
 
+    /// Adds bytes at hand.
     package func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
     /// Hashes the UTF-8 bytes of a string.
