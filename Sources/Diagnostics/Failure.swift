@@ -11,6 +11,7 @@ package struct Failure: Error, Sendable, Equatable {
         case failed
     }
 
+    /// Decides ``exitCode``; it is not in the text.
     package var kind: Kind
     /// Where: `recipes/x.yaml:14`, `docker.io_26.1.5_arm64.deb`, a URL, a step.
     package var place: String
@@ -54,11 +55,13 @@ extension Failure: CustomStringConvertible {
 
 /// Several failures that were found together, such as all the mistakes of one recipe.
 package struct FailureList: Error, Sendable, CustomStringConvertible {
+    /// At least one, in the order in which they are told.
     package let failures: [Failure]
 
     /// - Parameter failures: at least one.
     package init(_ failures: [Failure]) { self.failures = failures }
 
+    /// The process's exit code: 1 where one of them is of kind ``Failure/Kind/failed``, else 2.
     package var exitCode: Int32 { failures.contains { $0.kind == .failed } ? 1 : 2 }
     package var description: String { failures.map(\.description).joined(separator: "\n") }
 }

@@ -12,11 +12,15 @@ package struct Report: Sendable, Equatable {
     package struct Row: Sendable, Equatable {
         /// What the check belongs to: a machine, a file. Empty for nothing.
         package var group: String
+        /// What is checked, in a few words.
         package var name: String
+        /// For a person; may have several lines.
         package var expected: String
+        /// For a person; may have several lines. Of a check that was not made, why.
         package var seen: String
         /// How long the check took.
         package var seconds: Double
+        /// How the check ended. A row that failed is told again at the report's end.
         package var state: State
         /// What to do when it failed, where that is known.
         package var next: String?
@@ -37,6 +41,7 @@ package struct Report: Sendable, Equatable {
 
     /// The name of the column with the rows' groups in a pipe. Without one, a group stands above its rows.
     package var groupColumn: String?
+    /// In the order in which they are printed.
     package var rows: [Row]
     /// What is to be known besides, one line each.
     package var notes: [String]

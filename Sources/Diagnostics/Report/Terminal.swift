@@ -2,13 +2,20 @@
 package struct Terminal: Sendable, Equatable {
     /// The marks in front of lines, and what stands for text that was left out.
     package struct Marks: Sendable, Equatable {
+        /// Before a check that passed, and before a step that ended.
         package var ok: String
+        /// Before a check that failed.
         package var failed: String
+        /// Before a check that was not made.
         package var notMade: String
+        /// Before a step that is running.
         package var running: String
+        /// In place of what was cut off: the end of a live line, the last digits of a digest.
         package var leftOut: String
 
+        /// One character each, for encodings of Unicode.
         package static let unicode = Marks(ok: "✓", failed: "✗", notMade: "–", running: "▸", leftOut: "…")
+        /// For all other encodings.
         package static let ascii = Marks(ok: "ok", failed: "FAILED", notMade: "-", running: ">", leftOut: "...")
 
         /// Characters of the widest mark of a row.
@@ -28,8 +35,10 @@ package struct Terminal: Sendable, Equatable {
 
     /// Characters that a line may have.
     package var width: Int
+    /// Those that the terminal's encoding can show.
     package var marks: Marks
 
+    /// - Parameter width: characters of a line; less than ``leastWidth`` counts as that.
     package init(width: Int, marks: Marks = .unicode) {
         self.width = max(Self.leastWidth, width)
         self.marks = marks
