@@ -44,6 +44,9 @@ package struct DiskImage: ByteSource {
         self.segments = segments.sorted { $0.start < $1.start }
     }
 
+    /// Reads across the pieces; what lies between them and behind the last one is zero.
+    ///
+    /// - Throws: what a piece's source throws.
     package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         var position = offset
         let end = offset + UInt64(buffer.count)
@@ -62,6 +65,9 @@ package struct DiskImage: ByteSource {
         if position < end { part(to: end).initializeMemory(as: UInt8.self, repeating: 0) }
     }
 
+    /// The pieces' holes, and all that lies between pieces, count as zeros. A range lies in one piece.
+    ///
+    /// - Throws: what a piece's source throws.
     package func nextData(from offset: UInt64) throws -> Range<UInt64>? {
         for segment in segments where segment.end > offset {
             let from = max(offset, segment.start) - segment.start

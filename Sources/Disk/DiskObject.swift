@@ -1,5 +1,6 @@
 /// A thing on a file system, named for people: `superblock`, `inode table of group 2`, `folder usr/lib`, `usr/bin/env`.
 package struct DiskObject: Sendable, Hashable {
+    /// For a person. Pieces of one thing have the same name, and are told once.
     package var name: String
     /// Its first byte within what was asked for, in bytes from the file system's beginning.
     package var offset: UInt64

@@ -6,6 +6,7 @@ import Tools
 package struct FileSystemCheck: Sendable {
     private let tools: ToolRunner
 
+    /// - Parameter tools: runs the programs; e2fsck reads no configuration of the machine's.
     package init(tools: ToolRunner) {
         var tools = tools
         tools.environment["E2FSCK_CONFIG"] = "/dev/null"

@@ -1,9 +1,12 @@
 /// A root file system's /etc/fstab (fstab(5)), as far as it says where a partition is mounted.
 package struct FileSystemTable: Sendable {
+    /// A line's first three fields.
     package struct Line: Sendable, Equatable {
         /// `LABEL=…`, `UUID=…`, `PARTUUID=…` or a device, without quotes.
         package var source: String
+        /// An absolute path, escapes taken off; `none` for what is mounted nowhere, such as swap.
         package var mountPoint: String
+        /// The file system's type as fstab(5) has it: `ext4`, `vfat`, `swap`, `auto`.
         package var type: String
     }
 
@@ -11,7 +14,9 @@ package struct FileSystemTable: Sendable {
     package struct Names: Sendable {
         /// From 1.
         package var number: Int
+        /// The file system's label; nil for none.
         package var label: String?
+        /// The file system's UUID or serial number, of either case; nil for none.
         package var uuid: String?
         /// As Linux gives it (``PartitionTable/partitionUUID(_:)``).
         package var partitionUUID: String
@@ -24,8 +29,10 @@ package struct FileSystemTable: Sendable {
         }
     }
 
+    /// In the file's order, without comments and lines of fewer than three fields.
     package let lines: [Line]
 
+    /// - Parameter text: the whole file. Nothing in it is refused.
     package init(_ text: String) {
         lines = text.split(whereSeparator: \.isNewline).compactMap { line in
             let fields = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { Self.unescaped($0) }

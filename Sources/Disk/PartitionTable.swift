@@ -16,6 +16,7 @@ package struct Partition: Sendable, Equatable {
 
     /// The type byte; see ``Kind``.
     package var type: UInt8
+    /// Whether the entry's active flag is set (80 and not 00).
     package var isActive: Bool
     /// First sector.
     package var start: UInt32

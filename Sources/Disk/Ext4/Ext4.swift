@@ -20,7 +20,9 @@ package enum Ext4 {
         package var size: UInt64
         /// Bytes no file has, those reserved for root among them.
         package var free: UInt64
+        /// All inodes, those that ext4 keeps for itself among them; mke2fs may make more than were asked for.
         package var inodeCount: UInt32
+        /// Of these, the ones that nothing has.
         package var freeInodeCount: UInt32
     }
 

@@ -4,6 +4,7 @@ import Storage
 
 /// A stretch of an ext file system that belongs to no file (Linux, Documentation/filesystems/ext4/blockgroup.rst).
 package struct Ext4Area: Sendable, Equatable {
+    /// What lies there. A copy is of the kind of what it copies.
     package enum Kind: Sendable, Equatable {
         case bootBlock, superblock, descriptors, blockBitmap, inodeBitmap, inodeTable
     }
@@ -28,9 +29,13 @@ package struct Ext4Run: Sendable, Equatable {
 extension Ext4Reader {
     /// Bytes.
     package var blockSize: UInt64 { volume.blockSize }
+    /// As the superblock has it. Inodes are numbered from 1 to it.
     package var inodeCount: UInt32 { volume.inodeCount }
+    /// As the superblock has it.
     package var freeInodeCount: UInt32 { volume.freeInodeCount }
+    /// Inode N lies in group (N - 1) / `inodesPerGroup`.
     package var inodesPerGroup: UInt32 { volume.superblock.s_inodes_per_group }
+    /// The last group may have fewer.
     package var blocksPerGroup: UInt32 { volume.superblock.s_blocks_per_group }
     /// The block that group 0 begins with: 1 on blocks of 1 KiB, else 0.
     package var firstBlock: UInt64 { UInt64(volume.superblock.s_first_data_block) }

@@ -21,10 +21,13 @@ package struct Ext4Entry: Sendable, Equatable {
         case socket
     }
 
+    /// From the file system's root.
     package var path: EntryPath
+    /// The inode's number; the root folder's is 2. Hard links of one file have the same.
     package var inode: UInt32
     /// As the inode has it: for a folder, two and one for each folder in it.
     package var linkCount: Int
+    /// The inode's; its mode is without the bits of the type.
     package var attributes: Attributes
     package var kind: Kind
     /// When the inode last changed; a written tree's inodes all have the epoch.

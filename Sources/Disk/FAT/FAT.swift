@@ -138,8 +138,11 @@ package struct FATRefusal: Error, Sendable, Equatable {
     package let path: EntryPath
     /// The path that FAT takes for the same, where that is what is wrong.
     package let other: EntryPath?
+    /// What is wrong, as a `Failure` has it. ``path`` is not in it.
     package let message: String
+    /// As a `Failure` has it; nil where the message says it.
     package let expected: String?
+    /// As a `Failure` has it; nil where the message says it.
     package let found: String?
 
     package init(

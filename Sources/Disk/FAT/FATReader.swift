@@ -10,6 +10,7 @@ import SystemPackage
 package struct FATReader: Sendable {
     /// One name.
     package struct Entry: Sendable, Equatable {
+        /// From the file system's root; long names where there are any.
         package var path: EntryPath
         package var isFolder: Bool
         /// Bytes; 0 for a folder.
