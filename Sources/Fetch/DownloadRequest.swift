@@ -33,7 +33,9 @@ package struct DownloadRequest: Sendable, Equatable {
 
 /// A file that lies in the store under its digest.
 package struct StoredFile: Sendable, Equatable {
+    /// In the store, where its name is its digest.
     package let path: FilePath
+    /// SHA-256 of the file.
     package let digest: SHA256Digest
     /// Bytes.
     package let size: UInt64
@@ -64,6 +66,10 @@ package struct DownloadOptions: Sendable {
     /// The proxies to go through.
     package var proxies: ProxySettings
 
+    /// - Parameters:
+    ///   - parallel: less than 1 counts as 1.
+    ///   - rounds: less than 1 counts as 1.
+    ///   - proxies: by default none; the environment is not looked at.
     package init(
         parallel: Int = 8, rounds: Int = 3, backOff: Duration = .seconds(1), connectTimeout: Duration = .seconds(20),
         stallTimeout: Duration = .seconds(30), stallSpeed: Int = 64, redirects: Int = 5,

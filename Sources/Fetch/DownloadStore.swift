@@ -13,6 +13,7 @@ import SystemPackage
 /// store: what is under way lies in `partial/`, locked, and who wants the same file waits for it. What a download that
 /// broke off has left there is gone on with by the next one.
 package struct DownloadStore: Sendable {
+    /// Holds the folders `sha256` and `partial`.
     package let root: FilePath
     private let note: CacheNote
 

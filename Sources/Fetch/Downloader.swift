@@ -6,6 +6,7 @@ import Synchronization
 
 /// Downloads files into a store, several at a time, each proven by its size and SHA-256 while it arrives.
 package struct Downloader: Sendable {
+    /// Where files are looked for first, and where they go.
     package let store: DownloadStore
     package let options: DownloadOptions
     private let progress: any ProgressReporter

@@ -2,7 +2,9 @@ import Digests
 
 /// A public key of version 4 in a keyring, as far as trust decisions need it.
 package struct OpenPGPKey: Sendable, Equatable {
+    /// SHA-1 of the key's packet (RFC 9580, section 5.5.4.2).
     package let fingerprint: KeyFingerprint
+    /// Told by the packet's number; an unknown one does not make the key unreadable.
     package let algorithm: Algorithm
     /// The size in bits: of the modulus for RSA, of the prime for DSA and Elgamal, of the curve otherwise; 0 where the
     /// curve is not known.

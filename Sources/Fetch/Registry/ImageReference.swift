@@ -11,6 +11,7 @@ package struct ImageReference: Sendable, Equatable {
     package let repository: String
     /// `latest` where the reference has none.
     package let tag: String
+    /// SHA-256 of the manifest or index that the reference names.
     package let digest: SHA256Digest
 
     /// - Throws: `Failure` for anything else.

@@ -103,6 +103,7 @@ package final class HTTPSharedCache: SharedCache {
 
     // MARK: Taking
 
+    /// Waits for the answer. Whatever goes wrong is an entry that is not there; so is one that the disk has no room for.
     package func fetch(_ key: SHA256Digest, limit: UInt64, into file: OpenFile) -> Bool {
         guard isInUse else { return false }
         let record = CacheRequest(into: .memory, limit: UInt64(ActionResult.limit)) { Task.isCancelled }
@@ -126,6 +127,7 @@ package final class HTTPSharedCache: SharedCache {
         return true
     }
 
+    /// Takes the entry off ``counts``, and counts a failure.
     package func reject(_ key: SHA256Digest, because reason: String) {
         state.withLock { $0.counts.taken -= 1 }
         fail("\(reason); it is not used", tells: true)
@@ -172,6 +174,7 @@ package final class HTTPSharedCache: SharedCache {
 
     // MARK: Putting
 
+    /// Returns at once; one file after the other is put. Drops it while as many wait as may, and where the cache takes none.
     package func offer(_ key: SHA256Digest, _ path: FilePath) {
         let isTaken = state.withLock { state in
             guard state.takesUploads, !state.isClosed else { return false }

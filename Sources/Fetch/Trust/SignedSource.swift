@@ -121,6 +121,7 @@ package struct SignedSource: Sendable, Equatable {
 
 /// The sum of a published file, and what vouches for it.
 package struct VouchedSum: Sendable, Equatable {
+    /// Where the file may be had: all mirrors, also those whose list was passed over.
     package let source: SignedSource
     /// A SHA-256 or a SHA-512.
     package let sum: Checksum
