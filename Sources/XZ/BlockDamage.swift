@@ -4,7 +4,9 @@ import Storage
 
 /// A block of an .xz file that does not unpack, and what is known of where it is damaged.
 package struct XZDamage: Sendable {
+    /// As the file's index describes it.
     package let block: XZBlock
+    /// What the decoder said, for a person.
     package let failure: Failure
     /// The part of the block that is not as it must be, in words: `header`, `data`, `padding`, `check`.
     package let part: String

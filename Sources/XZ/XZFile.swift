@@ -27,11 +27,13 @@ package struct XZFile: Sendable {
     static let indexMemory: UInt64 = 16 << 20
     static let headerSize: UInt64 = 12
 
+    /// As it was given.
     package let path: FilePath
     /// Bytes of the .xz file.
     package let size: UInt64
     /// Bytes that it unpacks to.
     package let uncompressedSize: UInt64
+    /// Of all streams, in the file's order; a file that unpacks to nothing may have none.
     package let blocks: [XZBlock]
     /// How many streams stand one after the other in it.
     package let streams: Int
@@ -116,6 +118,7 @@ package struct XZFile: Sendable {
 
 /// What is wrong with an .xz file's structure, and where.
 package struct XZFault: Error, Sendable {
+    /// What ``XZFile/init(_:)`` throws.
     package let failure: Failure
     /// The part of the format that is not as it must be, in words.
     package let part: String

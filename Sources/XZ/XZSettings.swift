@@ -25,6 +25,7 @@ package struct XZSettings: Sendable, Hashable {
     package let preset: Int
     /// Uncompressed bytes in every block but the last: 64 KiB to 64 MiB, a multiple of 4096.
     package let blockSize: Int
+    /// The same for every block.
     package let filter: Filter
 
     /// - Throws: `Failure` of kind usage when a number is out of range, or when one encoder alone would take more than 400 MiB; `Failure`

@@ -23,7 +23,9 @@ package final class XZSource: ByteSource {
     }
 
     package let file: XZFile
+    /// Bytes that the file unpacks to.
     package var size: UInt64 { file.uncompressedSize }
+    /// Since the source was made. What is read from kept blocks is not counted.
     package var work: Work { state.withLock { $0.work } }
     /// Whether reading backwards may be as slow as reading all of it: it has a block that is not kept whole.
     package let isSequential: Bool
@@ -57,6 +59,9 @@ package final class XZSource: ByteSource {
         state = Mutex(State(decoder: BlockDecoder(file)))
     }
 
+    /// One caller at a time unpacks.
+    ///
+    /// - Throws: `Failure` where a block is damaged, or the file cannot be read.
     package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         var number = blockNumber(at: offset)
@@ -79,6 +84,9 @@ package final class XZSource: ByteSource {
         }
     }
 
+    /// Tells blocks of zeros alone; each range lies in one block.
+    ///
+    /// - Throws: `Failure` where a block that is small enough for zeros is damaged.
     package func nextData(from offset: UInt64) throws -> Range<UInt64>? {
         guard offset < size else { return nil }
         for block in file.blocks[blockNumber(at: offset)...]

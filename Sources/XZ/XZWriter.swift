@@ -26,9 +26,11 @@ package struct XZSummary: Sendable, Hashable {
 ///
 /// The same bytes and settings give the same file, whatever the number of workers and whatever the cache holds.
 package struct XZWriter: Sendable {
+    /// The same for every block of the file.
     package let settings: XZSettings
     /// How many blocks are compressed at once.
     package let workers: Int
+    /// Where blocks are looked for and kept; nil compresses every one.
     package let cache: BlockCache?
 
     /// - Parameters:
