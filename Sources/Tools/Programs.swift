@@ -3,40 +3,61 @@
 
 extension Tool {
     // Packages and signatures.
+    /// Runs in folders of its own: nothing of the host's apt is read or written.
     package static let aptGet = Tool("apt-get", package: "apt", purpose: "resolve packages and verify the archive")
+    /// Sees one keyring, with the pinned keys and no others.
     package static let gpgv = Tool("gpgv", package: "gpgv", purpose: "verify OpenPGP signatures")
+    /// Needed by kernels from source only.
     package static let dpkgDeb = Tool("dpkg-deb", package: "dpkg", purpose: "make and read a kernel's package")
+    /// Tells doctor the packages' versions, and a kernel's build that of debhelper.
     package static let dpkgQuery = Tool("dpkg-query", package: "dpkg", purpose: "tell the versions of programs")
+    /// Run as `openssl rehash`.
     package static let openssl = Tool("openssl", package: "openssl", purpose: "hash the certificates' subjects")
 
     // Disks.
+    /// Its version shapes an image's bytes.
     package static let mke2fs = Tool("mke2fs", package: "e2fsprogs", purpose: "create ext4 file systems")
+    /// Always run with `-n`: it changes nothing.
     package static let e2fsck = Tool("e2fsck", package: "e2fsprogs", purpose: "check ext4 file systems")
+    /// Its version shapes an image's bytes.
     package static let mkfsFAT = Tool("mkfs.fat", package: "dosfstools", purpose: "create FAT file systems")
+    /// Always run with `-n`: it changes nothing.
     package static let fsckFAT = Tool("fsck.fat", package: "dosfstools", purpose: "check FAT file systems")
+    /// Its version shapes an image's bytes.
     package static let mmd = Tool("mmd", package: "mtools", purpose: "create folders on FAT file systems")
+    /// Its version shapes an image's bytes.
     package static let mcopy = Tool("mcopy", package: "mtools", purpose: "copy files to FAT file systems")
+    /// Needed by `verify` only.
     package static let sfdisk = Tool("sfdisk", package: "fdisk", purpose: "check the partition table")
+    /// Needed by `verify` only.
     package static let gzip = Tool("gzip", package: "gzip", purpose: "look into a compressed kernel")
 
     // Machines.
+    /// The kernel kills what it starts when piforge dies in whatever way (prctl(2), PR_SET_PDEATHSIG).
     package static let setpriv = Tool("setpriv", package: "util-linux", purpose: "end programs together with piforge")
     /// ``Guest/QEMU`` knows the least version.
     package static let qemu = Tool(
         "qemu-system-aarch64", package: "qemu-system-arm", purpose: "run maintainer scripts and to boot the image")
+    /// Needed by `prove` on the machine raspi4b only.
     package static let fdtget = Tool(
         "fdtget", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
+    /// Needed by `prove` on the machine raspi4b only.
     package static let fdtput = Tool(
         "fdtput", package: "device-tree-compiler", purpose: "fit the device tree to QEMU's board")
+    /// Needed by `prove` only.
     package static let ssh = Tool("ssh", package: "openssh-client", purpose: "log in to the booted image")
+    /// Signs with an SSH key, verifies such signatures, and makes the proof's key pair.
     package static let sshKeygen = Tool(
         "ssh-keygen", package: "openssh-client", purpose: "make and check SSH signatures")
 
     // Kernels.
+    /// Its version is part of what a compiled kernel is kept under.
     package static let arm64GCC = Tool(
         "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu", purpose: "compile kernels and the proof's guest")
+    /// Its version is part of what a compiled kernel is kept under.
     package static let arm64LD = Tool(
         "aarch64-linux-gnu-ld", package: "binutils-aarch64-linux-gnu", purpose: "link the kernel")
+    /// Its version shapes the modules' indexes.
     package static let depmod = Tool("depmod", package: "kmod", purpose: "index the kernel's modules")
     package static let gcc = Tool("gcc", package: "gcc", purpose: "build the kernel's Kconfig")
     package static let flex = Tool("flex", package: "flex", purpose: "build the kernel's Kconfig")
@@ -54,12 +75,15 @@ extension Tool {
     package static let perl = Tool("perl", package: "perl", purpose: "run the kernel's scripts")
     package static let xz = Tool("xz", package: "xz-utils", purpose: "compress parts of the kernel")
     package static let shell = Tool("sh", package: "dash", purpose: "run the kernel's scripts")
+    /// Compiles run without it, too.
     package static let ccache = Tool("ccache", package: "ccache", purpose: "compile no file of a kernel twice")
+    /// Needed to install and run Kconfiglib, in a folder of the cache.
     package static let python3 = Tool("python3", package: "python3-venv", purpose: "explain a kernel's configuration")
     package static let environment = Tool(
         "env", package: "coreutils", purpose: "run Python in an environment of its own")
 
     // Signatures of one's own.
+    /// Needed by `--sign` with a key of gpg's only.
     package static let gpg = Tool("gpg", package: "gnupg", purpose: "sign the list of sums")
 }
 
@@ -78,5 +102,6 @@ package enum ToolCatalogue {
         .cpio, .perl, .xz, .shell, .ccache, .python3, .environment,
     ]
 
+    /// What doctor looks for: ``build``, then ``other``.
     package static let all = build + other
 }

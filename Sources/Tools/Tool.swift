@@ -4,8 +4,11 @@ import SystemPackage
 
 /// An external program that piforge runs: its name on the PATH, the Debian package it comes from, and why it is needed.
 package struct Tool: Sendable, Hashable {
+    /// The file's name in one of the folders of ``ToolRunner/searchPath``.
     package let name: String
+    /// The Debian package's name, as apt-get takes it.
     package let package: String
+    /// To stand behind "to" in messages: `create ext4 file systems`.
     package let purpose: String
 
     package init(_ name: String, package: String, purpose: String) {
@@ -19,10 +22,12 @@ package struct Tool: Sendable, Hashable {
 package struct ToolResult: Sendable {
     /// The exit code, or 128 plus the signal that ended it.
     package let status: Int32
+    /// Standard output.
     package let output: [UInt8]
     /// Standard error, as text.
     package let errors: String
 
+    /// Standard output as text; what is not UTF-8 becomes U+FFFD.
     package var text: String { String(decoding: output, as: UTF8.self) }
 }
 
