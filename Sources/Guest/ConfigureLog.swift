@@ -2,6 +2,7 @@ import Diagnostics
 
 /// One run of a maintainer script.
 package struct ScriptTiming: Sendable, Hashable {
+    /// Which script ran, or what dpkg did with scripts in it.
     package enum Script: String, Sendable {
         case preinst
         /// dpkg unpacking the package, its preinst script among that, and for an upgrade the old version's scripts.
@@ -14,6 +15,7 @@ package struct ScriptTiming: Sendable, Hashable {
         case trigger
     }
 
+    /// The package's name without its architecture.
     package let package: String
     package let script: Script
     /// On the host's clock, dpkg's own work on the package among them.

@@ -22,6 +22,7 @@ package struct ConfigureRequest: Sendable {
     var trials: [SecretTrial] = []
     /// The version of the dpkg that is installed already; nil when it is one of `packages`.
     package var dpkgVersion: String?
+    /// What the micro-VM boots; its image is part of ``key``.
     package var kernel: GuestKernel
     /// A static arm64 busybox (package busybox-static).
     package var busybox: Content
@@ -29,6 +30,7 @@ package struct ConfigureRequest: Sendable {
     package var epoch: Int64
     /// Bytes that scripts may write.
     package var freeSpace: UInt64 = 1 << 30
+    /// No part of ``key``.
     package var limits = Limits()
     /// The host's programs that shape the layer, with their versions.
     package var programs: [String] = []

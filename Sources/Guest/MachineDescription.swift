@@ -9,15 +9,21 @@ package struct MachineDescription: Sendable {
     package var cpu: String?
     /// QEMU's `-accel`.
     package var accelerator = "tcg"
+    /// QEMU's `-smp`.
     package var processors: Int
     /// MiB; nil leaves the machine's own (raspi4b has a fixed 2 GiB).
     package var memory: Int?
+    /// QEMU's `-kernel`; nil leaves it out. A path that is not absolute is relative to the working folder of piforge.
     package var kernel: FilePath?
+    /// QEMU's `-initrd`, as ``kernel``.
     package var initrd: FilePath?
+    /// QEMU's `-dtb`, as ``kernel``.
     package var deviceTree: FilePath?
     /// The kernel's command line.
     package var commandLine: String?
+    /// In the order in which QEMU is told of them.
     package var drives: [Drive] = []
+    /// Another than ``Network/none`` only for machines with PCI.
     package var network = Network.none
     /// At least one; the first is the machine's first UART.
     package var serialPorts: [Port]
@@ -41,7 +47,9 @@ package struct MachineDescription: Sendable {
 
     /// A disk of the machine.
     package struct Drive: Sendable {
+        /// What QEMU calls the form of the file.
         package enum Format: String, Sendable { case raw, qcow2 }
+        /// What the drive hangs on.
         package enum Bus: Sendable {
             /// A virtio-blk device: `/dev/vda`, `/dev/vdb`, … in order.
             case virtio
@@ -51,11 +59,14 @@ package struct MachineDescription: Sendable {
             case sd
         }
 
+        /// The file of the host; relative to the working folder of piforge where it is not absolute.
         package var path: FilePath
+        /// QEMU is told of it, and does not guess.
         package var format: Format
         package var bus: Bus
         /// Whether what the guest writes is thrown away at the end.
         package var snapshot: Bool
+        /// Whether QEMU opens the file for reading alone.
         package var readOnly: Bool
         /// The volume's serial number, as `/sys/block/vda/serial` shows it.
         package var serial: String?

@@ -23,6 +23,7 @@ package struct MadeSecret: Sendable, Equatable, Codable {
     package var version: String
     /// The package as dpkg names its scripts: with its architecture for `Multi-Arch: same`.
     package var qualified: String
+    /// The package's architecture; empty where the package is not known.
     package var architecture: String
     /// The package's own means of making it; nil where it has none, as it was tried.
     package var means: Means?

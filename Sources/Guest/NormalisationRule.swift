@@ -11,6 +11,7 @@ package struct NormalisationRule: Sendable {
 
     /// Short and stable: it is part of the layer's key.
     package let name: String
+    /// Why no image may hold it. It is part of no key.
     package let reason: String
     let action: Action
     let matches: @Sendable (EntryPath, EntryKind) -> Bool
@@ -31,28 +32,34 @@ package struct NormalisationRule: Sendable {
         buildLogs,
     ]
 
+    /// Empties `/etc/machine-id`.
     package static let machineIdentifier = NormalisationRule(
         "machine-id", "each board makes its own at its first boot, which an empty file asks for (machine-id(5))", .empty
     ) { path, kind in path == "etc/machine-id" && kind.isRegular }
 
+    /// Leaves `/var/lib/dbus/machine-id` out, where it is a file.
     package static let dbusIdentifier = NormalisationRule(
         "dbus-machine-id", "a copy of the machine-id; a link to it may stay", .leaveOut
     ) { path, kind in path == "var/lib/dbus/machine-id" && kind.isRegular }
 
+    /// Leaves `/etc/ssh/ssh_host_*` out.
     package static let hostKeys = NormalisationRule(
         "ssh-host-keys", "each board makes its own at its first boot", .leaveOut
     ) { path, _ in
         path.parent == "etc/ssh" && path.name.starts(with: "ssh_host_".utf8)
     }
 
+    /// Leaves `random-seed` and `credential.secret` in `/var/lib/systemd` out.
     package static let randomSeed = NormalisationRule(
         "random-seed", "a seed that two boards share is none", .leaveOut
     ) { path, _ in path == "var/lib/systemd/random-seed" || path == "var/lib/systemd/credential.secret" }
 
+    /// Empties the files below `/var/log`.
     package static let logs = NormalisationRule(
         "logs", "they tell of this run; the files stay, since daemons count on their owners and modes", .empty
     ) { path, kind in path.isInside("var/log") && kind.isRegular }
 
+    /// Leaves all but folders below `/var/cache/apt`, `/var/cache/man` and `/var/cache/fontconfig` out.
     package static let caches = NormalisationRule(
         "caches", "they are made again when they are missing", .leaveOut
     ) { path, kind in
@@ -60,10 +67,13 @@ package struct NormalisationRule: Sendable {
             && kind != .directory
     }
 
+    /// Leaves `/var/cache/ldconfig/aux-cache` out.
     package static let loaderCache = NormalisationRule(
         "ldconfig-aux-cache", "it holds the inode numbers and times of this run's disk", .leaveOut
     ) { path, _ in path == "var/cache/ldconfig/aux-cache" }
 
+    /// Leaves files out: those below `/var/backups`; `*-old` and ucf's numbered copies in the folders of dpkg, debconf and
+    /// ucf; `/etc/passwd-` and its like.
     package static let backups = NormalisationRule(
         "backups", "what a database was before its last change is of no use to a new system", .leaveOut
     ) { path, kind in
@@ -79,10 +89,12 @@ package struct NormalisationRule: Sendable {
                 .contains(String(decoding: path.name, as: UTF8.self))
     }
 
+    /// Leaves files `*.pyc` out, wherever they lie.
     package static let byteCode = NormalisationRule(
         "python-byte-code", "it holds its source's time, which the layer sets anew", .leaveOut
     ) { path, kind in kind.isRegular && path.name.suffix(4).elementsEqual(".pyc".utf8) }
 
+    /// Leaves the stamps of systemd's timers and clock, `/etc/.updated`, `/var/.updated` and `/etc/.pwd.lock` out.
     package static let stamps = NormalisationRule(
         "time-stamps", "they tell when the micro-VM ran", .leaveOut
     ) { path, _ in
@@ -91,6 +103,7 @@ package struct NormalisationRule: Sendable {
         } || path == "etc/.updated" || path == "var/.updated" || path == "etc/.pwd.lock"
     }
 
+    /// Leaves files `make.log` below `/var/lib/dkms` out.
     package static let buildLogs = NormalisationRule(
         "dkms-logs", "they tell of this run, with its times", .leaveOut
     ) { path, kind in

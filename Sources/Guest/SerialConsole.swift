@@ -19,6 +19,7 @@ package final class SerialConsole: Sendable {
         package let arrival: ContinuousClock.Instant
     }
 
+    /// The port's name (``MachineDescription/Port/name``).
     package let name: String
     private let connection: LineConnection
     private let state = Mutex(State())

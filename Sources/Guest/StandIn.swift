@@ -14,14 +14,20 @@ package struct StandIn: Sendable, Hashable {
         self.script = script
     }
 
+    /// For depmod(8): does nothing.
     package static let depmod = StandIn("depmod", "the module indexes are made on the host")
+    /// For update-initramfs(8): does nothing.
     package static let updateInitramfs = StandIn("update-initramfs", "the initramfs is made on the host")
+    /// For ssh-keygen(1): does nothing for host keys, nor without a file; all else is the real one's.
     package static let sshKeygen = StandIn(
         "ssh-keygen", "host keys are each board's own; its first boot makes them", script: sshKeygenScript)
+    /// For logger(1): reads all that it is given, and keeps it for the build's log.
     package static let logger = StandIn(
         "logger", "there is no log daemon; what is said stands in the build's log", script: loggerScript)
+    /// For flash-kernel(8): does nothing.
     package static let flashKernel = StandIn(
         "flash-kernel", "the boot files are made on the host; on a machine that is no board it fails")
+    /// For update-ca-certificates(8): does nothing. It is not among ``always``: it stands in only where the host can make the links.
     package static let updateCACertificates = StandIn(
         "update-ca-certificates", "/etc/ssl/certs is made on the host, from the same list")
 
