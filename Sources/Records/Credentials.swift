@@ -9,7 +9,9 @@ import SystemPackage
 package struct Credentials: Sendable, Equatable {
     /// A user with the password.
     package struct Login: Sendable, Equatable {
+        /// What stands before the line's first colon.
         package var user: String
+        /// In plain text: what stands behind that colon. It may hold more of them.
         package var password: String
 
         package init(user: String, password: String) {
@@ -31,6 +33,7 @@ package struct Credentials: Sendable, Equatable {
         for login in logins { set(login) }
     }
 
+    /// - Parameter passwords: by user name; the logins are in the names' order.
     package init(passwords: [String: String]) {
         self.init(passwords.sorted { $0.key < $1.key }.map { Login(user: $0.key, password: $0.value) })
     }

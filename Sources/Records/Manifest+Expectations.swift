@@ -15,6 +15,7 @@ extension Manifest {
             case locked
         }
 
+        /// The login name.
         package var name: String
         /// All groups but its own, sorted.
         package var groups: [String]
@@ -37,6 +38,7 @@ extension Manifest {
 
     /// What a boot of the image must show.
     package struct Expectations: Codable, Sendable, Equatable {
+        /// What `hostname` prints: at most 64 characters.
         package var hostname: String
         /// Bytes of memory that the system may use; nil when the recipe sets no limit.
         package var memoryLimit: UInt64?
@@ -91,6 +93,7 @@ extension Manifest {
         }
     }
 
+    /// Who gets in through the SSH server.
     package struct SSH: Codable, Sendable, Equatable {
         /// Whether the server takes passwords.
         package var passwordLogin: Bool
@@ -108,6 +111,7 @@ extension Manifest {
 
     /// A wireless network, without its key.
     package struct Wifi: Codable, Sendable, Equatable {
+        /// The network's name: 1 to 32 bytes.
         package var ssid: String
         /// The country whose radio rules apply (ISO 3166-1 alpha-2).
         package var country: String

@@ -77,6 +77,7 @@ extension Manifest {
         package var name: String
         /// Lines that run before; each must succeed.
         package var setup: [String]
+        /// What is looked at: it must end with status 0.
         package var run: String
         /// `root` where root runs it; nil for a user who may use Docker.
         package var user: String?

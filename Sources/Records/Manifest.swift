@@ -15,6 +15,7 @@ package struct Manifest: Codable, Sendable, Equatable {
     package var name: String
     /// Seconds since 1970 (UTC): the time of every file that the build made.
     package var epoch: Int64
+    /// Whether text and digest fit is checked when the manifest is read.
     package var recipe: RecipeRecord
     /// What the image says it is; nil where that is not known.
     package var distribution: Distribution?
@@ -26,11 +27,15 @@ package struct Manifest: Codable, Sendable, Equatable {
     package var base: Base?
     /// Every other file that went in.
     package var inputs: [Input]
+    /// That of the disk.
     package var partitionTable: PartitionTable
+    /// The file that the manifest lies beside.
     package var image: Image
+    /// The recipe's users in their order, then root. Accounts that a stock image brought are not among them.
     package var accounts: [Account]
     /// The secrets that packages' scripts made; nil where there were none.
     package var secrets: [Secret]?
+    /// What `prove` looks for.
     package var expectations: Expectations
 
     package init(
@@ -62,6 +67,7 @@ package struct Manifest: Codable, Sendable, Equatable {
         /// The recipe in its canonical form, without secrets.
         package var canonical: String
 
+        /// Computes the text's digest.
         package init(canonical: String) {
             self.canonical = canonical
             sha256 = .of(canonical)
@@ -100,6 +106,7 @@ package struct Manifest: Codable, Sendable, Equatable {
 
     /// One binary package.
     package struct Package: IdentifiedPackage, Sendable, Equatable {
+        /// Its fields stand among the package's own in JSON.
         package var identity: PackageIdentity
         /// The source package's name.
         package var source: String
@@ -132,6 +139,7 @@ package struct Manifest: Codable, Sendable, Equatable {
         package var name: String
         /// What it is: `overlay`, `lock`, `archive index`, `authorized keys`.
         package var kind: String
+        /// Of the file; of an overlay, of all its files as one.
         package var sha256: SHA256Digest
         /// What vouched for a file that was fetched; nil for what lay beside the recipe.
         package var trust: String?
@@ -144,11 +152,13 @@ package struct Manifest: Codable, Sendable, Equatable {
         }
     }
 
+    /// The disk's partition table, and what is on its partitions.
     package struct PartitionTable: Codable, Sendable, Equatable {
         /// `mbr` or `gpt`.
         package var scheme: String
         /// The MBR's signature as eight hex digits, or the GPT's GUID.
         package var identifier: String
+        /// In the table's order.
         package var partitions: [Partition]
 
         package init(scheme: String, identifier: String, partitions: [Partition]) {
@@ -158,6 +168,7 @@ package struct Manifest: Codable, Sendable, Equatable {
         }
     }
 
+    /// A partition, and the file system on it.
     package struct Partition: Codable, Sendable, Equatable {
         /// Counted from 1.
         package var number: Int
@@ -193,9 +204,11 @@ package struct Manifest: Codable, Sendable, Equatable {
         package var file: String
         /// Bytes.
         package var size: UInt64
+        /// Of the .img.xz.
         package var sha256: SHA256Digest
         /// Bytes of the disk that it unpacks to.
         package var uncompressedSize: UInt64
+        /// Of the disk that it unpacks to.
         package var uncompressedSHA256: SHA256Digest
         /// Uncompressed bytes of every block of the .xz file but the last.
         package var blockSize: Int
@@ -206,6 +219,12 @@ package struct Manifest: Codable, Sendable, Equatable {
         /// The liblzma that compressed it; another version may give other bytes.
         package var liblzma: String
 
+        /// Takes the version of the liblzma that runs.
+        ///
+        /// - Parameters:
+        ///   - file: the image's name, without a folder.
+        ///   - summary: what the writer of the .img.xz tells.
+        ///   - settings: what it was written with.
         package init(file: String, summary: XZSummary, settings: XZSettings) {
             self.file = file
             size = summary.size

@@ -41,6 +41,7 @@ package struct Publication: Sendable, Equatable {
     package var description: String
     /// What lies beside the image.
     package var companions: [Companion]
+    /// Of use where ``Companion/imager`` is among the companions.
     package var imager: Recipe.Output.Imager
 
     package init(
