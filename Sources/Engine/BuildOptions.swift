@@ -9,6 +9,7 @@ package struct BuildOptions: Sendable {
     package var device: String?
     /// Where the image goes. Absolute.
     package var output: FilePath
+    /// Nothing is downloaded: what is not in the cache is an error.
     package var offline: Bool
     /// The lock's packages or none.
     package var locked: Bool
@@ -20,6 +21,7 @@ package struct BuildOptions: Sendable {
     package var updateLock: Bool
     /// Base URIs in place of the host's mirrors.
     package var mirror: String?
+    /// As ``mirror``, for Debian's security archive.
     package var securityMirror: String?
     /// The keys that sign the list of sums; at most one of a kind.
     package var signingKeys: [SigningKey]
@@ -80,6 +82,7 @@ package struct BuildOptions: Sendable {
 
 /// What a build left.
 package struct BuildResult: Sendable, Codable {
+    /// The path of the .img.xz, in ``BuildOptions/output``.
     package let image: String
     /// Bytes of the .img.xz.
     package let size: UInt64
@@ -87,6 +90,7 @@ package struct BuildResult: Sendable, Codable {
     package let sha256: String
     /// Bytes of the disk that it unpacks to.
     package let uncompressedSize: UInt64
+    /// How many packages the image has, those of a stock image that stayed as they were among them.
     package let packages: Int
     /// Whether everything was there already.
     package let upToDate: Bool
@@ -101,8 +105,11 @@ package struct BuildResult: Sendable, Codable {
     /// What became of each step: `cached`, or `run` where it was made.
     package internal(set) var steps: [PlanRow] = []
 
+    /// A package, and how long its maintainer scripts took.
     package struct PackageSeconds: Sendable, Codable {
+        /// Without its architecture.
         package let name: String
+        /// On the host's clock, rounded to tenths.
         package let seconds: Double
     }
 
@@ -126,13 +133,16 @@ package struct BuildResult: Sendable, Codable {
 
 /// One step of a plan against the cache.
 package struct PlanRow: Sendable, Codable, Equatable {
+    /// The step's name (``PlannedStep/name``).
     package let step: String
+    /// One line for a person (``PlannedStep/summary``).
     package let summary: String
     /// `cached`: its result is in the store. `run`: the build makes it. `after STEP`: whether it has to be made shows when that step's result
     /// is there.
     package let action: String
     /// What is different from the last build; nil where nothing is, or that is not known.
     package let reason: String?
+    /// The step's key (``PlannedStep/key``): 64 hex digits.
     package let key: String
 
     /// One line for a person.

@@ -6,11 +6,15 @@ import Tools
 package enum Doctor {
     /// One program: where it is, its version, and what to do when it is missing.
     package struct Finding: Sendable, Codable {
+        /// The program's name on the PATH.
         package let name: String
+        /// The Debian package that has the program.
         package let package: String
+        /// Why it is needed, to stand behind "to".
         package let purpose: String
         /// Nil when it is not installed.
         package internal(set) var path: String?
+        /// That of the Debian package, of QEMU what it says of itself; nil where neither is known.
         package internal(set) var version: String?
         /// What is wrong; nil when nothing is.
         package internal(set) var problem: String?

@@ -11,6 +11,9 @@ import SystemPackage
 package struct ImageBuilder: Sendable {
     let context: BuildContext
 
+    /// Nothing is read or written before something is asked of it.
+    ///
+    /// - Parameter progress: takes the steps' progress, and notes about what was found damaged in the cache.
     package init(recipe: Recipe, options: BuildOptions, cache: Cache, progress: any ProgressReporter) {
         context = BuildContext(recipe: recipe, options: options, cache: cache, progress: progress)
     }

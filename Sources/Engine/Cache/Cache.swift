@@ -8,7 +8,9 @@ import SystemPackage
 ///
 /// While it is open, a prune spares what the command uses (``CachePrune``). What each folder holds: ``CachePart``.
 package struct Cache: Sendable {
+    /// The folder of all others. It is its owner's alone.
     package let root: FilePath
+    /// The layers in the folder `layers`, and those that machines share.
     package private(set) var layers: LayerStore
     /// What machines share, where there is such a cache.
     package private(set) var shared: (any SharedCache)?
@@ -16,13 +18,21 @@ package struct Cache: Sendable {
     package private(set) var note: CacheNote = { _ in }
     private let session: CacheSession
 
+    /// Files by their SHA-256 (``Fetch/DownloadStore``): downloads, and compiled kernels' packages.
     package var store: FilePath { root.appending("store") }
+    /// What apt keeps: its indices.
     package var apt: FilePath { root.appending("apt") }
+    /// Compressed blocks (``XZ/BlockCache``).
     package var blocks: FilePath { root.appending("blocks") }
+    /// What the last builds ran with (``PlanRecord``), and digests of files that wait to be accepted.
     package var plans: FilePath { root.appending("plans") }
+    /// Work folders of running commands. What killed ones left goes when the cache is opened.
     package var work: FilePath { root.appending("work") }
+    /// Records of compiled kernels by their keys; the packages are in ``store``.
     package var kernels: FilePath { root.appending("kernels") }
+    /// A folder for each recipe whose kernel's compile has not ended.
     package var kernelWork: FilePath { root.appending("kernel-work") }
+    /// Unpacked images under proof, and the proof's program for arm64.
     package var proofs: FilePath { root.appending("proofs") }
 
     /// `--cache`, or `$XDG_CACHE_HOME/piforge`, or `~/.cache/piforge`.

@@ -52,8 +52,11 @@ struct CacheEntry: Sendable {
 package struct CacheInventory: Sendable {
     /// One part and the room it takes.
     package struct Usage: Sendable, Codable, Equatable {
+        /// The part's name (``CachePart/name``), or `total`.
         package let part: String
+        /// For a person (``CachePart/holds``); empty for the total.
         package let holds: String
+        /// How many things there are that are kept, or go, as one.
         package let entries: Int
         /// Bytes on the disk, holes left out.
         package let bytes: UInt64

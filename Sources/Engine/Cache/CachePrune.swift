@@ -16,18 +16,24 @@ package struct CachePrune: Sendable {
     /// Only says what would go.
     package var isDryRun = false
 
+    /// Removes nothing, until one of the limits or ``all`` is set.
     package init() {}
 
     /// What came of it.
     package struct Report: Sendable, Codable, Equatable {
         /// By part, those of which something went.
         package var removed: [CacheInventory.Usage]
+        /// Entries that went; of a dry run, those that would go.
         package var removedEntries: Int
+        /// Bytes that they took on the disk, holes left out.
         package var removedBytes: UInt64
+        /// Entries that stay, those that are spared among them.
         package var keptEntries: Int
+        /// Bytes that they take on the disk, holes left out.
         package var keptBytes: UInt64
         /// Entries that should go, and stay since running commands may use them.
         package var sparedEntries: Int
+        /// Whether nothing was removed.
         package var isDryRun: Bool
 
         /// For a person.

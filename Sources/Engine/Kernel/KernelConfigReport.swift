@@ -7,7 +7,9 @@ package struct KernelConfigReport: Sendable, Codable {
     package struct Answer: Sendable, Codable {
         /// Such as `CONFIG_KVM`.
         package var option: String
+        /// As a configuration has it: `y`, `m`, a number, a string in quotes; `n` for what is not set.
         package var value: String
+        /// Why it has that value, one reason each: first the fragments' lines that ask for one.
         package var reasons: [String]
         /// What to add to a fragment; nil when nothing is known to help.
         package var next: String?
@@ -19,11 +21,13 @@ package struct KernelConfigReport: Sendable, Codable {
     package var file: String
     /// Such as `linux-source-6.12 6.12.48-1`.
     package var source: String
+    /// The version of Linux: `6.12.48`.
     package var version: String
     /// `gcc 12.2.0, binutils 2.40`.
     package var toolchain: String
     /// How many options are `y`, and how many `m`.
     package var builtIn: Int
+    /// How many options are `m`.
     package var modules: Int
     /// How many of the fragments' lines were asked of this version.
     package var lines: Int
@@ -33,6 +37,7 @@ package struct KernelConfigReport: Sendable, Codable {
     package var wrote: Bool
     /// What a person should know: another compiler than the committed configuration's.
     package var note: String?
+    /// One for each symbol that was asked about.
     package var answers: [Answer]
     /// Why the run fails; empty when it does not.
     package var problems: [String]

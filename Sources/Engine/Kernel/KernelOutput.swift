@@ -14,7 +14,9 @@ package struct KernelBuildReport: Sendable, Codable {
     package var version: String
     /// What it was compiled from, and what proves that.
     package var source: String
+    /// `sha256:…`, `commit:…` or `tree:…`.
     package var identity: String
+    /// What compiled it: `gcc 12.2.0, binutils 2.40`.
     package var toolchain: String
     /// The folder with all of it.
     package var folder: String
@@ -22,11 +24,13 @@ package struct KernelBuildReport: Sendable, Codable {
     package var package: String
     /// Bytes of the .deb, and of the kernel's image.
     package var size: UInt64
+    /// Bytes of the file `Image`; 0 where there is none.
     package var imageSize: UInt64
     /// SHA-256 of the .deb, in hex.
     package var sha256: String
     /// How many files were compiled, and in how many seconds when that ran.
     package var files: Int
+    /// How long the compile took; only its last run's where it was interrupted.
     package var seconds: Double
     /// Whether it was in the cache.
     package var cached: Bool

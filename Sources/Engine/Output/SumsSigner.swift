@@ -5,6 +5,7 @@ import Tools
 
 /// A key that signs a list of sums.
 package struct SigningKey: Sendable, Equatable {
+    /// Which program makes the signature.
     package enum Kind: String, CaseIterable, Sendable {
         /// A key of the user's GnuPG, signing as gpg does.
         case openPGP
@@ -20,6 +21,7 @@ package struct SigningKey: Sendable, Equatable {
         }
     }
 
+    /// Told by the text: the path of a file is an SSH key.
     package let kind: Kind
     /// A user ID or fingerprint, or the absolute path of an SSH key.
     package let text: String
@@ -57,6 +59,7 @@ package struct SumsSigner: Sendable {
     /// What an SSH signature says that it is over (OpenSSH, PROTOCOL.sshsig).
     package static let namespace = "file"
 
+    /// Whether the key is there shows in ``check()``.
     package let key: SigningKey
     private let tools: ToolRunner
 

@@ -3,6 +3,7 @@ import Steps
 
 /// A step as the plan knows it: what it is called, what shapes its result, and the key its result has in the cache.
 package struct PlannedStep: Sendable, Equatable {
+    /// What other steps name in ``below`` and ``onto``.
     package let name: String
     /// One line for a person.
     package let summary: String
@@ -21,6 +22,7 @@ package struct PlannedStep: Sendable, Equatable {
 /// The steps of a build in order, each with its key. A pure value: the recipe, the lock and the inputs' digests give it,
 /// and nothing has run. `plan` prints it, `build` runs it, the cache looks it up.
 package struct Plan: Sendable, Equatable {
+    /// In the order in which they were added: each behind those that it starts from.
     package private(set) var steps: [PlannedStep] = []
 
     /// The version of what piforge makes of the same inputs; raised when any step's result changes.
@@ -34,6 +36,7 @@ package struct Plan: Sendable, Equatable {
     /// The key of the whole: that of the last step.
     package var key: SHA256Digest { steps.last?.key ?? .of("empty plan") }
 
+    /// The step of this name; nil for none.
     package subscript(_ name: String) -> PlannedStep? { steps.first { $0.name == name } }
 
     /// Adds a step that starts from the results of steps that are already in the plan.
