@@ -7,11 +7,13 @@ import SystemPackage
 /// An image that was opened for a look: a raw disk, or one in an .xz file of which only the blocks are unpacked that are
 /// read. Belongs to one task.
 package final class ImageDisk {
+    /// As it was given.
     package let path: FilePath
     /// Bytes of the file.
     package let fileSize: UInt64
     /// The .xz file; nil for a raw disk.
     package let packed: XZSource?
+    /// Read, and checked against the disk, when the image was opened.
     package let table: PartitionTable
     /// In the table's order.
     package let volumes: [Volume]

@@ -16,6 +16,7 @@ package struct ImageFile: Sendable {
     package var partition: Int
     let node: Node
 
+    /// A FAT has folders and regular files only.
     package var kind: Ext4Entry.Kind {
         switch node {
         case .ext4(let entry): entry.kind
@@ -34,6 +35,7 @@ package struct ImageFile: Sendable {
         }
     }
 
+    /// Of an ext4 as the inode has it; 1 on a FAT.
     package var linkCount: Int { if case .ext4(let entry) = node { entry.linkCount } else { 1 } }
 
     /// Bytes: of a file its content, of a link its target.

@@ -8,7 +8,9 @@ package final class ImageFiles {
     /// As many links are followed on the way to a file (Linux, MAXSYMLINKS).
     private static let mostLinks = 40
 
+    /// A partition, and where it stands in the tree.
     package struct Mount {
+        /// From the tree's root.
         package var path: EntryPath
         package var volume: Volume
     }
@@ -68,6 +70,7 @@ package final class ImageFiles {
         return mounts.sorted { $0.path.bytes.count > $1.path.bytes.count }
     }
 
+    /// What the tree's root is on.
     package var root: Volume { mounts[0].volume }
 
     /// Where a partition's root stands in this tree; nil where it does not.

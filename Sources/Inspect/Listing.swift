@@ -7,6 +7,7 @@ import Layers
 package struct ImageLocation: Sendable, Equatable {
     /// nil: the image's tree.
     package var partition: Int?
+    /// As it was typed. Links on the way are followed, and `..` goes no further back than to the root.
     package var path: String
 
     package init(partition: Int? = nil, path: String) {
@@ -32,20 +33,29 @@ package struct Listing {
     package struct Row: Codable, Sendable, Equatable {
         /// From the root of what was asked for; bytes that are not UTF-8 as `\ooo`.
         package var path: String
+        /// `file`, `folder`, `link`, `character device`, `block device`, `fifo` or `socket`.
         package var type: String
         /// Four octal digits.
         package var mode: String
+        /// 0 on a FAT.
         package var uid: UInt32
+        /// 0 on a FAT.
         package var gid: UInt32
+        /// How many names the file has; 1 on a FAT.
         package var links: Int
+        /// Bytes: of a file its content, of a link its target; 0 for all else.
         package var size: UInt64
         /// Seconds since 1970.
         package var mtime: Int64
+        /// A link's target, as ``path`` is written; nil for what is no link.
         package var target: String?
+        /// `8:1`, of a device; nil for what is none.
         package var device: String?
+        /// The names of extended attributes, sorted; nil for none.
         package var attributes: [String]?
     }
 
+    /// Sorted by name, a folder before what is in it; one where the path leads to a file.
     package let files: [ImageFile]
     /// Whether whole paths are shown.
     private let showsPaths: Bool
@@ -99,6 +109,7 @@ package struct Listing {
         }
     }
 
+    /// One for each of ``files``, in their order.
     package var rows: [Row] {
         files.map { file in
             var row = Row(

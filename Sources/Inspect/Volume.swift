@@ -14,7 +14,9 @@ package final class Volume {
 
     /// From 1.
     package let number: Int
+    /// The table's entry.
     package let partition: Partition
+    /// The PARTUUID, as Linux gives it: `c0ffee00-02`.
     package let partitionUUID: String
     let content: Content
 

@@ -13,7 +13,9 @@ import Storage
 package final class ImageComparison {
     /// Which sections are looked at, and whether texts are compared line by line.
     package struct Options: Sendable {
+        /// What is not among them is not compared. Their order means nothing.
         package var sections: [ImageDifferences.Section]
+        /// Whether files of text that differ get the lines of a unified diff.
         package var text: Bool
 
         package init(sections: [ImageDifferences.Section] = ImageDifferences.Section.allCases, text: Bool = true) {
@@ -27,6 +29,11 @@ package final class ImageComparison {
     private let options: Options
     private var result: ImageDifferences
 
+    /// Nothing is compared before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - a: the old image.
+    ///   - b: the new one.
     package init(_ a: ImageDisk, _ b: ImageDisk, _ options: Options = Options()) {
         self.a = a
         self.b = b

@@ -1,5 +1,6 @@
 /// What is not the same of two images. A section that is empty found nothing; one that was not asked for is empty, too.
 package struct ImageDifferences: Codable, Sendable, Equatable {
+    /// A part of the comparison, named as `diff --only` takes it; in the order in which they are told.
     package enum Section: String, Codable, Sendable, CaseIterable {
         /// The disk and its partition table.
         case disk
@@ -19,20 +20,27 @@ package struct ImageDifferences: Codable, Sendable, Equatable {
     package struct Field: Codable, Sendable, Equatable {
         /// `partition 2`, `config.txt`; empty for the disk itself.
         package var object: String
+        /// Such as `label` or a kernel's option; empty where the value is a line or a word of a list.
         package var field: String
         /// nil: it is not there.
         package var old: String?
+        /// As ``old``, of the second image.
         package var new: String?
     }
 
+    /// A package whose version differs, or that only one image has installed.
     package struct Package: Codable, Sendable, Equatable {
+        /// `NAME:ARCHITECTURE` where an image has the package for several architectures.
         package var name: String
         /// Versions; nil: it is not installed.
         package var old: String?
+        /// As ``old``, of the second image. A state other than `installed` stands behind the version.
         package var new: String?
     }
 
+    /// A name that only one image has, or whose file differs.
     package struct FileChange: Codable, Sendable, Equatable {
+        /// From the first image to the second.
         package enum Change: String, Codable, Sendable { case added, removed, changed }
 
         /// In the image's tree; of a partition that is not mounted in it `3:/path`.
@@ -59,16 +67,25 @@ package struct ImageDifferences: Codable, Sendable, Equatable {
         package var sectors: Int
     }
 
+    /// The first image's path, as it was given.
     package var a: String
+    /// The second image's path, as it was given.
     package var b: String
     /// The sections that were looked at.
     package var sections: [Section]
+    /// The disk's size is in bytes; partitions are in sectors of 512 bytes.
     package var disk: [Field] = []
+    /// Of partitions that both images have.
     package var filesystems: [Field] = []
+    /// config.txt's settings by key, then its device tree's lines and the words of the command line.
     package var boot: [Field] = []
+    /// By name.
     package var packages: [Package] = []
+    /// ``Field/object`` is the name of the configuration in /boot, or both names.
     package var kernel: [Field] = []
+    /// By path.
     package var files: [FileChange] = []
+    /// What lies outside of partitions first; then each partition's things in the disk's order, no more than some 20,000.
     package var bytes: [ByteChange] = []
     /// Things that could not be compared, and why.
     package var notCompared: [String] = []
