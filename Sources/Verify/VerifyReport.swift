@@ -1,5 +1,6 @@
 /// One thing that was looked at.
 package struct VerifyRow: Codable, Sendable, Equatable {
+    /// How a check ended, as JSON has it.
     package enum Verdict: String, Codable, Sendable {
         case ok
         case failed = "FAILED"
@@ -7,8 +8,11 @@ package struct VerifyRow: Codable, Sendable, Equatable {
         case notChecked = "not checked"
     }
 
+    /// What was looked at, in a few words; what to do when the check fails is told by it.
     package var check: String
+    /// For a person.
     package var expected: String
+    /// For a person; may have several lines. Of a check that was not made, why.
     package var seen: String
     /// How long the check took.
     package var seconds: Double
@@ -27,6 +31,7 @@ package struct VerifyRow: Codable, Sendable, Equatable {
 package struct VerifyReport: Codable, Sendable, Equatable {
     /// The image's path, as it was given.
     package var file: String
+    /// In the order in which the checks were made.
     package var rows: [VerifyRow]
 
     package init(file: String, rows: [VerifyRow]) {
