@@ -19,6 +19,7 @@ package enum ProofMachine: String, Sendable, CaseIterable, Codable {
 package struct ProofOptions: Sendable {
     /// `NAME.img.xz` or `NAME.img`. Its sums, manifest and credentials are looked for beside it.
     package var image: FilePath
+    /// Each is proved on once, in the order of ``ProofMachine``.
     package var machines: [ProofMachine] = ProofMachine.allCases
     /// nil takes `NAME.credentials` beside the image.
     package var credentials: FilePath?

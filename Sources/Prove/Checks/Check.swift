@@ -12,9 +12,11 @@ package enum Verdict: String, Codable, Sendable {
 
 /// What a check saw.
 package struct Observation: Sendable, Equatable {
+    /// For a person; may have several lines. Of a check that was not run, why.
     package var seen: String
     package var verdict: Verdict
 
+    /// - Parameter passed: whether it is what was expected; if not, the check failed.
     package init(_ seen: String, passed: Bool) {
         self.seen = seen
         verdict = passed ? .ok : .failed
@@ -26,6 +28,7 @@ package struct Observation: Sendable, Equatable {
         verdict = .notRun
     }
 
+    /// False for a check that was not run, too.
     package var passed: Bool { verdict == .ok }
 }
 

@@ -2,7 +2,9 @@ import Firmware
 
 /// What `docker info` says of a daemon that answers.
 package struct DockerInfo: Sendable, Equatable {
+    /// The daemon's version: `Server Version`.
     package var version: String
+    /// Such as `overlay2`; `none` where it is not told.
     package var storageDriver: String
     /// `1` or `2`.
     package var cgroupVersion: String

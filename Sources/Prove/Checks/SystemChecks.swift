@@ -46,6 +46,10 @@ extension Check {
 /// (initramfs-tools, scripts/functions, `_checkfs_once`), or by systemd, which does so where the kernel mounts it read-only
 /// (systemd-fsck-root.service) and /etc/fstab asks for it (fstab(5), the sixth field). A stock image's publisher may have it otherwise.
 package enum RootCheckProof {
+    /// Asks the booted system.
+    ///
+    /// - Returns: not run where /etc/fstab asks for no check.
+    /// - Throws: as `RootShell.run`.
     package static func observe(on shell: any RootShell) async throws -> Observation {
         let marked = try await shell.run("test -e /run/initramfs/fsck-root", within: .command)
         if marked.status == 0 { return Observation("by the initramfs", passed: true) }

@@ -14,6 +14,7 @@ package protocol Console: Sendable {
 }
 
 extension SerialConsole: Console {
+    /// As ``expect(_:within:silence:)-([String],_,_)``; the guest may be silent for all of `limit`.
     package func wait(for texts: [String], within limit: Duration) async throws -> (index: Int, before: String) {
         let match = try await expect(texts, within: limit)
         return (match.index, match.before)
@@ -22,6 +23,7 @@ extension SerialConsole: Console {
 
 /// What a command on the booted system left.
 package struct CommandResult: Sendable, Equatable {
+    /// The shell's `$?`: 128 and the signal's number for a program that a signal ended.
     package var status: Int32
     /// Standard output and standard error together, without white space at either end.
     package var output: String

@@ -74,6 +74,10 @@ package final class SerialShell: RootShell {
         }
     }
 
+    /// Runs a command whose standard input is empty.
+    ///
+    /// - Parameter limit: for its start, and again for its end.
+    /// - Throws: as `RootShell.run`; `Failure` where a line of it takes more than 768 bytes with its marks, and for a damaged answer.
     package func run(_ command: String, within limit: Duration) async throws -> CommandResult {
         let number = count.withLock { number in
             number += 1
@@ -97,6 +101,12 @@ package final class SerialShell: RootShell {
         return CommandResult(status: status, output: output.replacing("\r", with: "").trimmed)
     }
 
+    /// Sends the bytes as base 64, and compares their SHA-256.
+    ///
+    /// - Parameters:
+    ///   - path: it is not quoted for the shell.
+    ///   - limit: for each command; one takes 640 characters of base 64.
+    /// - Throws: as ``run(_:within:)``; `Failure` where the file did not arrive whole.
     package func upload(_ bytes: [UInt8], to path: String, within limit: Duration) async throws {
         let text = Data(bytes).base64EncodedString()
         _ = try await run(": > \(path).base64", within: limit)

@@ -1,5 +1,6 @@
 /// A kernel's command line as its words (Linux, Documentation/admin-guide/kernel-parameters.rst).
 package struct CommandLine: Sendable, Equatable {
+    /// In order, with the double quotes that were in them.
     package var words: [String]
 
     /// Splits at spaces; a pair of double quotes keeps spaces together.
@@ -19,6 +20,7 @@ package struct CommandLine: Sendable, Equatable {
         if !word.isEmpty { words.append(word) }
     }
 
+    /// The words with a space between each two.
     package var text: String { words.joined(separator: " ") }
 
     /// The values of `name=value` words, in order.

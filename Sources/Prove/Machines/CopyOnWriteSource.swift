@@ -7,6 +7,7 @@ import SystemPackage
 /// A guest address is an index into the L1 table, one into an L2 table of one cluster, and the rest into a cluster. Source: QEMU,
 /// docs/interop/qcow2.rst, "Cluster mapping". Snapshots, compressed clusters and encryption, which no proof uses, are refused.
 package struct CopyOnWriteSource: ByteSource {
+    /// Bytes of the disk; the image below may have fewer.
     package let size: UInt64
     private let file: OpenFile
     private let image: FileSource
@@ -57,6 +58,9 @@ package struct CopyOnWriteSource: ByteSource {
         }
     }
 
+    /// What is neither in the file nor in the image reads as zeros.
+    ///
+    /// - Throws: `Failure` for a compressed cluster, and where a file cannot be read.
     package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         while done < buffer.count {

@@ -22,6 +22,7 @@ package struct ProofImage: Sendable {
     package let raw: FilePath
     /// Bytes of the disk.
     package let size: UInt64
+    /// The disk's table, checked against the disk.
     package let partitions: PartitionTable
     /// `NAME.manifest.json`; nil when there is none.
     package let manifest: Manifest?

@@ -5,11 +5,15 @@ import Storage
 package struct ProofRow: Codable, Sendable, Equatable {
     /// `image`, `firmware`, `raspi4b`, `virt`, or `virt, USB` for virt's second boot.
     package var machine: String
+    /// What was looked at, in a few words.
     package var check: String
+    /// For a person.
     package var expected: String
+    /// For a person, without control characters but line ends. Of a check that was not run, why.
     package var seen: String
     /// How long the check took.
     package var seconds: Double
+    /// In JSON `ok`, `failed` or `not run`.
     package var verdict: Verdict
 
     package init(machine: String, check: String, expected: String, seen: String, seconds: Double, verdict: Verdict) {
@@ -21,10 +25,12 @@ package struct ProofRow: Codable, Sendable, Equatable {
         self.verdict = verdict
     }
 
+    /// False for a check that was not run, too.
     package var passed: Bool { verdict == .ok }
 
     private enum Key: String, CodingKey { case machine, check, expected, seen, seconds, verdict, passed }
 
+    /// Takes what ``encode(to:)`` writes; `passed` follows from ``verdict``.
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
         machine = try values.decode(String.self, forKey: .machine)
@@ -54,6 +60,7 @@ package struct ProofReport: Codable, Sendable, Equatable {
     package var image: String
     /// Of the file as shipped, 64 hex digits.
     package var sha256: String
+    /// In the order in which the checks were made.
     package var rows: [ProofRow]
     /// What QEMU's machines had to be given that a board is not, and what was not followed.
     package var notes: [String]
