@@ -56,6 +56,7 @@ package struct PlainProgress: ProgressReporter {
         meters = StepMeters(now: now)
     }
 
+    /// A check that ended is told as a step that is done; whether it passed is in its `detail` alone.
     package func report(_ event: ProgressEvent) {
         switch event {
         case .started(let step, let detail):
@@ -92,6 +93,7 @@ package struct JSONProgress: ProgressReporter {
         meters = StepMeters(now: now)
     }
 
+    /// A check that ended is told as `finished`; whether it passed is in its `detail` alone.
     package func report(_ event: ProgressEvent) {
         var line: Line
         switch event {

@@ -46,6 +46,7 @@ package final class TerminalProgress: ProgressReporter {
         self.output = output
     }
 
+    /// While a step moves on, it is drawn at most ten times a second.
     package func report(_ event: ProgressEvent) {
         let now = now()
         state.withLock { state in
