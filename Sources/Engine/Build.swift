@@ -28,7 +28,8 @@ struct Build {
         try resolver.settle(resolved)
         let steps = try BuildSteps(context, resolved, secrets)
         let outputs = Outputs(context, resolved, secrets, recordPath)
-        if let result = try await outputs.upToDate(steps.plan) { return result }
+        // A full check is asked for to see the disk judged, whether it is new or not.
+        if context.options.check != .full, let result = try await outputs.upToDate(steps.plan) { return result }
 
         try await checkPrograms()
         try await outputs.checkSigners()

@@ -31,6 +31,8 @@ package struct BuildOptions: Sendable {
     package var environment: [String: String]
     /// The versions of the host's programs that shape bytes, by name; nil asks dpkg.
     package var programVersions: [String: String]?
+    /// What is judged of the disk before it is packed.
+    package var check = DiskCheck.metadata
     /// The version of what piforge makes of the same inputs.
     package var formatVersion = Plan.formatVersion
 
@@ -150,4 +152,12 @@ package struct PlanRow: Sendable, Codable, Equatable {
         "\(step.padding(to: 18)) \(key.prefix(12))  \(action.padding(to: 16))\(reason.map { "  \($0)" } ?? "")"
             .trimmedEnd
     }
+}
+
+/// How much of a disk is written out and judged. The image is the same.
+package enum DiskCheck: String, Sendable, CaseIterable {
+    /// The file systems' metadata is written, and judged; content is read from where it is kept, and held to its digests.
+    case metadata
+    /// The root file system is written out, content and all, and judged as it will lie on the card.
+    case full
 }

@@ -1,6 +1,7 @@
 import Diagnostics
 import Digests
 import Storage
+import Synchronization
 import SystemPackage
 
 /// Content on the disk that is not what its digest says, or is not there any more.
@@ -19,9 +20,8 @@ package struct DamagedContent: Error, CustomStringConvertible {
 }
 
 /// Reads the content of regular files, keeping the host files it reads from open. What is read whole is held to its digest.
-/// Belongs to one task.
-package final class ContentReader {
-    private var open: [FilePath: OpenFile] = [:]
+package final class ContentReader: Sendable {
+    private let open = Mutex<[FilePath: OpenFile]>([:])
     private static let openLimit = 128
     private static let chunkSize = 1 << 20
 
@@ -59,6 +59,29 @@ package final class ContentReader {
             offset += UInt64(count)
         }
         try check(hasher.finalize(), content)
+    }
+
+    /// Reads the content whole, and holds it to its digest and to its runs of zeros.
+    ///
+    /// - Throws: ``DamagedContent``.
+    package func verify(_ content: Content) throws {
+        let runs = try zeros(of: content)
+        guard let known = content.zeros, known != runs, case .file(let path, _) = content.source else { return }
+        throw DamagedContent(
+            file: path, failure: Failure(at: path.string, "what the file says of a content's zeros has changed"))
+    }
+
+    /// The content's runs of zeros; it is read for them, whole.
+    ///
+    /// - Throws: ``DamagedContent`` when it is not what its digest says.
+    package func zeros(of content: Content) throws -> ZeroRuns {
+        var summer = ContentSummer()
+        if case .bytes(let bytes) = content.source {
+            bytes.withUnsafeBytes { summer.add($0) }
+        } else {
+            try forEachChunk(of: content) { summer.add($0) }
+        }
+        return summer.content(content.source).zeros ?? ZeroRuns([])
     }
 
     private func check(_ found: SHA256Digest, _ content: Content) throws {
@@ -100,10 +123,12 @@ package final class ContentReader {
     }
 
     private func file(_ path: FilePath) throws -> OpenFile {
-        if let file = open[path] { return file }
-        if open.count >= Self.openLimit { open.removeAll() }
+        if let file = open.withLock({ $0[path] }) { return file }
         let file = try OpenFile.reading(path)
-        open[path] = file
+        open.withLock { open in
+            if open.count >= Self.openLimit { open.removeAll() }
+            open[path] = file
+        }
         return file
     }
 }

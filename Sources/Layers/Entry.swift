@@ -61,16 +61,21 @@ package struct Content: Sendable {
     package let size: UInt64
     package let digest: SHA256Digest
     package let source: ContentSource
+    /// Its runs of zeros, found when it was hashed; nil where nobody has looked.
+    package let zeros: ZeroRuns?
 
-    package init(size: UInt64, digest: SHA256Digest, source: ContentSource) {
+    package init(size: UInt64, digest: SHA256Digest, source: ContentSource, zeros: ZeroRuns? = nil) {
         self.size = size
         self.digest = digest
         self.source = source
+        self.zeros = zeros
     }
 
     /// Content at hand.
     package init(_ bytes: [UInt8]) {
-        self.init(size: UInt64(bytes.count), digest: .of(bytes), source: .bytes(bytes))
+        var summer = ContentSummer()
+        bytes.withUnsafeBytes { summer.add($0) }
+        self = summer.content(.bytes(bytes))
     }
 
     /// Content at hand: a text's UTF-8 bytes.

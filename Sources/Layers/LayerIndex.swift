@@ -9,11 +9,12 @@ import SystemPackage
 ///     entries     u32 count, then for each:
 ///                 path · mode u16 · uid u32 · gid u32 · mtime i64 + u32 · u16 count of xattrs (name, value)
 ///                 kind u8, then by kind:
-///                   0 regular: size u64, SHA-256 (32 bytes), offset u64
+///                   0 regular: size u64, SHA-256 (32 bytes), offset u64, runs of zeros: u32 count, then from u64, to u64 in blocks
 ///                   1 directory   2 symlink: target   3 hard link: path
 ///                   4 character device, 5 block device: major u32, minor u32   6 fifo   7 socket
 enum LayerIndex {
-    /// - Parameter locatingContent: false leaves the offsets out, for a digest that does not depend on storage.
+    /// - Parameter locatingContent: false leaves the offsets and the runs of zeros out, for a digest that does not depend on storage.
+    ///   Of content in a file, the runs must be known.
     static func encode(_ layer: Layer, locatingContent: Bool) -> [UInt8] {
         var out = ByteWriter()
         out.u32(layer.whiteouts.count)
@@ -36,7 +37,15 @@ enum LayerIndex {
                 out.integer(UInt8(0))
                 out.integer(content.size)
                 out.bytes += content.digest.bytes
-                if locatingContent, case .file(_, let offset) = content.source { out.integer(offset) }
+                if locatingContent, case .file(_, let offset) = content.source {
+                    out.integer(offset)
+                    let zeros = content.zeros?.blocks ?? []
+                    out.u32(zeros.count)
+                    for run in zeros {
+                        out.integer(run.lowerBound)
+                        out.integer(run.upperBound)
+                    }
+                }
             case .directory: out.integer(UInt8(1))
             case .symlink(let target):
                 out.integer(UInt8(2))
@@ -94,7 +103,14 @@ enum LayerIndex {
             let size: UInt64 = try input.integer()
             guard let digest = SHA256Digest(bytes: try input.take(32)) else { throw input.damaged() }
             let offset: UInt64 = try input.integer()
-            return .regular(Content(size: size, digest: digest, source: .file(file, offset: offset)))
+            var zeros: [Range<UInt64>] = []
+            for _ in 0..<(try input.count(minimumBytes: 16)) {
+                let (start, end): (UInt64, UInt64) = (try input.integer(), try input.integer())
+                guard start < end else { throw input.damaged() }
+                zeros.append(start..<end)
+            }
+            guard let zeros = ZeroRuns(blocks: zeros, contentSize: size) else { throw input.damaged() }
+            return .regular(Content(size: size, digest: digest, source: .file(file, offset: offset), zeros: zeros))
         case 1: return .directory
         case 2: return .symlink(try input.string())
         case 3: return .hardLink(try EntryPath(validating: input.string()))

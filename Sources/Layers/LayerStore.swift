@@ -12,8 +12,8 @@ import SystemPackage
 /// The footer vouches for the index, and the index, with a digest for every file, for the content: the first is looked at when a
 /// layer is taken, the second when content is read (``ContentReader``).
 package struct LayerStore: Sendable {
-    /// The layout's version; part of every layer's key.
-    package static let formatVersion = 1
+    /// The layout's version; part of every file's name, here and in the shared cache.
+    package static let formatVersion = 2
 
     static let footerLength = 56
     static let magic = Array("PIFLAYER".utf8)
@@ -34,7 +34,15 @@ package struct LayerStore: Sendable {
     }
 
     /// The file a layer of this key has, or would have.
-    package func path(of key: SHA256Digest) -> FilePath { folder.appending("\(key.hex).layer") }
+    package func path(of key: SHA256Digest) -> FilePath { folder.appending("\(fileKey(key).hex).layer") }
+
+    /// The key of a layer's file: files of another layout have other names, so versions of piforge may share a cache.
+    private func fileKey(_ key: SHA256Digest) -> SHA256Digest {
+        let hasher = KeyHasher(purpose: "layer file")
+        hasher.add(Self.formatVersion)
+        hasher.add(key)
+        return hasher.finalize()
+    }
 
     /// The stored layer; nil when there is none, or when the file's index is damaged (it is then removed).
     ///
@@ -89,7 +97,7 @@ package struct LayerStore: Sendable {
             for path in layer.whiteouts { writer.addWhiteout(path) }
             for entry in layer.entries { try writer.add(entry) }
         }
-        if shared { self.shared?.offer(key, path(of: key)) }
+        if shared { self.shared?.offer(fileKey(key), path(of: key)) }
         return stored
     }
 
@@ -112,14 +120,12 @@ package struct LayerStore: Sendable {
         return removed
     }
 
-    /// Reads all content of a layer and compares it with its digests.
+    /// Reads all content of a layer and compares it with its digests, and its runs of zeros with those that are written down.
     ///
     /// - Throws: ``DamagedContent``.
     static func verify(_ layer: Layer) throws {
         let reader = ContentReader()
-        for entry in layer.entries {
-            if case .regular(let content) = entry.kind { try reader.forEachChunk(of: content) { _ in } }
-        }
+        for entry in layer.entries { if case .regular(let content) = entry.kind { try reader.verify(content) } }
     }
 
     /// Takes a layer from the shared cache, proven to its last byte.
@@ -129,14 +135,14 @@ package struct LayerStore: Sendable {
         let path = path(of: key)
         do {
             try writeAtomically(to: path) { file in
-                guard shared.fetch(key, limit: Self.largestShared, into: file) else { throw Missing() }
+                guard shared.fetch(fileKey(key), limit: Self.largestShared, into: file) else { throw Missing() }
                 try Self.verify(Self.read(file.path, name: name))
             }
             return try Self.read(path, name: name)
         } catch is Missing { return nil } catch let failure as Failure {
-            shared.reject(key, because: "\(name): \(failure.message)")
+            shared.reject(fileKey(key), because: "\(name): \(failure.message)")
         } catch let damage as DamagedContent {
-            shared.reject(key, because: "\(name): \(damage.failure.message)")
+            shared.reject(fileKey(key), because: "\(name): \(damage.failure.message)")
         }
         return nil
     }

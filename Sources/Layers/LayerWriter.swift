@@ -30,7 +30,7 @@ package final class LayerWriter {
         let sink = ContentSink(writer: self)
         let start = offset + UInt64(buffer.count)
         try body(sink)
-        let content = Content(size: sink.size, digest: sink.finalize(), source: .file(file.path, offset: start))
+        let content = sink.content(.file(file.path, offset: start))
         layer.entries.append(Entry(path, attributes, .regular(content)))
     }
 
@@ -67,19 +67,18 @@ package final class LayerWriter {
 /// Takes one regular file's content on its way into a layer, counting and hashing it.
 package final class ContentSink {
     private let writer: LayerWriter
-    private let hasher = SHA256Hasher()
+    private var summer = ContentSummer()
     /// Bytes so far.
-    package private(set) var size: UInt64 = 0
+    package var size: UInt64 { summer.size }
 
     fileprivate init(writer: LayerWriter) { self.writer = writer }
 
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
-        hasher.update(bytes)
-        size += UInt64(bytes.count)
+        summer.add(bytes)
         try writer.append(bytes)
     }
 
     package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
-    fileprivate func finalize() -> SHA256Digest { hasher.finalize() }
+    fileprivate func content(_ source: ContentSource) -> Content { summer.content(source) }
 }

@@ -185,7 +185,7 @@ package struct OverlayStep: TreeStep {
     private static func content(of path: FilePath) throws -> Content {
         let file = try OpenFile.reading(path)
         let size = try file.size()
-        let hasher = SHA256Hasher()
+        var summer = ContentSummer()
         var buffer = [UInt8](repeating: 0, count: Int(min(size, 1 << 20)))
         var offset: UInt64 = 0
         while offset < size {
@@ -193,10 +193,10 @@ package struct OverlayStep: TreeStep {
             try buffer.withUnsafeMutableBytes { raw in
                 let piece = UnsafeMutableRawBufferPointer(rebasing: raw[..<count])
                 try file.readExactly(at: offset, into: piece)
-                hasher.update(UnsafeRawBufferPointer(piece))
+                summer.add(UnsafeRawBufferPointer(piece))
             }
             offset += UInt64(count)
         }
-        return Content(size: size, digest: hasher.finalize(), source: .file(path, offset: 0))
+        return summer.content(.file(path, offset: 0))
     }
 }

@@ -44,21 +44,30 @@ package struct XZWriter: Sendable {
 
     /// Writes the file whole or not at all.
     ///
-    /// - Parameter step: the name under which progress is reported, in bytes of the source.
-    /// - Throws: `Failure` when the source cannot be read or the file not be written; `CancellationError`.
+    /// - Parameters:
+    ///   - step: the name under which progress is reported, in bytes of the source.
+    ///   - prove: called with the range of a block, in bytes of the source, that no cache has: what is proven here is compressed and kept.
+    ///   - finish: called before the file gets its name.
+    /// - Throws: `Failure` when the source cannot be read or the file not be written; what `prove` and `finish` throw;
+    ///   `CancellationError`.
     package func write(
         _ source: any ByteSource, to path: FilePath, progress: any ProgressReporter = SilentProgress(),
-        step: String = "pack"
+        step: String = "pack", prove: @escaping BlockProof = { _ in }, finish: () throws -> Void = {}
     ) async throws -> XZSummary {
         try await writeAtomically(to: path) { file in
-            try await write(source, into: file, progress: progress, step: step)
+            let summary = try await write(source, into: file, progress: progress, step: step, prove: prove)
+            try finish()
+            return summary
         }
     }
 
-    /// As ``write(_:to:progress:step:)``, into an open, empty file.
+    /// Refuses a block whose bytes are not those that they should be.
+    package typealias BlockProof = @Sendable (_ range: Range<UInt64>) throws -> Void
+
+    /// As ``write(_:to:progress:step:prove:finish:)``, into an open, empty file.
     package func write(
         _ source: any ByteSource, into file: OpenFile, progress: any ProgressReporter = SilentProgress(),
-        step: String = "pack"
+        step: String = "pack", prove: @escaping BlockProof = { _ in }
     ) async throws -> XZSummary {
         let encoders = Pool((0..<workers).map { _ in BlockEncoder(settings) })
         let reader = BlockReader(source, blockSize: settings.blockSize)
@@ -111,7 +120,7 @@ package struct XZWriter: Sendable {
                 case .data(let data):
                     while running >= 2 * workers { try await takeOne() }
                     running += 1
-                    group.addTask { try await pack(data, number: number, encoders) }
+                    group.addTask { try await pack(data, number: number, encoders, prove) }
                 }
             }
             while written < submitted { try await takeOne() }
@@ -124,12 +133,17 @@ package struct XZWriter: Sendable {
             newBlocks: counts.new, reusedBlocks: counts.reused, zeroBlocks: counts.zero)
     }
 
-    private func pack(_ data: [UInt8], number: Int, _ encoders: Pool<BlockEncoder>) async throws -> NumberedBlock {
-        try await encoders.withMember { encoder in
+    private func pack(
+        _ data: [UInt8], number: Int, _ encoders: Pool<BlockEncoder>, _ prove: @escaping BlockProof
+    ) async throws -> NumberedBlock {
+        let start = UInt64(number) * UInt64(settings.blockSize)
+        let range = start..<start + UInt64(data.count)
+        return try await encoders.withMember { encoder in
             guard let cache else {
+                try prove(range)
                 return NumberedBlock(number: number, block: try await encoder.encode(data), origin: .new)
             }
-            let (block, isNew) = try await encoder.encode(data, cache: cache, settings)
+            let (block, isNew) = try await encoder.encode(data, cache: cache, settings) { try prove(range) }
             return NumberedBlock(number: number, block: block, origin: isNew ? .new : .cache)
         }
     }
@@ -143,9 +157,14 @@ private struct NumberedBlock: Sendable {
 }
 
 extension BlockEncoder {
-    /// The block from the cache, or else compressed and put there.
-    func encode(_ data: [UInt8], cache: BlockCache, _ settings: XZSettings) throws -> (EncodedBlock, isNew: Bool) {
-        try cache.block(of: data, settings) { try encode(data) }
+    /// The block from the cache, or else compressed and put there, once `prove` has nothing against it.
+    func encode(
+        _ data: [UInt8], cache: BlockCache, _ settings: XZSettings, prove: @Sendable () throws -> Void
+    ) throws -> (EncodedBlock, isNew: Bool) {
+        try cache.block(of: data, settings) {
+            try prove()
+            return try encode(data)
+        }
     }
 }
 

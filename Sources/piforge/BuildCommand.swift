@@ -58,8 +58,10 @@ struct BuildArguments: ParsableArguments {
     ///   - other: a recipe in place of the first one.
     ///   - device: the one whose image is made, of a list.
     ///   - sign: the keys that sign the list of sums.
+    ///   - check: what is judged of the disk.
     func builder(
-        _ other: String? = nil, device: DeviceList.Device? = nil, sign: [String] = []
+        _ other: String? = nil, device: DeviceList.Device? = nil, sign: [String] = [],
+        check: DiskCheck = .metadata
     ) throws -> ImageBuilder {
         let recipe = other ?? recipe
         let keys = try sign.map { try SigningKey($0, path: absolute($0)) }
@@ -71,19 +73,22 @@ struct BuildArguments: ParsableArguments {
         let decoded = try Recipe.load(
             path: path, overrides: overrides, device: device, home: homeFolder, share: shareFolder)
         let progress = shared.progress
+        var options = BuildOptions(
+            recipePath: absolute(recipe), device: device?.name, output: absolute(output), offline: offline,
+            locked: locked, updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
+            signingKeys: keys,
+            jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
+            environment: ProcessInfo.processInfo.environment, overrides: overrides,
+            givenCache: shared.cache)
+        options.check = check
         return ImageBuilder(
-            recipe: decoded,
-            options: BuildOptions(
-                recipePath: absolute(recipe), device: device?.name, output: absolute(output), offline: offline,
-                locked: locked, updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
-                signingKeys: keys,
-                jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
-                environment: ProcessInfo.processInfo.environment, overrides: overrides,
-                givenCache: shared.cache),
+            recipe: decoded, options: options,
             cache: try shared.openCache(shared: offline ? nil : remote.open(progress)), progress: progress
         )
     }
 }
+
+extension DiskCheck: ExpressibleByArgument {}
 
 struct BuildCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -127,6 +132,13 @@ struct BuildCommand: AsyncParsableCommand {
             valueName: "key"))
     var sign: [String] = []
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "What is judged of the disk: its metadata, or full, all of it written out. The image is the same.",
+            valueName: "check"))
+    var check = DiskCheck.metadata
+
     func validate() throws {
         if matrix != nil, !more.isEmpty {
             throw ValidationError("--matrix: expected one recipe, found \(more.count + 1)")
@@ -138,10 +150,10 @@ struct BuildCommand: AsyncParsableCommand {
         let builders =
             if let matrix {
                 try DeviceList.load(path: FilePath(matrix)).devices.map {
-                    try arguments.builder(device: $0, sign: sign)
+                    try arguments.builder(device: $0, sign: sign, check: check)
                 }
             } else {
-                try ([arguments.recipe] + more).map { try arguments.builder($0, sign: sign) }
+                try ([arguments.recipe] + more).map { try arguments.builder($0, sign: sign, check: check) }
             }
         let json = arguments.shared.json
         try await interruptible {

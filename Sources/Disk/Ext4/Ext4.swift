@@ -26,7 +26,13 @@ package enum Ext4 {
         package var freeInodeCount: UInt32
     }
 
-    /// Writes the file system; the file appears when it is whole.
+    /// A file system of which the metadata is written, and the content referred to.
+    package struct Composed: Sendable {
+        package var usage: Usage
+        package var source: ReferencedFileSystem
+    }
+
+    /// Writes the file system, content and all; the file appears when it is whole.
     ///
     /// - Throws: `Failure` naming the file, or the tree's path that ext4 cannot hold; `CancellationError`. Nothing is
     ///   left behind then.
@@ -35,22 +41,78 @@ package enum Ext4 {
         _ tree: Tree, to path: FilePath, _ options: Ext4Options, tools: ToolRunner
     ) async throws -> Usage {
         try options.validate(place: path.string)
+        return try await writeAtomically(to: path) { file in
+            let (usage, references) = try await writeMetadata(tree, into: file, options, tools, place: path)
+            try writeContent(references, into: file)
+            return usage
+        }
+    }
+
+    /// Writes the file system's metadata alone; the file appears when that is whole. The bytes of the source are those that
+    /// ``write(_:to:_:tools:)`` writes.
+    ///
+    /// - Throws: as ``write(_:to:_:tools:)``.
+    package static func compose(
+        _ tree: Tree, to path: FilePath, _ options: Ext4Options, tools: ToolRunner
+    ) async throws -> Composed {
+        try options.validate(place: path.string)
+        let (usage, references) = try await writeAtomically(to: path) { file in
+            try await writeMetadata(tree, into: file, options, tools, place: path)
+        }
+        return Composed(
+            usage: usage, source: ReferencedFileSystem(metadata: try FileSource(path), references: references))
+    }
+
+    private static func writeMetadata(
+        _ tree: Tree, into file: OpenFile, _ options: Ext4Options, _ tools: ToolRunner, place path: FilePath
+    ) async throws -> (Usage, [ContentReference]) {
         let layout = Ext4Layout(tree)
         try checkSize(layout, options, path)
-        return try await writeAtomically(to: path) { file in
-            try file.truncate(to: options.size)
-            try await makeEmpty(file.path, layout, options, tools, place: path.string)
+        try file.truncate(to: options.size)
+        try await makeEmpty(file.path, layout, options, tools, place: path.string)
+        try Task.checkCancellation()
+        let volume = try Ext4Volume(file.path, writable: true)
+        volume.setTime(options.epoch)
+        let population = try Ext4Population(
+            tree: tree, layout: layout, volume: volume, file: file, epoch: options.epoch, place: path.string)
+        let references = try population.run()
+        try volume.finish(epoch: options.epoch)
+        let usage = Usage(
+            size: options.size, free: volume.freeBlockCount * ext4BlockSize, inodeCount: volume.inodeCount,
+            freeInodeCount: volume.freeInodeCount)
+        return (usage, references)
+    }
+
+    /// Writes the content to where it is referred from; each is held to its digest.
+    private static func writeContent(_ references: [ContentReference], into file: OpenFile) throws {
+        let output = BlockOutput(file: file)
+        let reader = ContentReader()
+        var next = 0
+        while next < references.count {
             try Task.checkCancellation()
-            let volume = try Ext4Volume(file.path, writable: true)
-            volume.setTime(options.epoch)
-            let population = try Ext4Population(
-                tree: tree, layout: layout, volume: volume, file: file, epoch: options.epoch, place: path.string)
-            try population.run()
-            try volume.finish(epoch: options.epoch)
-            return Usage(
-                size: options.size, free: volume.freeBlockCount * ext4BlockSize, inodeCount: volume.inodeCount,
-                freeInodeCount: volume.freeInodeCount)
+            let first = references[next]
+            var position: UInt64 = 0
+            do {
+                try reader.forEachChunk(of: first.content) { chunk in
+                    let end = position + UInt64(chunk.count)
+                    while next < references.count, references[next].path == first.path,
+                        references[next].contentOffset < end
+                    {
+                        let reference = references[next]
+                        let contentEnd = reference.contentOffset + reference.byteCount
+                        let from = max(position, reference.contentOffset)
+                        let to = min(end, contentEnd)
+                        let piece = UnsafeRawBufferPointer(rebasing: chunk[Int(from - position)..<Int(to - position)])
+                        try output.write(
+                            piece, at: (reference.offset + from - reference.contentOffset) / ext4BlockSize)
+                        if to < contentEnd { break }
+                        next += 1
+                    }
+                    position = end
+                }
+            } catch let damage as DamagedContent { throw damage.inTree(first.path) }
         }
+        try output.flush()
     }
 
     /// The features, each by its name; Linux 4.15 mounts them all. Checksums hang on the UUID (no metadata_csum_seed).

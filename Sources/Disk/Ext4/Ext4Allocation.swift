@@ -1,10 +1,5 @@
 import Diagnostics
-import Layers
 import Storage
-
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// Hands out free blocks in disk order, each once: content written one after the other lies one after the other.
 /// Belongs to one task.
@@ -87,81 +82,5 @@ final class BlockOutput {
     func flush() throws {
         if count > 0 { try file.write(at: start, UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         count = 0
-    }
-}
-
-/// Places one file's content: data in the next free blocks, runs of zeros of at least 64 KiB as holes.
-struct ContentPlacement {
-    private(set) var extents: [Ext4Extent] = []
-    private var logical: UInt64 = 0
-    private var pendingZeros: UInt64 = 0
-    private static let holeBlocks: UInt64 = 16
-    private static let zeros = [UInt8](repeating: 0, count: Int(holeBlocks * ext4BlockSize))
-
-    /// Blocks of content, holes not counted.
-    var blockCount: UInt64 { extents.reduce(0) { $0 + $1.count } }
-
-    /// Takes the next piece: whole blocks, but for the last piece of the file.
-    mutating func add(_ bytes: UnsafeRawBufferPointer, _ cursor: BlockCursor, _ output: BlockOutput) throws {
-        let size = Int(ext4BlockSize)
-        var position = 0
-        while position < bytes.count {
-            var end = position
-            while end < bytes.count, isZero(bytes, end, min(size, bytes.count - end)) {
-                pendingZeros += 1
-                end += size
-            }
-            position = min(end, bytes.count)
-            end = position
-            while end < bytes.count, !isZero(bytes, end, min(size, bytes.count - end)) { end += size }
-            end = min(end, bytes.count)
-            guard end > position else { continue }
-            try settleZeros(cursor, output)
-            try place(UnsafeRawBufferPointer(rebasing: bytes[position..<end]), cursor, output)
-            position = end
-        }
-    }
-
-    /// Called once all pieces are in.
-    mutating func finish(_ cursor: BlockCursor, _ output: BlockOutput) throws { try settleZeros(cursor, output) }
-
-    private mutating func settleZeros(_ cursor: BlockCursor, _ output: BlockOutput) throws {
-        let count = pendingZeros
-        pendingZeros = 0
-        if count >= Self.holeBlocks {
-            logical += count
-        } else if count > 0 {
-            try Self.zeros.withUnsafeBytes {
-                try place(UnsafeRawBufferPointer(rebasing: $0[..<Int(count * ext4BlockSize)]), cursor, output)
-            }
-        }
-    }
-
-    private mutating func place(
-        _ bytes: UnsafeRawBufferPointer, _ cursor: BlockCursor, _ output: BlockOutput
-    ) throws {
-        let blocks = (UInt64(bytes.count) + ext4BlockSize - 1) / ext4BlockSize
-        var offset = 0
-        for run in try cursor.take(blocks) {
-            let length = min(bytes.count - offset, run.count * Int(ext4BlockSize))
-            try output.write(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]), at: run.lowerBound)
-            offset += length
-            let count = UInt64(run.count)
-            if let last = extents.last, last.logical + last.count == logical,
-                last.physical + last.count == run.lowerBound
-            {
-                extents[extents.count - 1].count += count
-            } else {
-                extents.append(Ext4Extent(logical: logical, physical: run.lowerBound, count: count))
-            }
-            logical += count
-        }
-    }
-
-    /// The first eight bytes settle most blocks; memcmp of a block with itself, one byte on, settles the rest.
-    private func isZero(_ bytes: UnsafeRawBufferPointer, _ offset: Int, _ count: Int) -> Bool {
-        guard let base = bytes.baseAddress?.advanced(by: offset) else { return true }
-        if count >= 8, base.loadUnaligned(as: UInt64.self) != 0 { return false }
-        return base.load(as: UInt8.self) == 0 && memcmp(base, base + 1, count - 1) == 0
     }
 }

@@ -2,7 +2,8 @@ import Diagnostics
 import Layers
 import Storage
 
-/// Puts a tree into an empty file system: folders' blocks first, then every node in the tree's order.
+/// Puts a tree into an empty file system: folders' blocks first, then every node in the tree's order. Of regular files it places the
+/// content, and writes none.
 struct Ext4Population {
     private let tree: Tree
     private let layout: Ext4Layout
@@ -26,7 +27,9 @@ struct Ext4Population {
         }
     }
 
-    func run() throws {
+    /// - Returns: where the content of the regular files belongs, in the disk's order.
+    func run() throws -> [ContentReference] {
+        var references: [ContentReference] = []
         for folder in layout.folders {
             try Task.checkCancellation()
             try locating(folder.path) { try write(folder) }
@@ -34,16 +37,18 @@ struct Ext4Population {
         cursor.align(to: Ext4Layout.folderAlignment)
         for (index, node) in tree.nodes.enumerated() where node.linkCount > 0 && node.kind != .directory {
             try Task.checkCancellation()
-            try locating(layout.firstNames[index] ?? .root) { try write(node, layout.inodes[index]) }
+            let path = layout.firstNames[index] ?? .root
+            try locating(path) { try write(node, layout.inodes[index], path, &references) }
         }
         try output.flush()
+        return references
     }
 
     /// Runs `body`; its failures name a path of the tree.
     private func locating(_ path: EntryPath, _ body: () throws -> Void) throws {
         do { try body() } catch let failure as Failure { throw failure.inTree(path) } catch let damage as DamagedContent
         {
-            throw DamagedContent(file: damage.file, failure: damage.failure.inTree(path))
+            throw damage.inTree(path)
         }
     }
 
@@ -106,7 +111,9 @@ struct Ext4Population {
 
     // MARK: Everything else
 
-    private func write(_ node: TreeNode, _ number: UInt32) throws {
+    private func write(
+        _ node: TreeNode, _ number: UInt32, _ path: EntryPath, _ references: inout [ContentReference]
+    ) throws {
         var inode = try baseInode(node, Self.type(of: node.kind))
         guard node.linkCount <= 65000 else {
             throw Failure(at: place, "a file has too many names", expected: "at most 65000", found: "\(node.linkCount)")
@@ -115,24 +122,12 @@ struct Ext4Population {
         var nodes: [(block: UInt64, bytes: [UInt8])] = []
         switch node.kind {
         case .regular(let content):
-            var placement = ContentPlacement()
-            var written: UInt64 = 0
-            try reader.forEachChunk(of: content) { chunk in
-                written += UInt64(chunk.count)
-                try Task.checkCancellation()
-                try placement.add(chunk, cursor, output)
-            }
-            try placement.finish(cursor, output)
-            guard written == content.size else {
-                throw Failure(
-                    at: place, "the content is not as long as it should be", expected: "\(content.size) bytes",
-                    found: "\(written)")
-            }
+            let extents = try place(content, path, &references)
             inode.size = content.size
-            for extent in placement.extents {
+            for extent in extents {
                 volume.markUsed(blocks: extent.physical..<extent.physical + extent.count)
             }
-            nodes = try map(placement.extents, into: &inode)
+            nodes = try map(extents, into: &inode)
         case .symlink(let target):
             guard (1...4095).contains(target.count), !target.contains(0) else {
                 throw Failure(at: place, "not a symbolic link's target", expected: "1 to 4095 bytes without NUL")
@@ -154,6 +149,38 @@ struct Ext4Population {
         }
         volume.markUsed(inode: number, isDirectory: false)
         try finish(number, inode, node, nodes)
+    }
+
+    /// Gives a content the next free blocks; its runs of zeros become holes.
+    private func place(
+        _ content: Content, _ path: EntryPath, _ references: inout [ContentReference]
+    ) throws -> [Ext4Extent] {
+        var extents: [Ext4Extent] = []
+        func add(_ blocks: Range<UInt64>) throws {
+            var logical = blocks.lowerBound
+            for run in blocks.isEmpty ? [] : try cursor.take(UInt64(blocks.count)) {
+                let count = UInt64(run.count)
+                references.append(
+                    ContentReference(
+                        offset: run.lowerBound * ext4BlockSize, blocks: count, content: content,
+                        contentOffset: logical * ext4BlockSize, path: path))
+                if let last = extents.last, last.logical + last.count == logical,
+                    last.physical + last.count == run.lowerBound
+                {
+                    extents[extents.count - 1].count += count
+                } else {
+                    extents.append(Ext4Extent(logical: logical, physical: run.lowerBound, count: count))
+                }
+                logical += count
+            }
+        }
+        var position: UInt64 = 0
+        for hole in try content.zeros?.blocks ?? reader.zeros(of: content).blocks {
+            try add(position..<hole.lowerBound)
+            position = hole.upperBound
+        }
+        try add(position..<ZeroRuns.blockCount(content.size))
+        return extents
     }
 
     /// Writes the inode, the nodes of its extent tree, and its attributes: in this order, since their checksums hang

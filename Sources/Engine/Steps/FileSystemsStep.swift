@@ -17,6 +17,26 @@ struct AssembledDisk {
     var bootVolumeID: UInt32
     /// What of it the file systems use, in bytes.
     var used: [Range<UInt64>]
+    /// The root file system, where its content is read from the layers; nil where all of it was written out.
+    var referenced: (source: ReferencedFileSystem, offset: UInt64)?
+
+    /// Holds the content that lies in a range of the disk, in bytes, to its digests.
+    ///
+    /// - Throws: `DamagedContent`.
+    func proveContent(in range: Range<UInt64>) throws {
+        guard let (source, offset) = referenced, range.upperBound > offset else { return }
+        try source.proveContent(in: max(range.lowerBound, offset) - offset..<range.upperBound - offset)
+    }
+
+    /// Holds content from outside the cache to its digests once more: somebody may have changed it while it was read.
+    ///
+    /// - Parameter root: the cache's folder.
+    /// - Throws: `DamagedContent`.
+    func proveForeignContent(root: FilePath) throws {
+        try referenced?.source.proveAgain { content in
+            if case .file(let path, _) = content { !path.starts(with: root) } else { false }
+        }
+    }
 }
 
 /// The root and the boot file system on their disk: `disk`, `seed`.
@@ -79,7 +99,7 @@ struct FileSystemsStep: BuildStep, Contextual {
         let options = Ext4Options(
             size: size, label: FileSystemTableStep.rootLabel, uuid: identity.digest(of: "root file system").uuid,
             hashSeed: identity.digest(of: "directory hash").uuid, epoch: recipe.epoch, sizeKey: "disk.root_size")
-        let usage = try await Ext4.write(rootTree, to: rootPath, options, tools: tools)
+        let (usage, root) = try await writeRoot(rootTree, to: rootPath, options)
         try await FAT.write(
             bootTree, to: bootPath, size: recipe.disk.bootSize.bytes, label: FileSystemTableStep.bootLabel,
             volumeID: identity.bootVolumeID, epoch: recipe.epoch, sizeKey: "disk.boot_size", tools: tools)
@@ -89,7 +109,7 @@ struct FileSystemsStep: BuildStep, Contextual {
         try await checkFirmware(bootPath)
         let table = try PartitionTable.laidOut(
             signature: identity.signature, [(.fat32, recipe.disk.bootSize.bytes), (.linux, size)])
-        let image = try DiskImage(table, contents: [FileSource(bootPath), FileSource(rootPath)])
+        let image = try DiskImage(table, contents: [FileSource(bootPath), root])
         progress.report(
             .finished(
                 step: name, detail: "root \(megabytes(usage.size)), \(megabytes(usage.free)) free; both judged clean",
@@ -98,7 +118,22 @@ struct FileSystemsStep: BuildStep, Contextual {
         let used = zip(table.partitions, parts).flatMap { partition, ranges in
             ranges.map { $0.lowerBound + partition.offset..<$0.upperBound + partition.offset }
         }
-        return AssembledDisk(image: image, rootUUID: options.uuid, bootVolumeID: identity.bootVolumeID, used: used)
+        let referenced = (root as? ReferencedFileSystem).map { ($0, table.partitions[1].offset) }
+        return AssembledDisk(
+            image: image, rootUUID: options.uuid, bootVolumeID: identity.bootVolumeID, used: used,
+            referenced: referenced)
+    }
+
+    /// Writes the root file system: its metadata, or for a full check all of it. The bytes are the same.
+    private func writeRoot(
+        _ tree: Tree, to path: FilePath, _ options: Ext4Options
+    ) async throws -> (Ext4.Usage, any ByteSource) {
+        guard self.options.check == .metadata else {
+            let usage = try await Ext4.write(tree, to: path, options, tools: tools)
+            return (usage, try FileSource(path))
+        }
+        let composed = try await Ext4.compose(tree, to: path, options, tools: tools)
+        return (composed.usage, composed.source)
     }
 
     /// Holds the boot partition, as it will lie on the card, to what `piforge verify` asks of it.

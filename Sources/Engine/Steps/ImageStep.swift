@@ -63,7 +63,9 @@ struct ImageStep: BuildStep, Contextual {
         let writer = XZWriter(settings: settings, workers: options.jobs, cache: blocks)
         let wantsMap = recipe.output.companions.contains(Companion.bmap.rawValue)
         async let map = wantsMap ? BlockMap(of: disk.image, used: disk.used) : nil
-        let summary = try await writer.write(disk.image, to: context.outputs.image, progress: progress, step: step)
+        let summary = try await writer.write(
+            disk.image, to: context.outputs.image, progress: progress, step: step,
+            prove: { try disk.proveContent(in: $0) }, finish: { try disk.proveForeignContent(root: cache.root) })
         progress.report(
             .finished(
                 step: step,
