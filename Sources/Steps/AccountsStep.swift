@@ -57,6 +57,7 @@ package struct AccountsStep: TreeStep {
         (users.map(\.name) + ["root \(root.isLocked ? "locked" : "open")"]).joined(separator: ", ")
     }
 
+    /// Passwords and keys are there as a digest for each account, never themselves.
     package var inputs: [StepInput] {
         var inputs = [
             StepInput("accounts.root", digest("root", root.sshKeys)),
@@ -75,13 +76,19 @@ package struct AccountsStep: TreeStep {
         return inputs
     }
 
+    /// The files of passwd(5), group(5), shadow(5), gshadow(5), subuid(5) and subgid(5).
     package var completes: [EntryPath] { AccountDatabase.paths }
 
+    /// A path in the home of one of the recipe's users is asked for by that user.
     package func key(of path: EntryPath) -> String {
         let user = users.first { path.isInside(EntryPath("home").appending($0.name)) }
         return user.map { "accounts.\($0.name)" } ?? "accounts"
     }
 
+    /// The account files, whole, and the homes and keys of the recipe's accounts.
+    ///
+    /// - Throws: `Failure` when the tree lacks passwd, group or shadow, or has no root in shadow; for a user whose name or id is taken,
+    ///   or whose shell or groups the tree lacks; for a yescrypt hash that the tree's libcrypt does not know.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         let hashes = try hashes(for: tree)
         var layer = Layer(name: name)

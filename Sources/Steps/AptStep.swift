@@ -7,6 +7,7 @@ package struct AptStep: Step {
     package struct Source: Sendable, Equatable {
         /// The archive's base URI.
         package var uri: String
+        /// For a flat archive the path from ``uri`` to its indices, which ends in a slash.
         package var suites: [String]
         /// Empty for a flat archive.
         package var components: [String]
@@ -25,6 +26,7 @@ package struct AptStep: Step {
     }
 
     package let name = "apt"
+    /// Empty adds no file of sources.
     package var sources: [Source]
     /// apt_preferences(5); empty for none.
     package var preferences: String
@@ -45,6 +47,7 @@ package struct AptStep: Step {
 
     package var summary: String { "\(sources.count) sources, \(automatic.count) packages marked automatic" }
 
+    /// The sources as their file has them, and the digest of each keyring that comes with them.
     package var inputs: [StepInput] {
         [
             StepInput("apt sources", sourcesText), StepInput("packages.preferences", preferences),
@@ -56,6 +59,9 @@ package struct AptStep: Step {
         path.isInside("etc/apt/preferences.d") ? "packages.preferences" : "packages.sources"
     }
 
+    /// Nothing where the tree has no apt-get. Packages that a stock image brings are not marked as automatic: what it notes stays.
+    ///
+    /// - Throws: `Failure` when the tree's list of automatic packages has more than 16 MiB; `DamagedContent`.
     package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/bin/apt-get") != nil else { return layer }

@@ -12,8 +12,11 @@ package struct BootStep: Step {
     package var partition: String?
     /// The memory that the kernel may use, in MiB; nil for all of it.
     package var memoryLimit: Int?
+    /// Whether the kernel writes to the serial pins: ttyS1, at 115,200 baud.
     package var serialConsole: Bool
+    /// Lines that end config.txt: the recipe's `firmware.config`.
     package var extraConfig: [String]
+    /// Words that end the command line: the recipe's `firmware.cmdline`, and what its runtimes ask for.
     package var extraCommandLine: [String]
 
     package init(
@@ -60,6 +63,10 @@ package struct BootStep: Step {
         }
     }
 
+    /// Takes away what is in ``mountPoint`` and fills it anew. A stock image's own files stay, but for those whose names are made here, in
+    /// whatever case.
+    ///
+    /// - Throws: `Failure` when the tree lacks start4.elf, fixup4.dat, the kernel, its initramfs or its bcm2711-rpi-4-b.dtb.
     package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         let configuration = configuration(facts)
         let release = facts.release

@@ -16,6 +16,7 @@ package struct CloudInitStep: TreeStep {
     /// Where the image's own data for the first boot lies (cloud-init manual, "NoCloud").
     private static let seeds: [EntryPath] = ["var/lib/cloud/seed/nocloud-net", "var/lib/cloud/seed/nocloud"]
 
+    /// Nothing where the tree has no /etc/cloud.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree["etc/cloud"]?.kind == .directory else { return layer }

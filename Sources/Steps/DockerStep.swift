@@ -19,6 +19,7 @@ package struct DockerStep: TreeStep {
 
     package var summary: String { names.isEmpty ? "daemon.json" : "daemon.json: \(names.joined(separator: ", "))" }
 
+    /// The recipe's settings and the runtimes' definitions on one line each, keys sorted.
     package var inputs: [StepInput] {
         [
             StepInput("docker.daemon", docker.daemon.map { $0.sorted.inline } ?? "none"),
@@ -29,6 +30,10 @@ package struct DockerStep: TreeStep {
             }
     }
 
+    /// /etc/docker/daemon.json, whole. Nothing where the tree has no dockerd and nothing is to be configured.
+    ///
+    /// - Throws: `Failure` when something is to be configured and there is no dockerd, when the tree's own file is not a JSON object, and
+    ///   for a key that it has with another value.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         // docker.io has it in /usr/sbin, docker-ce in /usr/bin.

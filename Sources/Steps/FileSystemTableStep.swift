@@ -4,7 +4,9 @@ import Layers
 /// Writes /etc/fstab: the root and the boot partition, by label.
 package struct FileSystemTableStep: TreeStep {
     package let name = "fstab"
+    /// The label of the root file system, an ext4: at most 16 bytes (mke2fs(8), -L).
     package static let rootLabel = "writable"
+    /// The label of the boot partition, a FAT32: at most 11 bytes (mkfs.fat(8), -n).
     package static let bootLabel = "system-boot"
 
     /// Whether the tree is a stock image's: what else its table mounts stays, and how.
@@ -16,6 +18,10 @@ package struct FileSystemTableStep: TreeStep {
     package var inputs: [StepInput] { [StepInput("stock fstab", keepsTable ? "kept" : "none")] }
     package func key(of path: EntryPath) -> String { "disk" }
 
+    /// A new table, or the tree's own with the labels in place of what it mounts at / and at /boot/firmware; lines for these are added where
+    /// it has none.
+    ///
+    /// - Throws: `Failure` when the tree's own table has more than 1 MiB; `DamagedContent`.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let path: EntryPath = "etc/fstab"

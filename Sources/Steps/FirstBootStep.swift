@@ -4,7 +4,9 @@ import Layers
 /// boot, and SSH host keys are made where they are missing. Their files are those of `overlays/firstboot`.
 package struct FirstBootStep: TreeStep {
     package let name = "first boot"
+    /// Whether the root file system grows to the card's end.
     package var grows: Bool
+    /// Whether missing SSH host keys are made.
     package var makesHostKeys: Bool
 
     package init(grows: Bool, makesHostKeys: Bool) {
@@ -22,10 +24,12 @@ package struct FirstBootStep: TreeStep {
             + brought.map { StepInput($0.name, $0.digest.hex) }
     }
 
+    /// The files of both services, also of one that is not added.
     package var brought: [BroughtFiles] {
         [BroughtFiles(name: "overlays/firstboot", digest: Layer(name: "", entries: grow + hostKeys).digest)]
     }
 
+    /// Each service's program and unit, and the links that enable it.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         let entries = (grows ? grow : []) + (makesHostKeys ? hostKeys : [])
         return Layer(

@@ -33,6 +33,7 @@ package struct NetworkStep: TreeStep {
 
     package var summary: String { wifi.map { "wired by DHCP, wireless \($0.ssid)" } ?? "wired by DHCP" }
 
+    /// The wireless key is there as a digest, never itself.
     package var inputs: [StepInput] {
         guard let wifi else { return [StepInput("system.wifi", "none")] }
         return [
@@ -45,6 +46,10 @@ package struct NetworkStep: TreeStep {
         ["wpa_supplicant", "wireless", "cfg80211"].contains { path.description.contains($0) } ? "system.wifi" : name
     }
 
+    /// Settings of systemd-networkd and of its resolver; with a wireless network those of wpa_supplicant, too.
+    ///
+    /// - Throws: `Failure` where a wireless network is asked for, and the tree lacks the radio's firmware, the radio rules of countries or
+    ///   wpa_supplicant.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)

@@ -18,6 +18,9 @@ package struct NetworkWaitStep: TreeStep {
 
     private static let place = "network wait"
 
+    /// A drop-in for each unit that only waits and that network-online.target wants; nothing where there is none.
+    ///
+    /// - Throws: `Failure` when a unit's file has more than 1 MiB, or its program more than 16 MiB; `DamagedContent`.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)

@@ -13,10 +13,13 @@ import SystemPackage
 /// Of the host's modes only "may be run" counts, so that a umask or a checkout does not matter: 0755 where the owner
 /// may run it, else 0644; folders 0755.
 package struct OverlayStep: TreeStep {
+    /// With its number, so that two overlays of folders with the same name differ.
     package var name: String { "overlay \(number) \(folder.lastComponent?.string ?? "")" }
     /// Which of the recipe's overlays it is, from 1.
     package let number: Int
+    /// The folder of the host. What is in it is listed and hashed once, when the step is made.
     package let folder: FilePath
+    /// The folder of the image that the files go to.
     package let target: EntryPath
     private let entries: [Entry]
     /// Folders of the overlay whose mode the recipe gives.
@@ -69,6 +72,7 @@ package struct OverlayStep: TreeStep {
 
     package var summary: String { "\(entries.count) entries to \(target)" }
 
+    /// The digest of all that the folder brings, and which modes and replacements the recipe gives.
     package var inputs: [StepInput] {
         let given = (givenModes.map { "mode \($0)" } + replaced.map { "replace \($0)" }).sorted()
         return brought.flatMap { files in
@@ -77,11 +81,16 @@ package struct OverlayStep: TreeStep {
         }
     }
 
+    /// One: all that the folder brings, named by its last component and ``target``.
     package var brought: [BroughtFiles] {
         let name = "overlay \(folder.lastComponent?.string ?? "") to \(target)"
         return [BroughtFiles(name: name, digest: Layer(name: "", entries: entries).digest)]
     }
 
+    /// What the overlay adds: folders that are there already are left out, unless the recipe gives their modes.
+    ///
+    /// - Throws: `Failure` of kind usage for a file or link in place of a folder, or a folder in place of a file, that the recipe does not
+    ///   allow.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let homes = Self.homes(in: tree)

@@ -12,6 +12,7 @@ package struct PreloadStep: TreeStep {
         package let digest: SHA256Digest
         /// What vouched for what was fetched; nil for an archive of this machine.
         package let trust: String?
+        /// At least one, all for the board.
         package let images: [ContainerImage]
 
         package init(name: String, digest: SHA256Digest, trust: String?, images: [ContainerImage]) {
@@ -23,14 +24,17 @@ package struct PreloadStep: TreeStep {
     }
 
     package let name = "images"
+    /// In the recipe's order.
     package let sources: [Source]
 
     package init(_ sources: [Source]) { self.sources = sources }
 
+    /// Those of all sources, in their order; an image that two sources have is there twice.
     package var images: [ContainerImage] { sources.flatMap(\.images) }
 
     package var summary: String { "\(images.count) for Docker" }
 
+    /// Each source's digest, and the digest of what loads the images on the board.
     package var inputs: [StepInput] {
         sources.map { StepInput("docker.preload \($0.name)", $0.digest.hex) } + [
             StepInput("loading", SHA256Digest.of(Self.unit + Self.program).hex)
@@ -41,6 +45,9 @@ package struct PreloadStep: TreeStep {
     package static let unitName = "piforge-images.service"
     private static let folder: EntryPath = "var/lib/piforge/images"
 
+    /// Each image once, and the service that loads it.
+    ///
+    /// - Throws: `Failure` of kind usage when the tree has no dockerd.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         guard ["usr/sbin/dockerd", "usr/bin/dockerd"].contains(where: { tree.content($0) != nil }) else {
             throw Failure(

@@ -9,7 +9,9 @@ import SystemPackage
 package struct RuntimeArtefact: Sendable {
     /// The runtime file that names it, as messages have it.
     package let runtime: String
+    /// What the runtime's file says of it.
     package let wanted: ContainerRuntime.Artefact
+    /// SHA-256 of the whole file, as it is pinned.
     package let digest: SHA256Digest
     /// Where it lies. It need not be there before ``layer(in:)``.
     package let path: FilePath

@@ -35,6 +35,7 @@ package struct RuntimesStep: TreeStep {
 
     package var summary: String { runtimes.map(\.name).joined(separator: ", ") }
 
+    /// The digest of each release file, and of what is taken of it.
     package var inputs: [StepInput] {
         let files = Layer(name: "", entries: added.map(\.entry)).digest
         return [StepInput("runtimes", summary), StepInput("files of runtimes", files.hex)]
@@ -61,6 +62,10 @@ package struct RuntimesStep: TreeStep {
         }
     }
 
+    /// Everything that the runtimes bring, each file once.
+    ///
+    /// - Throws: `Failure` for a release file that is missing or damaged or holds no program for the board, for two runtimes that bring
+    ///   different files to one path, and for a path that the tree has already.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         for (runtime, entry) in try files() {

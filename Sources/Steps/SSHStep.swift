@@ -5,6 +5,7 @@ import Recipe
 /// Sets the SSH server's rules. Its host keys are made at the first boot.
 package struct SSHStep: TreeStep {
     package let name = "ssh"
+    /// Whether the server starts at boot.
     package var isEnabled: Bool
     /// Whether a password opens a session.
     package var passwordLogin: Bool
@@ -34,6 +35,9 @@ package struct SSHStep: TreeStep {
 
     package func key(of path: EntryPath) -> String { "system.ssh" }
 
+    /// Nothing where the tree has no sshd. Host keys of the tree are taken away, also where the server does not start.
+    ///
+    /// - Throws: `Failure` when the tree has sshd and no unit ssh.service, or one that cannot be enabled.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         guard tree.content("usr/sbin/sshd") != nil else { return layer }

@@ -12,6 +12,7 @@ package struct SecretsStep: Step {
     /// What there is to make is a result of the steps below.
     package var inputs: [StepInput] { [] }
 
+    /// Nothing where no package's script made a secret that the board can make itself.
     package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         let list = Self.list(facts.secrets)
         var layer = Layer(name: name)

@@ -4,7 +4,9 @@ import Recipe
 /// Enables and disables systemd units by name.
 package struct ServicesStep: TreeStep {
     package let name = "services"
+    /// Units' names; one without a dot means the `.service` of that name.
     package var enable: [String]
+    /// As ``enable``; a unit in both lists is enabled.
     package var disable: [String]
 
     package init(enable: [String], disable: [String]) {
@@ -27,6 +29,9 @@ package struct ServicesStep: TreeStep {
 
     package func key(of path: EntryPath) -> String { "system.services" }
 
+    /// The links that enable units; those of disabled units are taken away.
+    ///
+    /// - Throws: `Failure` of kind usage for a unit that the tree does not have, and for one to enable that has no [Install] section.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let units = SystemdUnits(tree)

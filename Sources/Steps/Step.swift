@@ -4,6 +4,7 @@ import Layers
 
 /// One thing that shapes a step's result, by a name a person knows: a recipe's key, a file, a tool.
 package struct StepInput: Sendable, Hashable, Codable {
+    /// What a person is told when the value changes: `system.hostname`, or a file's name.
     package let name: String
     /// The value itself where it is short and no secret, else its digest.
     package let value: String
@@ -41,7 +42,9 @@ package struct SystemFacts: Sendable {
 
 /// Files of an overlay as one: what it is called, and the digest of all.
 package struct BroughtFiles: Sendable, Equatable {
+    /// As the manifest has it: `overlays/firstboot`, `overlay motd to /`.
     package let name: String
+    /// Of the files' paths, modes, owners and bytes, wherever the bytes are read from.
     package let digest: SHA256Digest
 }
 
@@ -78,14 +81,18 @@ package protocol TreeStep: Step {
 }
 
 extension TreeStep {
+    /// Hands the tree on; the facts are not looked at.
     package func apply(to tree: Tree, _ facts: SystemFacts, epoch: Int64) throws -> Layer {
         try apply(to: tree, epoch: epoch)
     }
 }
 
 extension Step {
+    /// None, unless the step says otherwise.
     package var completes: [EntryPath] { [] }
+    /// None, unless the step says otherwise.
     package var brought: [BroughtFiles] { [] }
+    /// The step's name, unless the step says otherwise.
     package func key(of path: EntryPath) -> String { name }
 }
 

@@ -31,6 +31,9 @@ package struct StockStep: TreeStep {
         "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/urandom/random-seed",
     ]
 
+    /// The hooks and the seeds of random numbers are taken away where the tree has them, and dpkg's status notes what is on hold.
+    ///
+    /// - Throws: `Failure` when dpkg's status has more than 64 MiB; `DamagedContent`.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         layer.whiteouts = (Self.hooks + Self.identity).filter { tree[$0] != nil }

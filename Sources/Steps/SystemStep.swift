@@ -9,9 +9,11 @@ import Recipe
 /// Names the machine: host name, time zone, locale; and leaves its identity to the first boot.
 package struct SystemStep: TreeStep {
     package let name = "system"
+    /// With its domain or without; what /etc/hostname has.
     package var hostname: String
     /// A name of the time zone database: `Europe/Berlin`.
     package var timezone: String
+    /// `C.UTF-8`, or a locale that the tree must have.
     package var locale: String
 
     package init(hostname: String, timezone: String, locale: String) {
@@ -42,6 +44,9 @@ package struct SystemStep: TreeStep {
         }
     }
 
+    /// Settings and links in /etc, the earliest time of the clock, and an empty machine-id, which the first boot fills.
+    ///
+    /// - Throws: `Failure` of kind usage for a time zone other than UTC, or a locale, that the tree does not have.
     package func apply(to tree: Tree, epoch: Int64) throws -> Layer {
         var layer = Layer(name: name)
         let zone = try EntryPath(validating: "usr/share/zoneinfo/\(timezone)")

@@ -8,7 +8,9 @@ import SystemPackage
 package struct ImageArchive: Sendable {
     /// As the recipe wrote it.
     package let name: String
+    /// Where the archive is on this machine.
     package let path: FilePath
+    /// SHA-256 of the archive: the key of what is unpacked of it. The caller has read it from the file or compared it.
     package let digest: SHA256Digest
 
     package init(name: String, path: FilePath, digest: SHA256Digest) {

@@ -4,10 +4,15 @@ import Foundation
 
 /// What a manifest says of a blob (OCI image specification, descriptor.md).
 package struct ImageDescriptor: Decodable, Sendable {
+    /// What the blob is; nil where the manifest does not say.
     package var mediaType: String?
+    /// As the manifest has it, unchecked; ``sha256(at:)`` checks it.
     package var digest: String
+    /// Bytes; nil where the manifest does not say.
     package var size: UInt64?
+    /// The machine that an index's image is for; nil where it does not say.
     package var platform: ImagePlatform?
+    /// Names in reverse domain order and their texts (OCI image specification, annotations.md); nil for none.
     package var annotations: [String: String]?
 
     /// - Throws: `Failure` for a digest that is no SHA-256.
@@ -30,7 +35,9 @@ package struct ImageDescriptor: Decodable, Sendable {
 
 /// The machine that an image is for, as an index and a configuration name it.
 package struct ImagePlatform: Decodable, Sendable {
+    /// As Go names it (GOARCH): `arm64`.
     package var architecture: String
+    /// As Go names it (GOOS): `linux`.
     package var os: String
 
     var isBoard: Bool { architecture == "arm64" && os == "linux" }
@@ -43,6 +50,7 @@ package struct ImageManifest: Decodable, Sendable {
     package var manifests: [ImageDescriptor]?
     /// Of a manifest.
     package var config: ImageDescriptor?
+    /// Of a manifest, the lowest first.
     package var layers: [ImageDescriptor]?
 
     /// No index or manifest is larger (distribution specification: 4 MiB).
