@@ -1,7 +1,9 @@
 extension Recipe {
     /// Who may log in.
     package struct Accounts: Sendable, Equatable {
+        /// Locked, unless the recipe opens it.
         package var root = Root()
+        /// At most 200, no name twice.
         package var users: [User] = []
         /// What becomes of the accounts that a stock image brings.
         package var stock = Stock.locked
@@ -16,30 +18,37 @@ extension Recipe {
             case kept
         }
 
+        /// The account of root. As it stands here it is locked: no password and no key opens it.
         package struct Root: Sendable, Equatable {
             /// nil: nobody logs in as root with a password.
             package var password: Password?
             /// Whether the password must be changed at the first login.
             package var expire = true
+            /// Public keys that may log in as root over SSH; empty for none.
             package var sshKeys: [AuthorizedKey] = []
 
             package init() {}
 
+            /// Whether no password opens the account. Keys do even then.
             package var isLocked: Bool { password == nil }
         }
 
+        /// The account of a person.
         package struct User: Sendable, Equatable {
+            /// The login name: a-z first, then a-z, 0-9, `_` and `-`, at most 32 characters; no account of Debian's base system.
             package var name = ""
             /// The user ID, and the ID of the group of the same name: 1000 and up. After loading nil only on a stock image, whose
             /// own accounts decide what is free.
             package var uid: UInt32?
             /// Groups beside the user's own. They must exist in the image when the packages are configured.
             package var groups: [String] = []
+            /// With ``Sudo/password`` the user has a password: loading refuses a recipe otherwise.
             package var sudo = Sudo.no
             /// The login shell: an absolute path in the image.
             package var shell = "/bin/bash"
             /// The full name.
             package var gecos = ""
+            /// Public keys that may log in over SSH. A user whose shell lets people log in has a key, a password, or both.
             package var sshKeys: [AuthorizedKey] = []
             /// nil: no password is accepted; the account is reached with a key.
             package var password: Password?

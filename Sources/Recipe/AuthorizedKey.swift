@@ -10,6 +10,7 @@ package struct AuthorizedKey: Sendable, Hashable {
     package let type: String
     /// The key in base64.
     package let base64: String
+    /// What stands behind the key, without control characters; empty for none.
     package let comment: String
 
     /// The line for authorized_keys.

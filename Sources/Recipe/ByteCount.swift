@@ -17,7 +17,9 @@ package struct ByteCount: Sendable, Hashable, Comparable {
         self.init(bytes: count << shift)
     }
 
+    /// `count` MiB, of 2^20 bytes each.
     package static func mebibytes(_ count: UInt64) -> ByteCount { ByteCount(bytes: count << 20) }
+    /// `count` GiB, of 2^30 bytes each.
     package static func gibibytes(_ count: UInt64) -> ByteCount { ByteCount(bytes: count << 30) }
 
     package static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }

@@ -10,6 +10,7 @@ import SystemPackage
 ///
 /// A key of `set` is a path of keys as `--set` takes it; relative paths in its value start at the recipe's folder, as always.
 package struct DeviceList: Sendable {
+    /// A device, and what is set for it in the recipe.
     package struct Device: Sendable {
         /// Part of the image's name: letters, digits, `.`, `_` and `-`.
         package let name: String
@@ -17,6 +18,7 @@ package struct DeviceList: Sendable {
         let settings: [(path: [PathStep], value: Node)]
     }
 
+    /// At least one, in the file's order; no name twice.
     package let devices: [Device]
 
     /// Reads a list of devices.

@@ -22,6 +22,7 @@ package struct KernelSource: Sendable, Equatable {
 
     /// A patch as `diff -u` writes it, with one leading path component.
     package struct Patch: Sendable, Equatable {
+        /// The patch. A file that does not have ``sha256`` is refused when it is read, not when the recipe is loaded.
         package var file = HostPath(path: "", written: "")
         /// 64 hex digits, lower case.
         package var sha256 = ""

@@ -16,6 +16,7 @@ extension Recipe {
             package var preset = 6
             /// Uncompressed bytes per block, 4 MiB to 64 MiB.
             package var blockSize = ByteCount.mebibytes(8)
+            /// Decides the bytes too. Who unpacks an image with `arm64` needs xz 5.4 or newer.
             package var filter = Filter.none
 
             package init() {}
@@ -36,7 +37,10 @@ extension Recipe {
             package var url: String?
             /// A URL; nil for a plain icon.
             package var icon: String?
+            /// Where people read about the image: a URL; nil for none.
             package var website: String?
+            /// How Imager may customise the image: `none`, `systemd`, `cloudinit`, `cloudinit-rpi` or `rpi-preseed`
+            /// (rpi-imager, doc/os_customisation_formats.md).
             package var initFormat = "none"
             /// Imager's tags of boards.
             package var devices = ["pi4-64bit"]

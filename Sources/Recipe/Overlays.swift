@@ -10,6 +10,7 @@ extension Recipe {
         package var to = "/"
         /// Who owns what the overlay brings.
         package var owner = Owner()
+        /// Modes in place of that rule; no path twice.
         package var modes: [Mode] = []
         /// Paths inside the overlay's folder at which it may replace a folder of the image.
         package var replaced: [String] = []

@@ -7,9 +7,11 @@ extension Recipe {
         /// The suites apt may take packages from. After loading empty only where ``sources`` takes their place, and on a stock
         /// image.
         package var suites: [String] = []
+        /// The components of each of ``suites``: `main`, and of `contrib`, `non-free` and `non-free-firmware` any.
         package var components = ["main", "non-free-firmware"]
         /// Base URIs for the board's own apt; nil for those that the packages came from.
         package var mirror: String?
+        /// As ``mirror``, for Debian's security archive.
         package var securityMirror: String?
         /// The archives that packages come from; empty for Debian's, with the suites and components above.
         package var sources: [PackageSource] = []
@@ -21,6 +23,7 @@ extension Recipe {
         package var install: [String] = []
         /// Whether recommended packages are installed too.
         package var recommends = false
+        /// Which version apt prefers where there are several; empty for no pins.
         package var preferences: [Preference] = []
         /// The file of OpenPGP keys that archive signatures are checked against.
         package var keyring = HostPath(

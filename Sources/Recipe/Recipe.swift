@@ -8,6 +8,7 @@ package struct Recipe: Sendable, Equatable {
     package var epoch: Int64 = 0
     /// What the image's UUIDs and serial numbers derive from. The name, unless the recipe gives one.
     package var seed = ""
+    /// Required in a recipe; the value here is a placeholder.
     package var base = Base.debian(suite: "trixie")
     package var packages = Packages()
     package var kernel = Kernel()

@@ -6,6 +6,7 @@ package struct StockBase: Sendable, Equatable {
     package var file = ""
     /// The folders it lies in, tried in this order: URLs, or paths of this machine.
     package var mirrors: [String] = []
+    /// Required in a recipe; the value here is a placeholder.
     package var trust = Trust.confirmation
 
     package init() {}
@@ -22,10 +23,13 @@ package struct StockBase: Sendable, Equatable {
 
     /// A list of sums and its detached signature, in the image's own folder.
     package struct SignedSums: Sendable, Equatable {
+        /// The name of the list of SHA-256 sums.
         package var sums = "SHA256SUMS"
+        /// The name of the list's detached OpenPGP signature.
         package var file = "SHA256SUMS.gpg"
         /// The keys that count: fingerprints of 40 hex digits, upper case.
         package var keys: [String] = []
+        /// Where the keys are whose fingerprints ``keys`` has.
         package var keyring = Keyring.package("ubuntu-archive-keyring")
         /// Whether DSA keys and RSA keys of fewer than 2048 bits count.
         package var allowsWeakKeys = false

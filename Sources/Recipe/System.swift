@@ -3,22 +3,29 @@ import Digests
 extension Recipe {
     /// How the system is set up.
     package struct System: Sendable, Equatable {
+        /// Labels as RFC 1123 has them, in lower case, with dots between them; at most 64 characters. It may be a name with its domain.
         package var hostname = "raspberrypi"
+        /// A name of the time zone database, such as `Europe/Berlin`. Whether the image has it shows when the image is made.
         package var timezone = "UTC"
+        /// `C.UTF-8`, or a locale such as `de_DE.UTF-8`. Whether the image has it shows when the image is made.
         package var locale = "C.UTF-8"
+        /// nil for wired ports alone.
         package var wifi: Wifi?
         package var ssh = SSH()
         /// Whether a login prompt waits on the serial pins.
         package var serialConsole = true
+        /// What is enabled and disabled beside what the packages do themselves.
         package var services = Services()
 
         package init() {}
 
+        /// A wireless network that the board joins.
         package struct Wifi: Sendable, Equatable {
             /// The country whose radio rules apply (ISO 3166-1 alpha-2).
             package var country = ""
             /// The network's name: 1 to 32 bytes.
             package var ssid = ""
+            /// Required where there is a network; the value here is a placeholder.
             package var passphrase = Passphrase.environment("")
 
             package init() {}
@@ -34,10 +41,13 @@ extension Recipe {
             case psk(String)
         }
 
+        /// The SSH server's settings.
         package struct SSH: Sendable, Equatable {
+            /// Whether it starts at boot. Without a stock image the recipe must then install openssh-server.
             package var enable = true
             /// Whether sshd asks for passwords. Keys always work.
             package var passwordLogin = false
+            /// The TCP port that it listens on, 1 to 65535.
             package var port = 22
 
             package init() {}
@@ -45,7 +55,9 @@ extension Recipe {
 
         /// Units that systemd starts at boot, or not. Names have their suffix after loading: `docker.service`.
         package struct Services: Sendable, Equatable {
+            /// Units that are started at boot; none of them stands in ``disable``.
             package var enable: [String] = []
+            /// Units that are not started at boot: their links in /etc/systemd/system are taken away.
             package var disable: [String] = []
 
             package init() {}

@@ -32,6 +32,7 @@ extension ContainerRuntime {
             case reference(String)
         }
 
+        /// What a container that runs must show; nil promises nothing: that row of the proof says "not run".
         package var isolation: Isolation?
         /// What must stand in the refusal of an image that is not made for the runtime; nil where none is refused.
         package var refusal: String?
@@ -47,6 +48,7 @@ extension ContainerRuntime {
         package var status: Int?
         /// What it is started with to run until it is stopped; nil for ``arguments``, where these do that.
         package var serve: [String]?
+        /// How it is asked over the network while it runs.
         package var answers = Answer.ping
 
         package init() {}

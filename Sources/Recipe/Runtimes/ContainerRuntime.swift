@@ -8,6 +8,7 @@ package struct ContainerRuntime: Sendable, Equatable {
     package var name = ""
     /// The file as messages name it; nothing of the host's folders is in it.
     package var file: String { "\(name).yaml" }
+    /// What it is, in a sentence: one line.
     package var summary = ""
     /// What `{version}` stands for in the names and URLs of ``artefacts``; nil where they have no such place.
     package var version: String?
@@ -15,7 +16,9 @@ package struct ContainerRuntime: Sendable, Equatable {
     var folder: FilePath?
     /// Debian packages.
     package var packages: [String] = []
+    /// What is fetched for it. In a loaded recipe `{version}` is filled in.
     package var artefacts: [Artefact] = []
+    /// Files besides those of packages and artefacts, such as its configuration.
     package var files: [AddedFile] = []
     /// The names that Docker knows it by; none for what Docker does not run.
     package var docker: [Registration] = []
@@ -23,6 +26,7 @@ package struct ContainerRuntime: Sendable, Equatable {
     package var kernel: [KernelLine] = []
     /// Words of the kernel's command line.
     package var cmdline: [String] = []
+    /// Commands that `piforge prove` runs in the booted image, in this order; no name twice.
     package var checks: [Check] = []
     /// What the proof shows of it by containers; nil for nothing besides ``checks``.
     package var proof: Proof?
@@ -79,6 +83,7 @@ package struct ContainerRuntime: Sendable, Equatable {
             self.mode = mode
         }
 
+        /// Whether it stands for all files of a folder.
         package var isFolder: Bool { from.hasSuffix("/") }
     }
 
@@ -86,6 +91,7 @@ package struct ContainerRuntime: Sendable, Equatable {
     package struct AddedFile: Sendable, Equatable {
         /// Its absolute path in the image.
         package var to = ""
+        /// 0 to 0o7777.
         package var mode: UInt16 = 0o644
         /// Its text; nil where ``source`` has it.
         package var content: String?
@@ -97,6 +103,7 @@ package struct ContainerRuntime: Sendable, Equatable {
 
     /// A name in the `runtimes` of Docker's daemon.json.
     package struct Registration: Sendable, Equatable {
+        /// What `docker run --runtime` takes: letters, digits, `.`, `_` and `-`, at most 64; neither `runc` nor `io.containerd.…`.
         package var name = ""
         /// The runtime's program, called as runc is.
         package var path: String?
@@ -106,6 +113,7 @@ package struct ContainerRuntime: Sendable, Equatable {
         package var type: String?
         /// The shim's own options.
         package var options: JSON?
+        /// The first engine that will do, as the file says; nil where it says nothing. ``needed`` is what counts.
         package var engine: EngineVersion?
 
         package init() {}
@@ -164,13 +172,19 @@ package struct ContainerRuntime: Sendable, Equatable {
             case root
         }
 
+        /// What the check shows, in a few words: at most 100 characters, no `|`.
         package var name = ""
         /// The registration that is checked; nil for the first one.
         package var docker: String?
+        /// Lines for root's shell, run in this order before ``run``. Each must end with status 0: the check fails at the first that does not.
         package var setup: [String] = []
+        /// One line for the shell of ``user``. It must end with status 0 and print ``expect``.
         package var run = ""
+        /// Who runs ``run``; ``setup`` and ``cleanup`` are root's.
         package var user = User.recipe
+        /// Text of one line that must stand somewhere in what ``run`` prints.
         package var expect = ""
+        /// Lines that root's shell runs afterwards, however ``run`` ended. One that fails fails the check.
         package var cleanup: [String] = []
 
         package init() {}

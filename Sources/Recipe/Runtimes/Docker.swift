@@ -24,6 +24,7 @@ extension Recipe {
         package struct Log: Sendable, Equatable {
             /// As Docker writes it: `10m`.
             package var maxSize = "10m"
+            /// How many files are kept of a container's log: 1 to 1000.
             package var maxFile = 3
 
             package init() {}

@@ -40,6 +40,7 @@ package struct RuntimeChoice: Sendable, Equatable {
     }
 
     let written: Written
+    /// As its file describes it, with the version, the folder and the proof that the recipe chooses.
     package let runtime: ContainerRuntime
 
     /// A runtime file by its name or path.
