@@ -7,6 +7,7 @@ import Layers
 ///
 /// The init's command line is described at the top of `Resources/boot-init.sh`.
 package enum BootInitramfs {
+    /// What may be chosen of an initramfs. The defaults are enough to make one.
     package struct Options: Sendable {
         /// Modules besides ``driverModules`` and ``fileSystemModules``; each must be there.
         package var additionalModules: [String] = []

@@ -6,13 +6,17 @@ package struct ConfigChanges: Sendable, Equatable, Codable {
     package struct Change: Sendable, Equatable, Codable {
         /// Such as `CONFIG_KVM`.
         package var option: String
+        /// As a `.config` has the value: `y`, `m`, `"text"`, `14`; `n` for an option that is not set or not there.
         package var old: String
+        /// As ``old``.
         package var new: String
     }
 
+    /// What one fragment or one menu asks for. `no longer offered` has the options that neither a fragment nor the new configuration names.
     package struct Group: Sendable, Equatable, Codable {
         /// `fragment kvm.config` or `menu Device Drivers`.
         package var name: String
+        /// Sorted by option; never empty.
         package var changes: [Change]
     }
 

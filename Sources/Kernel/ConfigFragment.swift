@@ -145,6 +145,7 @@ package struct ConfigFragment: Sendable, Equatable {
     /// A line and what the configuration has instead.
     package struct Violation: Sendable, Equatable, CustomStringConvertible {
         package var line: Line
+        /// ``KernelOptionValue/notSet`` also where the configuration does not name the option.
         package var found: KernelOptionValue
 
         /// `kvm.config:3: CONFIG_KVM=y, but it is not set`.

@@ -6,6 +6,7 @@ import Layers
 /// Read from `modules.dep`, `modules.softdep`, `modules.alias` and `modules.builtin` (modules.dep(5)), so the tree must
 /// have been through ``Depmod``.
 package struct ModuleIndex: Sendable {
+    /// The kernel whose modules these are.
     package let release: KernelRelease
     /// Each module's file, below the module folder.
     private var files: [String: EntryPath] = [:]

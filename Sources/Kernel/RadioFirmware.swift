@@ -11,6 +11,7 @@ package enum RadioFirmware {
         package var name: String
         /// The first compatible of its device tree.
         package var compatible: String
+        /// How the names of its files in /usr/lib/firmware/brcm begin: `brcmfmac43455`.
         package var chip: String
     }
 

@@ -9,6 +9,7 @@ package struct KernelToolchain: Sendable {
 
     /// A program whose version shapes the package's bytes.
     package struct Version: Sendable, Equatable {
+        /// The program that was asked, as ``Tools/Tool/name`` has it: `dpkg-query` for debhelper's version.
         package var name: String
         /// As the program tells it, with the distribution's version.
         package var version: String

@@ -35,6 +35,7 @@ package struct KconfigEngine: Sendable {
         /// `y`, `m`, `n`, or what else is wanted; nil asks for the present state.
         package var wanted: String?
 
+        /// - Parameter wanted: what a fragment's line asks for; nil asks for the present state.
         package init(name: String, wanted: KernelOptionValue?) {
             self.name = name
             self.wanted = wanted?.description

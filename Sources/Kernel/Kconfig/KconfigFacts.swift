@@ -4,7 +4,9 @@ import Diagnostics
 package struct KconfigFacts: Sendable, Codable, Equatable {
     /// A symbol and its value: `y`, `m`, `n`, a number, or a text.
     package struct Setting: Sendable, Codable, Equatable {
+        /// Without `CONFIG_`.
         package var name: String
+        /// `n` for a symbol without a value, too. A text has no quotes.
         package var value: String
     }
 
@@ -24,9 +26,11 @@ package struct KconfigFacts: Sendable, Codable, Equatable {
     package var known: Bool
     /// `bool`, `tristate`, `string`, `int` or `hex`.
     package var type: String?
+    /// As a `.config` has it: a text stands in quotes.
     package var value: String?
     /// Whether it can be set; a symbol without a prompt has what other symbols and its defaults give it.
     package var prompt: Bool?
+    /// Of its prompt's condition, or without a prompt of what it depends on; empty where all is met, or where `n` is wanted.
     package var unmet: [Condition]?
     /// The symbols that select it, at most 8.
     package var selecting: [Setting]?

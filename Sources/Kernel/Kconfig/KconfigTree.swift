@@ -14,6 +14,7 @@ package struct KconfigTree: Sendable {
 
     /// The folder of its Makefile. Absolute.
     package let root: FilePath
+    /// VERSION, PATCHLEVEL and SUBLEVEL of its Makefile; EXTRAVERSION does not count.
     package let version: KernelVersion
 
     /// Opens a tree.
