@@ -183,6 +183,7 @@ struct FirmwareFilters: Sendable {
 
 /// A line of a file of the boot partition.
 package struct FirmwarePlace: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// Its path in the boot partition, as config.txt's reader was given it or an `include` line names it.
     package var file: String
     /// Counted from 1.
     package var line: Int

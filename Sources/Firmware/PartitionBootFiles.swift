@@ -23,7 +23,9 @@ package struct PartitionBootFiles: BootFiles {
         name.split(separator: "/").joined(separator: "/").lowercased()
     }
 
+    /// As the folder's entry has it; nil for a folder, too.
     package func size(_ name: String) -> UInt64? { entries[Self.key(name)]?.size }
+    /// - Throws: `Failure` for a file that cannot be read or has more than 256 MiB.
     package func contents(_ name: String) throws -> [UInt8]? {
         try entries[Self.key(name)].map { try reader.bytes(of: $0, limit: 256 << 20) }
     }

@@ -170,13 +170,21 @@ package enum PiFirmware {
 
 /// What the firmware hands to the kernel.
 package struct FirmwareBoot: Sendable {
+    /// config.txt and what it includes, as a Pi 4 Model B reads them.
     package var config: FirmwareConfig
+    /// A path in the boot partition, behind the prefix that is in force (`os_prefix`).
     package var kernelName: String
+    /// The file's bytes: a raw arm64 `Image`, or a gzip of one as it is packed.
     package var kernel: [UInt8]
+    /// A path in the boot partition, as ``kernelName``; nil boots without one.
     package var initramfsName: String?
+    /// The file's bytes, never empty; nil without ``initramfsName``.
     package var initramfs: [UInt8]?
+    /// A path in the boot partition, as ``kernelName``.
     package var deviceTreeName: String
+    /// The file's bytes, without what `dtoverlay` and `dtparam` lines would change; they begin as a flattened device tree does.
     package var deviceTree: [UInt8]
+    /// One line without its end: 1 to 2047 bytes.
     package var commandLine: String
     /// `total_mem`, in MiB; nil leaves all of the board's memory.
     package var totalMemory: Int?
