@@ -13,8 +13,10 @@ package enum ArchiveMemberKind: Hashable, Sendable {
 
 /// One member's header. The path is the archive's bytes, unchecked: whoever makes an entry of it checks it.
 package struct ArchiveMember: Hashable, Sendable {
+    /// As the header has it; it may be absolute or climb out with `..`.
     package let path: [UInt8]
     package let kind: ArchiveMemberKind
+    /// As the header has them: the mode's lowest 12 bits, and owner and group by number.
     package let attributes: Attributes
     /// Bytes of content, holes included; 0 for all but regular files.
     package let size: UInt64
@@ -32,6 +34,7 @@ package struct ArchiveLimits: Sendable {
     /// The most bytes of one member.
     package var memberBytes: UInt64
 
+    /// - Parameter memberBytes: nil lets one member have all of `totalBytes`.
     package init(members: Int, totalBytes: UInt64, memberBytes: UInt64? = nil) {
         self.members = members
         self.totalBytes = totalBytes

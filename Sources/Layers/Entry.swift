@@ -3,6 +3,7 @@ import SystemPackage
 
 /// Seconds and nanoseconds since 1970-01-01 UTC.
 package struct Timestamp: Hashable, Sendable, Comparable {
+    /// Negative before 1970.
     package var seconds: Int64
     /// 0 to 999,999,999.
     package var nanoseconds: UInt32
@@ -38,6 +39,7 @@ package struct Attributes: Hashable, Sendable {
     /// Ordered by name.
     package var xattrs: [ExtendedAttribute]
 
+    /// - Parameter xattrs: in any order; they are sorted by name.
     package init(mode: UInt16, uid: UInt32 = 0, gid: UInt32 = 0, mtime: Timestamp, xattrs: [ExtendedAttribute] = []) {
         self.mode = mode
         self.uid = uid
@@ -58,12 +60,16 @@ package enum ContentSource: Hashable, Sendable {
 /// The content of a regular file: its size in bytes, the SHA-256 of it, and where to read it.
 /// Two contents are equal when their bytes are, wherever they are read from.
 package struct Content: Sendable {
+    /// Bytes.
     package let size: UInt64
+    /// SHA-256 of all the bytes. Whoever reads the content whole compares it (``ContentReader``).
     package let digest: SHA256Digest
+    /// Where to read it; it does not count where contents are compared.
     package let source: ContentSource
     /// Its runs of zeros, found when it was hashed; nil where nobody has looked.
     package let zeros: ZeroRuns?
 
+    /// For content that was hashed before: the size and the digest are the caller's word, and are not compared here.
     package init(size: UInt64, digest: SHA256Digest, source: ContentSource, zeros: ZeroRuns? = nil) {
         self.size = size
         self.digest = digest
@@ -103,6 +109,7 @@ package enum EntryKind: Hashable, Sendable {
 
 /// One name in a layer. A hard link's attributes are those of the file it names and are not looked at.
 package struct Entry: Hashable, Sendable {
+    /// Where the entry is put. Links on the way to it are followed when the layer is applied (``Tree/apply(_:)``).
     package var path: EntryPath
     package var attributes: Attributes
     package var kind: EntryKind

@@ -6,6 +6,7 @@ import Digests
 package struct Layer: Sendable {
     /// For people: a package's name and version, a step's name.
     package var name: String
+    /// Applied in this order: of two with the same path the later one wins.
     package var entries: [Entry]
     /// Paths that are removed, with all below them.
     package var whiteouts: [EntryPath]

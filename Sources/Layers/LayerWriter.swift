@@ -73,11 +73,15 @@ package final class ContentSink {
 
     fileprivate init(writer: LayerWriter) { self.writer = writer }
 
+    /// Adds bytes at the content's end.
+    ///
+    /// - Throws: `Failure` when the layer's file cannot be written.
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
         summer.add(bytes)
         try writer.append(bytes)
     }
 
+    /// As ``write(_:)-(UnsafeRawBufferPointer)``.
     package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
     fileprivate func content(_ source: ContentSource) -> Content { summer.content(source) }

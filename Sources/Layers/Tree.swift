@@ -3,6 +3,7 @@ import Digests
 
 /// One inode of a tree; several names may share it.
 package struct TreeNode: Sendable, Hashable {
+    /// The same for all of the node's names.
     package var attributes: Attributes
     /// Never `.hardLink`: names that share an inode share the node.
     package var kind: EntryKind
