@@ -6,6 +6,7 @@ import SystemPackage
 package struct ArchiveSource: Sendable, Hashable {
     /// Which archive a suite, and so a package, belongs to: one of Debian's, or one that the recipe names.
     package struct Kind: RawRepresentable, Sendable, Codable, Hashable {
+        /// As a lock's `archive` has it. There it must be a package's name in form (``isPackageName(_:)``).
         package let rawValue: String
 
         package init(rawValue: String) { self.rawValue = rawValue }

@@ -4,6 +4,7 @@ import Packages
 
 /// One binary package of the archive, down to its bytes.
 package struct LockedPackage: IdentifiedPackage, Sendable, Hashable {
+    /// Name, version and architecture, each in the form that Debian Policy allows: the initialiser refuses any other.
     package let identity: PackageIdentity
     /// The .deb's size in bytes.
     package let size: UInt64
@@ -15,6 +16,7 @@ package struct LockedPackage: IdentifiedPackage, Sendable, Hashable {
     package let archive: ArchiveSource.Kind
     /// The source package it was built from, and that package's version.
     package let source: String
+    /// The binary package's own version where its index names no other (Debian Policy, section 5.6.1).
     package let sourceVersion: String
 
     /// - Throws: `Failure` for a value that no archive has: names and paths go into URLs, commands and file names.

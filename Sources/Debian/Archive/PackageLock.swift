@@ -40,6 +40,7 @@ package struct PackageLock: Sendable, Equatable {
     /// The version of the format that this lock is written in.
     private var format: Int { inputs.isEmpty && removed.isEmpty ? 1 : 2 }
 
+    /// Sorts what it is given. A name in `removed` counts once; of two inputs of the same name and use the later one stays.
     package init(
         request: SHA256Digest, packages: [LockedPackage], removed: [String] = [], inputs: [PinnedInput] = []
     ) {

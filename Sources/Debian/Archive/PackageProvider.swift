@@ -18,6 +18,7 @@ package struct PackageOptions: Sendable, Equatable {
         case update
     }
 
+    /// With `require`, a recipe without a lock file is an error.
     package var lock: Lock
     /// Nothing is fetched: packages from the store, indices as they are.
     package var offline: Bool
@@ -54,6 +55,7 @@ package struct ProvidedPackages: Sendable {
     package let files: [PackageFile]
     /// The lock that was used; to be written by the caller unless ``origin`` is `locked`.
     package var lock: PackageLock
+    /// How the lock came about, and so whether the caller has to write it.
     package let origin: Origin
 
     package init(files: [PackageFile], lock: PackageLock, origin: Origin) {

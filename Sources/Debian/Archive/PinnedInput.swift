@@ -21,6 +21,7 @@ package struct PinnedInput: Sendable, Hashable, Codable {
     package let use: String
     /// Bytes.
     package let size: UInt64
+    /// Of the whole file.
     package let sha256: SHA256Digest
     package let trust: Trust
 
@@ -64,6 +65,7 @@ extension PinnedInput.Trust {
 }
 
 extension PinnedInput.Trust: Codable {
+    /// - Throws: `DecodingError` for a text that is none of ``text``'s.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)

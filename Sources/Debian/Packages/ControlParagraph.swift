@@ -5,7 +5,9 @@ package struct ControlParagraph: Sendable, Hashable {
     /// One field. The value is the first line without the white space around it, then the continuation lines as they
     /// stand (each with the white space it begins with), joined by newlines.
     package struct Field: Sendable, Hashable {
+        /// As it was written: letters of both cases are kept, and count as one where a field is looked up.
         package var name: String
+        /// The first line, and behind a newline each continuation line with the white space that it begins with; may be empty.
         package var value: String
 
         package init(_ name: String, _ value: String) {

@@ -29,6 +29,7 @@ package struct UnpackedPackage: IdentifiedPackage, Sendable {
         self.data = data
     }
 
+    /// Of ``file``. The control file names the same package: ``DebianPackage/unpack(_:store:)`` compares them.
     package var identity: PackageIdentity { file.identity }
 
     /// A control file's content (`postinst`, `conffiles`, …); nil where the package has none.
@@ -43,6 +44,7 @@ package struct UnpackedPackage: IdentifiedPackage, Sendable {
     /// of it can be installed together (`libc6:arm64`).
     package var databaseName: String { control["Multi-Arch"] == "same" ? "\(name):\(architecture)" : name }
 
+    /// `Essential: yes`: dpkg does not remove the package unless it is forced to (Debian Policy, section 5.6.9).
     package var isEssential: Bool { control["Essential"] == "yes" }
 }
 

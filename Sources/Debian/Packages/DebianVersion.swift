@@ -2,7 +2,9 @@ import Diagnostics
 
 /// A package version, `[epoch:]upstream[-revision]`, ordered as Debian Policy 5.6.12 has it.
 package struct DebianVersion: Sendable {
+    /// 0 where the version has none; at most 2^31 - 1.
     package let epoch: UInt32
+    /// Never empty: letters, digits and `.-+~:`; a hyphen only where there is a revision, a colon only where there is an epoch.
     package let upstream: String
     /// Empty where the version has none; that orders like `0`.
     package let revision: String

@@ -8,6 +8,7 @@ package enum VersionRelation: String, Sendable {
     case laterOrEqual = ">="
     case later = ">>"
 
+    /// Whether `a` stands so to `b`: ``earlier`` holds where `a` is earlier than `b`.
     package func holds(_ a: DebianVersion, _ b: DebianVersion) -> Bool {
         switch self {
         case .earlier: a < b
@@ -21,9 +22,11 @@ package enum VersionRelation: String, Sendable {
 
 /// One alternative of a dependency: `name[:architecture] [(relation version)]`.
 package struct PackageRelation: Sendable, CustomStringConvertible {
+    /// Letters, digits, `+`, `-`, `.` and `_`; it may be the name of a virtual package.
     package let name: String
     /// `any`, `native` or an architecture.
     package let qualifier: String?
+    /// What the version must be compared with; nil where every version will do.
     package let constraint: (relation: VersionRelation, version: DebianVersion)?
 
     package var description: String {

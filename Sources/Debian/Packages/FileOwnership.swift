@@ -3,6 +3,7 @@ import Layers
 
 /// A package and the files it owns once every package of a set is unpacked.
 package struct PlacedPackage: Sendable {
+    /// As it was unpacked: its data still has the files that other packages replace.
     package let package: UnpackedPackage
     /// The paths dpkg lists for it, in its archive's order; the root first where the archive has it.
     package let paths: [EntryPath]
