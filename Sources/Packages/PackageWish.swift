@@ -1,6 +1,7 @@
 /// What is asked of an archive, as apt-get(8) takes it: `name`, `name=version`, `name/suite`, or `name-` for a package that must not
 /// be installed.
 package struct PackageWish: Hashable, Sendable {
+    /// A valid name (``isPackageName(_:)``), without version, suite and hyphen.
     package let name: String
     /// The only version that will do; nil for the one that apt prefers.
     package let version: String?
