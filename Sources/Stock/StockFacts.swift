@@ -11,6 +11,7 @@ package struct StockFacts: Codable, Sendable, Equatable {
     package var diskSize: UInt64
     /// The disk signature; a partition's PARTUUID begins with it.
     package var diskSignature: UInt32
+    /// Those that the partition table has, in its order, empty entries left out; also those that are not read.
     package var partitions: [StockPartition]
     /// The number of the partition that the root file system was read from.
     package var rootPartition: Int
@@ -19,7 +20,9 @@ package struct StockFacts: Codable, Sendable, Equatable {
     /// Where the boot partition is mounted: an absolute path.
     package var bootMountPoint: String
 
+    /// The partition of the number ``rootPartition``.
     package var root: StockPartition? { partitions.first { $0.number == rootPartition } }
+    /// The partition of the number ``bootPartition``.
     package var boot: StockPartition? { partitions.first { $0.number == bootPartition } }
 }
 
@@ -29,6 +32,7 @@ package struct StockPartition: Codable, Sendable, Equatable {
     package var number: Int
     /// The type byte of the partition table.
     package var type: UInt8
+    /// Whether the partition table marks it as bootable (0x80 in the entry's first byte).
     package var isActive: Bool
     /// First sector, of 512 bytes.
     package var start: UInt32

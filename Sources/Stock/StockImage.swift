@@ -19,6 +19,7 @@ package struct StockImage: Sendable {
     package let layer: Layer
     /// Where the image's /etc/fstab mounts the boot partition.
     package let bootMountPoint: EntryPath
+    /// What the partition table and the file systems said when the image was read.
     package let facts: StockFacts
 
     init(layer: Layer, facts: StockFacts) throws {
