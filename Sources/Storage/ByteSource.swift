@@ -14,7 +14,9 @@ package protocol ByteSource: Sendable {
 
 /// A file of the host as a byte source; its holes are known to be zero.
 package struct FileSource: ByteSource {
+    /// Open for reading as long as a copy of the source lives.
     package let file: OpenFile
+    /// Bytes, as the file had them when it was opened.
     package let size: UInt64
 
     /// - Throws: `Failure` when the file cannot be opened.
@@ -23,10 +25,14 @@ package struct FileSource: ByteSource {
         size = try file.size()
     }
 
+    /// - Throws: `Failure` when the file ends earlier or the read fails.
     package func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         try file.readExactly(at: offset, into: buffer)
     }
 
+    /// What is no hole to the host's file system (``OpenFile/nextData(from:)``).
+    ///
+    /// - Throws: `Failure` when the file system cannot tell.
     package func nextData(from offset: UInt64) throws -> Range<UInt64>? { try file.nextData(from: offset) }
 }
 

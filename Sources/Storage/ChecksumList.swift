@@ -6,9 +6,11 @@ import SystemPackage
 ///
 ///     64 hex digits | space | space (text) or * (binary) | file name | newline
 package struct ChecksumList: Sendable, Equatable {
+    /// One line of the list.
     package struct Entry: Sendable, Equatable {
         /// A name in the list's own folder.
         package var name: String
+        /// SHA-256 of the file's bytes.
         package var digest: SHA256Digest
 
         package init(name: String, digest: SHA256Digest) {
@@ -17,6 +19,7 @@ package struct ChecksumList: Sendable, Equatable {
         }
     }
 
+    /// In the list's order. The initialisers refuse a name twice, and a name that is a path.
     package var entries: [Entry]
 
     /// - Throws: `Failure` when a name is a path, is listed twice, or has characters that the format must escape.

@@ -11,6 +11,7 @@ package enum KernelImage: Sendable, Equatable {
     /// Something else, with a name for it.
     case other(String)
 
+    /// - Parameter bytes: the file, or its beginning: every kind shows in the first 60 bytes. Fewer bytes may hide it.
     package init(_ bytes: some RandomAccessCollection<UInt8>) {
         let kind = Self.marks.first { mark in
             bytes.dropFirst(mark.offset).prefix(mark.bytes.count).elementsEqual(mark.bytes)

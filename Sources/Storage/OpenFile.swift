@@ -12,6 +12,7 @@ private let seekHole: CInt = 4
 /// One open file of the host, closed when the last reference goes. All reads and writes name their offset, so several
 /// tasks may share it.
 package final class OpenFile: Sendable {
+    /// As it was opened, for messages: the file may have been renamed since.
     package let path: FilePath
     private let descriptor: FileDescriptor
 

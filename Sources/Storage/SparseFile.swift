@@ -7,6 +7,7 @@ package struct SparseFile: ByteSink {
     /// Runs of zeros of this many bytes are left out.
     private static let unit = 64 << 10
 
+    /// Its size is the caller's to set: zeros at its end are not written.
     package let file: OpenFile
 
     /// - Parameter file: open for writing, all zeros so far.

@@ -10,6 +10,7 @@ import SystemPackage
 ///
 /// It is locked (flock(2)) for as long as it is somebody's: a folder that nobody holds is what a killed process has left.
 package final class TemporaryFolder: Sendable {
+    /// `root/NAME.DIGITS.work`: absolute where the root is.
     package let path: FilePath
     private let lock: OpenFile
     private static let suffix = ".work"
