@@ -47,7 +47,10 @@ package enum BootInitramfs {
     package static var rulesDigest: SHA256Digest {
         let hasher = KeyHasher(purpose: "boot initramfs")
         hasher.add(PackageResources.boot_init_sh)
-        for name in requiredModules + driverModules + fileSystemModules { hasher.add(name) }
+        for names in [requiredModules, driverModules, fileSystemModules] {
+            hasher.add(names.count)
+            for name in names { hasher.add(name) }
+        }
         return hasher.finalize()
     }
 

@@ -47,7 +47,8 @@ extension Recipe.PackageSource {
             Key(
                 "name", \.name,
                 .text(
-                    "a source's name", pattern: "[a-z][a-z0-9-]*", expected: "a-z first, then a-z, 0-9 and '-'",
+                    "a source's name", pattern: "[a-z][a-z0-9-]+",
+                    expected: "a-z first, then a-z, 0-9 and '-', two characters or more",
                     limit: 64
                 ).refusing {
                     ["updates", "security"].contains($0)

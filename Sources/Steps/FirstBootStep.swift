@@ -20,7 +20,7 @@ package struct FirstBootStep: TreeStep {
     }
 
     package var inputs: [StepInput] {
-        [StepInput("disk.grow", String(grows)), StepInput("system.ssh.enable", String(makesHostKeys))]
+        [StepInput("disk.grow", String(grows)), StepInput("host keys", String(makesHostKeys))]
             + brought.map { StepInput($0.name, $0.digest.hex) }
     }
 

@@ -55,8 +55,7 @@ package struct PreloadStep: TreeStep {
                 next: "add docker: {from: distribution}")
         }
         var layer = Layer(name: name)
-        var seen: Set<SHA256Digest> = []
-        for image in images where seen.insert(image.id).inserted {
+        for image in Self.merged(images) {
             layer.entries += image.entries(in: Self.folder.appending(String(image.id.hex.prefix(16))), epoch: epoch)
         }
         let units: EntryPath = "usr/lib/systemd/system"
@@ -66,6 +65,17 @@ package struct PreloadStep: TreeStep {
             units.appending("multi-user.target.wants").appending(Self.unitName), to: "../\(Self.unitName)",
             .root(0o777, epoch: epoch))
         return layer
+    }
+
+    /// Images that are equal become one, with the names of all.
+    private static func merged(_ images: [ContainerImage]) -> [ContainerImage] {
+        images.reduce(into: []) { merged, image in
+            if let index = merged.firstIndex(where: { $0.id == image.id }) {
+                merged[index].tags += image.tags.filter { !merged[index].tags.contains($0) }
+            } else {
+                merged.append(image)
+            }
+        }
     }
 
     private static let unit = """

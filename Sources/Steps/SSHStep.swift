@@ -59,6 +59,8 @@ package struct SSHStep: TreeStep {
         } else {
             try units.disable("ssh.service", for: "system.ssh", in: &layer)
         }
+        // A stock image may have systemd listen in sshd's place: it would go on listening, and know nothing of the port.
+        if units.isEnabled("ssh.socket") { try units.disable("ssh.socket", for: "system.ssh", in: &layer) }
         for path in tree.children(of: "etc/ssh") where path.name.starts(with: "ssh_host_".utf8) {
             layer.whiteouts.append(path)
         }

@@ -6,7 +6,7 @@ import Recipe
 /// A container image, whole and verified: what `docker load` needs of it.
 package struct ContainerImage: Sendable {
     /// The names that Docker gives it.
-    package let tags: [String]
+    package internal(set) var tags: [String]
     /// The image's configuration (OCI image specification, config.md), which names linux/arm64 and as many layers as there are.
     package let config: Content
     /// As tar archives, compressed or not, the lowest first.
