@@ -31,8 +31,9 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "Digests", dependencies: ["CCrypto", "Diagnostics"], swiftSettings: settings),
         .target(name: "Packages", dependencies: ["Digests", system], swiftSettings: settings),
+        .systemLibrary(name: "CLinux"),
         .target(
-            name: "Storage", dependencies: ["Diagnostics", "Digests", system], swiftSettings: settings),
+            name: "Storage", dependencies: ["CLinux", "Diagnostics", "Digests", system], swiftSettings: settings),
         .target(
             name: "Tools",
             dependencies: ["Diagnostics", .product(name: "Subprocess", package: "swift-subprocess"), system],
@@ -149,6 +150,7 @@ let package = Package(
             name: "DiagnosticsTests", dependencies: ["Diagnostics", "Storage", "TestSupport", system],
             swiftSettings: settings),
         .testTarget(name: "PackagesTests", dependencies: ["Packages"], swiftSettings: settings),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: settings),
         .testTarget(
             name: "StorageTests",
             dependencies: ["Digests", "Storage", "TestSupport", "Tools", system],
@@ -167,7 +169,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "DiskTests",
-            dependencies: ["Diagnostics", "Disk", "Layers", "Storage", "TestSupport", "Tools", system],
+            dependencies: ["Diagnostics", "Digests", "Disk", "Layers", "Storage", "TestSupport", "Tools", system],
             swiftSettings: settings),
         .testTarget(
             name: "DebianTests",

@@ -82,6 +82,28 @@ package struct ReferencedFileSystem: ByteSource {
         return start..<end
     }
 
+    package var isComposed: Bool { true }
+
+    package func compose(_ range: Range<UInt64>, at position: UInt64, into composition: Composition) throws {
+        var next = range.lowerBound
+        func addMetadata(to end: UInt64) throws {
+            if next < end { try composition.add(metadata, next..<end, at: position + next - range.lowerBound) }
+        }
+        for reference in references[index(after: range.lowerBound)...] {
+            if reference.offset >= range.upperBound { break }
+            try addMetadata(to: reference.offset)
+            let start = max(next, reference.offset)
+            let end = min(range.upperBound, reference.offset + reference.byteCount)
+            if start < end {
+                composition.add(
+                    content: reference.content.digest, from: reference.contentOffset + start - reference.offset,
+                    at: position + start - range.lowerBound, count: end - start)
+            }
+            next = min(range.upperBound, reference.end)
+        }
+        try addMetadata(to: range.upperBound)
+    }
+
     /// The first reference that ends after `offset`.
     private func index(after offset: UInt64) -> Int {
         var (low, high) = (0, references.count)

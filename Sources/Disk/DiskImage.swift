@@ -68,6 +68,17 @@ package struct DiskImage: ByteSource {
     /// The pieces' holes, and all that lies between pieces, count as zeros. A range lies in one piece.
     ///
     /// - Throws: what a piece's source throws.
+    package var isComposed: Bool { segments.contains { $0.source.isComposed } }
+
+    package func compose(_ range: Range<UInt64>, at position: UInt64, into composition: Composition) throws {
+        for segment in segments where segment.end > range.lowerBound && segment.start < range.upperBound {
+            let part = range.clamped(to: segment.start..<segment.end)
+            try segment.source.compose(
+                part.lowerBound - segment.start..<part.upperBound - segment.start,
+                at: position + part.lowerBound - range.lowerBound, into: composition)
+        }
+    }
+
     package func nextData(from offset: UInt64) throws -> Range<UInt64>? {
         for segment in segments where segment.end > offset {
             let from = max(offset, segment.start) - segment.start

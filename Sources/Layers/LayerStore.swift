@@ -44,6 +44,9 @@ package struct LayerStore: Sendable {
         return hasher.finalize()
     }
 
+    /// Whether a layer is stored, with an index that is whole. Nothing is removed, nor marked as used.
+    package func holds(_ key: SHA256Digest) -> Bool { (try? Self.read(path(of: key), name: "")) != nil }
+
     /// The stored layer; nil when there is none, or when the file's index is damaged (it is then removed).
     ///
     /// - Parameter shared: whether the shared cache is asked too: only for layers without anybody's secrets.

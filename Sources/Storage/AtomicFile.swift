@@ -54,6 +54,18 @@ package func writeAtomically(to path: FilePath, mode: UInt16 = 0o644, bytes: [UI
     try writeAtomically(to: path, mode: mode) { try $0.write(at: 0, bytes) }
 }
 
+/// Writes bytes at hand under a name that appears with all of them, and may lose them in a power cut: for hints alone.
+func writeUnsynced(to path: FilePath, bytes: [UInt8]) throws {
+    let file = try partialFile(beside: path, mode: 0o644)
+    do {
+        try file.write(at: 0, bytes)
+        guard rename(file.path.string, path.string) == 0 else { throw Errno(rawValue: errno) }
+    } catch {
+        unlink(file.path.string)
+        throw error
+    }
+}
+
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// - Throws: `Failure` when the file is missing or larger than `limit`.
@@ -80,7 +92,12 @@ package func createFolder(_ path: FilePath) throws {
     if !parent.isEmpty, parent != path { try createFolder(parent) }
     if mkdir(path.string, 0o755) == 0 {
         chmod(path.string, 0o755)
-    } else if errno != EEXIST {
+    } else if errno == EEXIST || errno == ENOTDIR {
+        guard stat(path.string, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR else { return }
+        throw Failure(
+            .usage, at: path.string, "not a folder, and none can be made there", expected: "a folder, or nothing",
+            next: "name another folder")
+    } else {
         let error = Errno(rawValue: errno)
         throw Failure(
             at: path.string, "could not create the folder: \(error.description.lowercased())", next: advice(for: error))

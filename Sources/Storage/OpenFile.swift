@@ -1,3 +1,4 @@
+import CLinux
 import Diagnostics
 import SystemPackage
 
@@ -28,11 +29,24 @@ package final class OpenFile: Sendable {
 
     /// Opens an existing file for reading.
     ///
-    /// - Throws: `Failure` naming the path.
+    /// - Throws: `Failure` naming the path; too for what is no file that has a size, such as a named pipe: who opened one would wait for
+    ///   somebody to write.
     package static func reading(_ path: FilePath) throws -> OpenFile {
-        try wrap("open for reading", path) {
-            OpenFile(path: path, descriptor: try .open(path, .readOnly, options: .closeOnExec))
+        let file = try wrap("open for reading", path) {
+            OpenFile(path: path, descriptor: try .open(path, .readOnly, options: [.closeOnExec, .nonBlocking]))
         }
+        var status = stat()
+        guard fstat(file.rawDescriptor, &status) == 0 else { throw file.failure("read the kind of", errno) }
+        let found: String
+        switch status.st_mode & S_IFMT {
+        case S_IFREG, S_IFDIR: return file
+        case S_IFIFO: found = "a named pipe"
+        case S_IFSOCK: found = "a socket"
+        default: found = "a device"
+        }
+        throw Failure(
+            .usage, at: path.string, "not a regular file", expected: "a file", found: found,
+            next: "put what it gives into a file, and name that")
     }
 
     /// Opens an existing file for reading and writing.
@@ -110,6 +124,42 @@ package final class OpenFile: Sendable {
         try bytes.withUnsafeBytes { try write(at: offset, $0) }
     }
 
+    /// Writes a range of another file at `offset`; the kernel copies it, or has both files share it where the file system can
+    /// (copy_file_range(2)).
+    ///
+    /// - Throws: `Failure` when that file ends too early, or a file cannot be read or written.
+    package func copy(_ range: Range<UInt64>, of other: OpenFile, to offset: UInt64) throws {
+        var done: UInt64 = 0
+        let count = UInt64(range.count)
+        while done < count {
+            let copied = piforge_copy_file_range(
+                other.rawDescriptor, off_t(range.lowerBound + done), rawDescriptor, off_t(offset + done),
+                Int(count - done))
+            if copied < 0, errno == EINTR { continue }
+            if copied < 0, ![EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EBADF].contains(errno) {
+                throw failure("write", errno)
+            }
+            // A kernel or a file system that cannot do it, or the end of the other file.
+            if copied <= 0 { break }
+            done += UInt64(copied)
+        }
+        var buffer = [UInt8](repeating: 0, count: Int(min(count - done, 256 << 10)))
+        while done < count {
+            let length = Int(min(UInt64(buffer.count), count - done))
+            try buffer.withUnsafeMutableBytes {
+                let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<length])
+                try other.readExactly(at: range.lowerBound + done, into: piece)
+                try write(at: offset + done, UnsafeRawBufferPointer(piece))
+            }
+            done += UInt64(length)
+        }
+    }
+
+    /// Has the kernel begin to write a range to the disk, so that ``synchronize()`` waits for less. Nothing depends on it.
+    package func beginWriting(_ range: Range<UInt64>) {
+        _ = piforge_begin_writing(rawDescriptor, off_t(range.lowerBound), off_t(range.count))
+    }
+
     /// Makes the file `size` bytes long; what is added reads as zeros and takes no space.
     package func truncate(to size: UInt64) throws {
         guard ftruncate(rawDescriptor, off_t(size)) == 0 else { throw failure("resize", errno) }
@@ -139,7 +189,8 @@ package final class OpenFile: Sendable {
 
     private static func failure(_ verb: String, _ path: FilePath, _ error: Errno) -> Failure {
         Failure(
-            at: path.string, "could not \(verb) the file: \(error.description.lowercased())", next: advice(for: error))
+            at: path.string, "could not \(verb) the file: \(error.description.lowercased())",
+            next: advice(for: error, reads: verb.contains("read")))
     }
 
     private static func wrap<Result>(_ verb: String, _ path: FilePath, _ body: () throws -> Result) throws -> Result {
@@ -148,10 +199,14 @@ package final class OpenFile: Sendable {
 }
 
 /// What to do about an error of the host's file system, where there is something.
-func advice(for error: Errno) -> String? {
+///
+/// - Parameter reads: whether the file was to be read.
+func advice(for error: Errno, reads: Bool = false) -> String? {
     switch error {
     case .noSpace, .fileTooLarge: "free space on that file system, or choose another folder with -o and --cache"
-    case .permissionDenied, .notPermitted: "choose a folder that you may write to"
+    case .permissionDenied, .notPermitted:
+        reads ? "make the file readable for you" : "choose a folder that you may write to"
+    case .tooManySymbolicLinkLevels: "the links go round in a circle: name the file itself"
     case .tooManyOpenFiles: "raise the limit: ulimit -n 4096"
     default: nil
     }

@@ -11,6 +11,8 @@ import SystemPackage
 ///
 /// A file whose digest does not fit is removed and counts as missing. Several processes may share a folder.
 ///
+/// A block of a source that knows its composition is found by that, without a byte of it being read.
+///
 /// With a shared cache, blocks that hold nobody's secrets are looked for there too, under the same key and in the same form. What
 /// comes from there is unpacked and compared with the bytes it stands for before it is used.
 package struct BlockCache: Sendable {
@@ -22,15 +24,17 @@ package struct BlockCache: Sendable {
     private let shared: (any SharedCache)?
     private let isPublic: @Sendable ([UInt8]) -> Bool
     private let note: CacheNote
+    let index: DigestIndex?
 
     /// - Parameters:
     ///   - shared: where blocks are looked for besides, and given to.
     ///   - isPublic: whether a block's bytes may be shared.
+    ///   - index: what the bytes of compositions hash to.
     ///   - note: takes a line about each block that was found damaged.
     /// - Throws: `Failure` when the folder cannot be created.
     package init(
         folder: FilePath, shared: (any SharedCache)? = nil,
-        isPublic: @escaping @Sendable ([UInt8]) -> Bool = { _ in false },
+        isPublic: @escaping @Sendable ([UInt8]) -> Bool = { _ in false }, index: DigestIndex? = nil,
         note: @escaping CacheNote = { _ in }
     ) throws {
         try createFolder(folder)
@@ -38,40 +42,61 @@ package struct BlockCache: Sendable {
         self.shared = shared
         self.isPublic = isPublic
         self.note = note
+        self.index = index
     }
 
-    static func key(of data: [UInt8], _ settings: XZSettings) -> SHA256Digest {
+    static func key(of data: SHA256Digest, _ settings: XZSettings) -> SHA256Digest {
         let key = KeyHasher(purpose: "xz block")
         key.add(liblzmaVersion())
         key.add(settings.preset)
         key.add(settings.options.dict_size)
         // Blocks without a filter keep the key that they always had.
         if settings.filter != .none { key.add(settings.filter.rawValue) }
-        key.add(SHA256Digest.of(data))
+        key.add(data)
         return key.finalize()
+    }
+
+    /// The block of bytes with this digest; nil where there is none, or it is damaged.
+    ///
+    /// - Parameter size: bytes.
+    func block(of digest: SHA256Digest, size: Int, _ settings: XZSettings) -> StoredBlock? {
+        stored(Self.key(of: digest, settings), uncompressedSize: size)
     }
 
     /// The block from the cache; else from the shared one, where the data may be known there; else made by `body`, and stored.
     ///
+    /// - Parameter composition: what the data is made of, where the source knows.
     /// - Throws: what `body` throws; `Failure` when the file cannot be written.
     func block(
-        of data: [UInt8], _ settings: XZSettings, make body: () throws -> EncodedBlock
-    ) throws -> (EncodedBlock, isNew: Bool) {
-        let key = Self.key(of: data, settings)
+        of data: [UInt8], composition: SHA256Digest? = nil, _ settings: XZSettings, make body: () throws -> EncodedBlock
+    ) throws -> (StoredBlock, isNew: Bool) {
+        let digest = SHA256Digest.of(data)
+        let found = try block(of: data, digest, settings, make: body)
+        // Not before: what is known of a composition has been proven, or made of what was.
+        if let composition { index?.remember(digest, of: composition) }
+        return found
+    }
+
+    private func block(
+        of data: [UInt8], _ digest: SHA256Digest, _ settings: XZSettings, make body: () throws -> EncodedBlock
+    ) throws -> (StoredBlock, isNew: Bool) {
+        let key = Self.key(of: digest, settings)
         if let stored = stored(key, uncompressedSize: data.count) { return (stored, false) }
         let shared = shared.flatMap { isPublic(data) ? $0 : nil }
         if let shared, let fetched = fetch(key, of: data, from: shared) { return (fetched, false) }
-        let block = try body()
-        try store(block, as: key)
+        try store(try body(), as: key)
         shared?.offer(key, path(of: key))
-        return (block, true)
+        guard let made = stored(key, uncompressedSize: data.count) else {
+            throw Failure(at: path(of: key).string, "a compressed block was damaged while it was written")
+        }
+        return (made, true)
     }
 
     /// The stored block; nil when there is none or when it is damaged, and then it is removed.
-    private func stored(_ key: SHA256Digest, uncompressedSize: Int) -> EncodedBlock? {
+    private func stored(_ key: SHA256Digest, uncompressedSize: Int) -> StoredBlock? {
         let path = path(of: key)
         guard UseGate(folder).use(path) else { return nil }
-        if let block = Self.read(path, uncompressedSize: uncompressedSize) { return block }
+        if let block = try? Self.open(path, uncompressedSize: uncompressedSize) { return block }
         note("a compressed block is damaged; it is dropped, and made again (\(path))")
         removeTree(path)
         return nil
@@ -80,20 +105,52 @@ package struct BlockCache: Sendable {
     /// The most bytes that the file of a block may have.
     private static func limit(uncompressedSize: Int) -> Int { 2 * uncompressedSize + (64 << 10) }
 
-    private static func read(_ path: FilePath, uncompressedSize: Int) -> EncodedBlock? {
-        guard let file = try? readFile(path, limit: limit(uncompressedSize: uncompressedSize)),
-            let block = decode(file), block.uncompressedSize == UInt64(uncompressedSize)
-        else { return nil }
-        return block
+    /// Opens a block's file, and compares it with the digest in it; nil where it is not that of such a block.
+    ///
+    /// - Throws: `Failure` when it cannot be read.
+    private static func open(_ path: FilePath, uncompressedSize: Int) throws -> StoredBlock? {
+        let file = try OpenFile.reading(path)
+        let size = try file.size()
+        guard size > trailerLength + 8, size <= limit(uncompressedSize: uncompressedSize) else { return nil }
+        let length = size - UInt64(trailerLength)
+        let trailer = try file.bytes(at: length, count: trailerLength)
+        let numbers = trailer.withUnsafeBytes { raw in
+            [32, 40].map { UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
+        }
+        guard trailer.suffix(magic.count) == magic[...], numbers[1] == UInt64(uncompressedSize) else { return nil }
+        let hasher = SHA256Hasher()
+        var buffer = [UInt8](repeating: 0, count: 256 << 10)
+        var position: UInt64 = 0
+        while position < length {
+            let count = Int(min(UInt64(buffer.count), length - position))
+            try buffer.withUnsafeMutableBytes {
+                let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<count])
+                try file.readExactly(at: position, into: piece)
+                hasher.update(UnsafeRawBufferPointer(piece))
+            }
+            position += UInt64(count)
+        }
+        hasher.update(Array(trailer[32..<48]))
+        guard hasher.finalize().bytes == Array(trailer[..<32]) else { return nil }
+        let check = try file.bytes(at: length - 8, count: 8).withUnsafeBytes {
+            UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))
+        }
+        return StoredBlock(
+            file: file, length: length, unpaddedSize: numbers[0], uncompressedSize: numbers[1], check: check)
     }
 
     /// Takes a block from the shared cache and keeps it.
-    private func fetch(_ key: SHA256Digest, of data: [UInt8], from shared: any SharedCache) -> EncodedBlock? {
+    private func fetch(_ key: SHA256Digest, of data: [UInt8], from shared: any SharedCache) -> StoredBlock? {
         struct Missing: Error {}
         let limit = UInt64(Self.limit(uncompressedSize: data.count))
         return try? writeAtomically(to: path(of: key)) { file in
             guard shared.fetch(key, limit: limit, into: file) else { throw Missing() }
-            guard let block = Self.read(file.path, uncompressedSize: data.count), block.unpacks(to: data) else {
+            guard let block = try? Self.open(file.path, uncompressedSize: data.count),
+                let bytes = try? block.file.bytes(at: 0, count: Int(block.length)),
+                EncodedBlock(
+                    bytes: bytes, unpaddedSize: block.unpaddedSize, uncompressedSize: block.uncompressedSize
+                ).unpacks(to: data)
+            else {
                 shared.reject(key, because: "a block does not unpack to the bytes it stands for")
                 throw Missing()
             }
@@ -108,19 +165,6 @@ package struct BlockCache: Sendable {
     }
 
     private func path(of key: SHA256Digest) -> FilePath { folder.appending("\(key.hex).xzblock") }
-
-    private static func decode(_ file: [UInt8]) -> EncodedBlock? {
-        guard file.count > trailerLength, file.suffix(magic.count) == magic[...] else { return nil }
-        let end = file.count - trailerLength
-        let sizes = file[(end + 32)..<(end + 48)]
-        guard digest(file[..<end], sizes).bytes == Array(file[end..<(end + 32)]) else { return nil }
-        let numbers = Array(sizes).withUnsafeBytes { raw in
-            (raw.loadUnaligned(as: UInt64.self), raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
-        return EncodedBlock(
-            bytes: Array(file[..<end]), unpaddedSize: UInt64(littleEndian: numbers.0),
-            uncompressedSize: UInt64(littleEndian: numbers.1))
-    }
 
     private static func digest(_ block: ArraySlice<UInt8>, _ sizes: ArraySlice<UInt8>) -> SHA256Digest {
         let hasher = SHA256Hasher()

@@ -1,5 +1,6 @@
 import CLZMA
 import Diagnostics
+import Storage
 
 /// One block as it stands in an .xz file.
 ///
@@ -11,6 +12,56 @@ struct EncodedBlock: Sendable, Equatable {
     var unpaddedSize: UInt64
     /// What it unpacks to, in bytes.
     var uncompressedSize: UInt64
+}
+
+/// A block as it stands in a file of the cache.
+struct StoredBlock: Sendable {
+    /// Begins with the block.
+    let file: OpenFile
+    /// The block's bytes; a multiple of 4.
+    let length: UInt64
+    /// As ``EncodedBlock/unpaddedSize``.
+    let unpaddedSize: UInt64
+    /// As ``EncodedBlock/uncompressedSize``.
+    let uncompressedSize: UInt64
+    /// The CRC64 of what it unpacks to, as it stands at its end (xz file format 1.2.0, section 3.4).
+    let check: UInt64
+}
+
+/// A block that is ready to be written.
+enum PackedBlock: Sendable {
+    case encoded(EncodedBlock)
+    case stored(StoredBlock)
+
+    var unpaddedSize: UInt64 {
+        switch self {
+        case .encoded(let block): block.unpaddedSize
+        case .stored(let block): block.unpaddedSize
+        }
+    }
+
+    var uncompressedSize: UInt64 {
+        switch self {
+        case .encoded(let block): block.uncompressedSize
+        case .stored(let block): block.uncompressedSize
+        }
+    }
+
+    /// The CRC64 of what it unpacks to, as it stands at its end (xz file format 1.2.0, section 3.4).
+    var check: UInt64 {
+        switch self {
+        case .encoded(let block):
+            block.bytes.suffix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        case .stored(let block): block.check
+        }
+    }
+}
+
+/// CRC-64 as .xz files have it (ECMA-182, reflected).
+///
+/// - Parameter sum: that of the bytes before.
+func crc64(_ bytes: UnsafeRawBufferPointer, after sum: UInt64 = 0) -> UInt64 {
+    lzma_crc64(bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count, sum)
 }
 
 extension EncodedBlock {

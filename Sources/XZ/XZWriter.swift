@@ -61,6 +61,11 @@ package struct XZWriter: Sendable {
         }
     }
 
+    /// How many blocks wait for an earlier one at most; each of them may be an open file.
+    private static let mostReady = 256
+    /// Up to how many blocks are packed before all that are known.
+    private static let mostAhead = 32
+
     /// Refuses a block whose bytes are not those that they should be.
     package typealias BlockProof = @Sendable (_ range: Range<UInt64>) throws -> Void
 
@@ -69,99 +74,189 @@ package struct XZWriter: Sendable {
         _ source: any ByteSource, into file: OpenFile, progress: any ProgressReporter = SilentProgress(),
         step: String = "pack", prove: @escaping BlockProof = { _ in }
     ) async throws -> XZSummary {
-        let encoders = Pool((0..<workers).map { _ in BlockEncoder(settings) })
-        let reader = BlockReader(source, blockSize: settings.blockSize)
+        let plan = try PackPlan(source, blockSize: settings.blockSize, index: cache?.index)
+        let packer = BlockPacker(
+            source: source, settings: settings, cache: cache,
+            encoders: Pool((0..<workers).map { _ in BlockEncoder(settings) }), prove: prove, step: step)
+        let reporter = progress
         let stream = try StreamAssembler(file)
         let progress = PackProgress(reporter: progress, step: step, total: source.size)
-        var counts = (new: 0, reused: 0, zero: 0)
+        async let hashing = Self.hash(source, plan, reporter, step)
+        var counts: [NumberedBlock.Origin: Int] = [:]
+        var checks: [UInt64] = []
 
         try await withThrowingTaskGroup(of: NumberedBlock.self) { group in
-            // Blocks come back in any order and are written in the source's. Twice as many as there are workers are on
-            // their way, so that a slow block does not leave the other workers idle.
+            // Blocks come back in any order and are written in the source's. Those that no cache keeps are held in memory: with those that
+            // are worked on, at most twice as many as there are workers, so that a slow block does not leave the other workers idle.
             var ready: [Int: NumberedBlock] = [:]
-            var submitted = 0
             var running = 0
-            var written = 0
-            var zeroBlocks: [Int: EncodedBlock] = [:]
-
-            func writeReady() throws {
-                while let next = ready.removeValue(forKey: written) {
+            var held = 0
+            func takeOne() async throws {
+                guard let finished = try await group.next() else { return }
+                running -= 1
+                if finished.isHeld { held += 1 }
+                ready[finished.number] = finished
+                while let next = ready.removeValue(forKey: checks.count) {
                     try stream.append(next.block)
-                    written += 1
-                    switch next.origin {
-                    case .new: counts.new += 1
-                    case .cache: counts.reused += 1
-                    case .zeros: counts.zero += 1
-                    }
-                    if next.origin != .zeros { running -= 1 }
+                    checks.append(next.block.check)
+                    counts[next.origin, default: 0] += 1
+                    if next.isHeld { held -= 1 }
                     progress.advance(next.block.uncompressedSize)
                 }
             }
-            func takeOne() async throws {
-                guard let finished = try await group.next() else { return }
-                ready[finished.number] = finished
-                try writeReady()
-            }
-
-            while let block = try await reader.next() {
-                try Task.checkCancellation()
-                let number = submitted
-                submitted += 1
-                switch block {
-                case .zeros(let count):
-                    let known = zeroBlocks[count]
-                    let encoded =
-                        if let known { known } else {
-                            try await encoders.withMember { try await $0.encode([UInt8](repeating: 0, count: count)) }
-                        }
-                    zeroBlocks[count] = encoded
-                    ready[number] = NumberedBlock(number: number, block: encoded, origin: .zeros)
-                    try writeReady()
-                case .data(let data):
-                    while running >= 2 * workers { try await takeOne() }
-                    running += 1
-                    group.addTask { try await pack(data, number: number, encoders, prove) }
+            for number in order(plan) {
+                while running + held >= 2 * workers || ready.count >= Self.mostReady { try await takeOne() }
+                running += 1
+                group.addTask {
+                    let from = ContinuousClock.now
+                    let block = try await packer.pack(plan.blocks[number], number: number)
+                    reporter.report(
+                        .worked(step: step, part: "block \(number): \(block.origin.rawValue)", from: from, to: .now))
+                    return block
                 }
             }
-            while written < submitted { try await takeOne() }
+            while checks.count < plan.blocks.count { try await takeOne() }
         }
 
+        let hashed = try await hashing
+        for (number, check) in hashed.checks where checks[number] != check {
+            try prove(plan.blocks[number].range)
+            throw Failure.changedMeanwhile(at: step)
+        }
+        plan.remember(hashed.states, in: cache?.index)
+        // Index and footer count, too.
         let digest = try stream.finish()
         return XZSummary(
             size: stream.size, digest: digest, uncompressedSize: source.size,
-            uncompressedDigest: await reader.finalize(),
-            newBlocks: counts.new, reusedBlocks: counts.reused, zeroBlocks: counts.zero)
+            uncompressedDigest: hashed.digest, newBlocks: counts[.new] ?? 0, reusedBlocks: counts[.cache] ?? 0,
+            zeroBlocks: counts[.zeros] ?? 0)
     }
 
-    private func pack(
-        _ data: [UInt8], number: Int, _ encoders: Pool<BlockEncoder>, _ prove: @escaping BlockProof
-    ) async throws -> NumberedBlock {
-        let start = UInt64(number) * UInt64(settings.blockSize)
-        let range = start..<start + UInt64(data.count)
+    private static func hash(
+        _ source: any ByteSource, _ plan: PackPlan, _ progress: any ProgressReporter, _ step: String
+    ) async throws -> SourceHasher.Result {
+        let from = ContinuousClock.now
+        let result = try await SourceHasher().hash(source, plan)
+        progress.report(
+            .worked(step: step, part: "hash from block \(plan.first) of \(plan.blocks.count)", from: from, to: .now))
+        return result
+    }
+
+    /// The numbers of the blocks in the order in which they are packed: the source's, but where few have to be compressed those come first.
+    private func order(_ plan: PackPlan) -> [Int] {
+        let numbers = Array(plan.blocks.indices)
+        let unknown = numbers.filter { plan.blocks[$0].digest == nil && !plan.blocks[$0].isHole }
+        guard cache != nil, unknown.count <= Self.mostAhead else { return numbers }
+        return unknown + numbers.filter { plan.blocks[$0].digest != nil || plan.blocks[$0].isHole }
+    }
+}
+
+/// Makes, or finds, one block at a time for each of its callers.
+private struct BlockPacker: Sendable {
+    let source: any ByteSource
+    let settings: XZSettings
+    let cache: BlockCache?
+    let encoders: Pool<BlockEncoder>
+    let prove: XZWriter.BlockProof
+    /// For errors.
+    let step: String
+    /// Blocks of zeros by their size.
+    private let zeros = SharedZeros()
+
+    init(
+        source: any ByteSource, settings: XZSettings, cache: BlockCache?, encoders: Pool<BlockEncoder>,
+        prove: @escaping XZWriter.BlockProof, step: String
+    ) {
+        self.source = source
+        self.settings = settings
+        self.cache = cache
+        self.encoders = encoders
+        self.prove = prove
+        self.step = step
+    }
+
+    func pack(_ block: PackPlan.Block, number: Int) async throws -> NumberedBlock {
+        let size = block.range.count
+        if block.isHole { return NumberedBlock(number: number, block: try await zeroBlock(size), origin: .zeros) }
+        if let digest = block.digest, let known = cache?.block(of: digest, size: size, settings) {
+            return NumberedBlock(number: number, block: .stored(known), origin: .cache)
+        }
+        let data = try read(block.range)
+        // The hash of the whole may go on from where these bytes were others.
+        if let digest = block.digest, .of(data) != digest {
+            try prove(block.range)
+            throw Failure.changedMeanwhile(at: step)
+        }
+        if data.withUnsafeBytes(isZero) {
+            return NumberedBlock(number: number, block: try await zeroBlock(size), origin: .zeros)
+        }
+        let prove = { @Sendable [prove] in try prove(block.range) }
         return try await encoders.withMember { encoder in
             guard let cache else {
-                try prove(range)
-                return NumberedBlock(number: number, block: try await encoder.encode(data), origin: .new)
+                try prove()
+                return NumberedBlock(number: number, block: .encoded(try await encoder.encode(data)), origin: .new)
             }
-            let (block, isNew) = try await encoder.encode(data, cache: cache, settings) { try prove(range) }
-            return NumberedBlock(number: number, block: block, origin: isNew ? .new : .cache)
+            let (stored, isNew) = try await encoder.encode(
+                data, block.composition, cache: cache, settings, prove: prove)
+            return NumberedBlock(number: number, block: .stored(stored), origin: isNew ? .new : .cache)
+        }
+    }
+
+    private func zeroBlock(_ size: Int) async throws -> PackedBlock {
+        if let known = zeros.blocks.withLock({ $0[size] }) { return known }
+        let made = try await encoders.withMember { encoder -> PackedBlock in
+            // Somebody may have made it meanwhile.
+            if let known = zeros.blocks.withLock({ $0[size] }) { return known }
+            let data = [UInt8](repeating: 0, count: size)
+            guard let cache else { return .encoded(try await encoder.encode(data)) }
+            return .stored(try await encoder.encode(data, nil, cache: cache, settings) {}.0)
+        }
+        zeros.blocks.withLock { $0[size] = made }
+        return made
+    }
+
+    private func read(_ range: Range<UInt64>) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            try source.readData(
+                at: range.lowerBound, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: range.count)
+            )
+            count = range.count
         }
     }
 }
 
+extension Failure {
+    fileprivate static func changedMeanwhile(at step: String) -> Failure {
+        Failure(
+            at: step, "what was packed has changed while it was read", next: "leave the files alone, and try again")
+    }
+}
+
+private final class SharedZeros: Sendable {
+    let blocks = Mutex<[Int: PackedBlock]>([:])
+}
+
 private struct NumberedBlock: Sendable {
-    enum Origin { case new, cache, zeros }
+    enum Origin: String {
+        case new
+        case cache = "reused"
+        case zeros
+    }
     var number: Int
-    var block: EncodedBlock
+    var block: PackedBlock
     var origin: Origin
+
+    /// Whether its bytes are in memory, and its alone.
+    var isHeld: Bool { if case .encoded = block { origin != .zeros } else { false } }
 }
 
 extension BlockEncoder {
     /// The block from the cache, or else compressed and put there, once `prove` has nothing against it.
     func encode(
-        _ data: [UInt8], cache: BlockCache, _ settings: XZSettings, prove: @Sendable () throws -> Void
-    ) throws -> (EncodedBlock, isNew: Bool) {
-        try cache.block(of: data, settings) {
+        _ data: [UInt8], _ composition: SHA256Digest?, cache: BlockCache, _ settings: XZSettings,
+        prove: @Sendable () throws -> Void
+    ) throws -> (StoredBlock, isNew: Bool) {
+        try cache.block(of: data, composition: composition, settings) {
             try prove()
             return try encode(data)
         }

@@ -194,7 +194,7 @@ func expectGolden(_ name: String, _ bytes: [UInt8]) throws -> Bool {
         var publication = Self.publication
         publication.companions = [.imager]
         publication.imager.name = "My Pi"
-        publication.imager.folder = "https://example.org/images"
+        publication.imager.url = "https://example.org/images"
         publication.imager.icon = "https://example.org/i.png"
         #expect(
             try await said(publication)

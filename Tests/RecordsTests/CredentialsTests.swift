@@ -61,7 +61,7 @@ private struct Counting: RandomNumberGenerator {
             failure { try Credentials(parsing: text, at: "x") }?.description == """
                 x:\(line): the line is no user name and password
                   expected: user:password
-                  next: mend the line; where a build made the file, remove it to have new passwords made
+                  next:     mend the line; where a build made the file, remove it to have new passwords made
                 """)
     }
 

@@ -32,7 +32,7 @@ import Tools
         ),
         (
             "\(hex)  a\n\n",
-            "S:2: this is not a line of SHA-256 sums\n  expected: 64 hex digits, two spaces, a file name\n  found:    "
+            "S:2: this is not a line of SHA-256 sums\n  expected: 64 hex digits, two spaces, a file name\n  found:    nothing"
         ),
         (
             "\(hex)  ../a\n",

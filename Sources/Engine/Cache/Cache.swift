@@ -4,6 +4,10 @@ import Layers
 import Storage
 import SystemPackage
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The folders of the cache, open for a command that uses them. All in them can be made again; nothing is written but whole.
 ///
 /// While it is open, a prune spares what the command uses (``CachePrune``). What each folder holds: ``CachePart``.
@@ -24,6 +28,8 @@ package struct Cache: Sendable {
     package var apt: FilePath { root.appending("apt") }
     /// Compressed blocks (``XZ/BlockCache``).
     package var blocks: FilePath { root.appending("blocks") }
+    /// What the bytes of stretches of disks hash to, by what they are made of (``Storage/DigestIndex``).
+    package var digests: FilePath { root.appending("digests") }
     /// What the last builds ran with (``PlanRecord``), and digests of files that wait to be accepted.
     package var plans: FilePath { root.appending("plans") }
     /// Work folders of running commands. What killed ones left goes when the cache is opened.
@@ -40,7 +46,8 @@ package struct Cache: Sendable {
         if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") {
             return FilePath(folder).appending("piforge")
         }
-        return FilePath(environment["HOME"] ?? "/tmp").appending(".cache").appending("piforge")
+        let home = environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? homeOfUser() ?? "/var/empty"
+        return FilePath(home).appending(".cache").appending("piforge")
     }
 
     /// Opens or creates the cache, and removes what commands that were killed have left in it. Waits while it is pruned.
@@ -50,6 +57,7 @@ package struct Cache: Sendable {
     package init(root: FilePath, shared: (any SharedCache)? = nil) throws {
         self.root = root
         self.shared = shared
+        try Self.requireCache(root)
         try createFolder(root)
         // Images in the cache hold password hashes and keys: it is its owner's alone.
         restrictToOwner(root)
@@ -78,6 +86,19 @@ package struct Cache: Sendable {
     /// Removes what is in a kernel's work folder. The lock stays: somebody may wait for it.
     static func empty(kernelWork folder: FilePath) {
         for name in fileNames(in: folder) where name != "lock" { removeTree(folder.appending(name)) }
+    }
+
+    /// Refuses a folder with other things in it: a cache is closed to others, and what is abandoned in it is removed.
+    private static func requireCache(_ root: FilePath) throws {
+        let names = fileNames(in: root)
+        let parts = Set(CachePart.all.map(\.name))
+        // Somebody may have laid parts of another cache there.
+        guard !names.contains("lock"), !names.allSatisfy(parts.contains) else { return }
+        throw Failure(
+            .usage, at: root.string, "the folder holds other things than a cache",
+            expected: "a folder that is empty or not there, or a cache",
+            found: names.filter { !parts.contains($0) }.prefix(4).joined(separator: ", "),
+            next: "name another one with --cache")
     }
 
     static func removeAbandoned(in root: FilePath) {
@@ -110,6 +131,9 @@ package struct Cache: Sendable {
         }
     }
 }
+
+/// The home of whoever runs this, as the system knows it (getpwuid(3)).
+private func homeOfUser() -> String? { getpwuid(getuid()).map { String(cString: $0.pointee.pw_dir) } }
 
 /// A command's hold on the cache: a shared lock on `lock`, and a work folder whose time is that of the command's start. The kernel
 /// lets go of both when the process ends in whatever way.

@@ -28,6 +28,7 @@ package struct CachePart: Sendable {
         CachePart(name: "apt", holds: "package indices", entries: .whole),
         CachePart(name: "layers", holds: "layers, by what went into them", entries: .files),
         CachePart(name: "blocks", holds: "compressed blocks of images, by SHA-256", entries: .files),
+        CachePart(name: "digests", holds: "digests of stretches of disks, by what they are made of", entries: .files),
         CachePart(name: "plans", holds: "what the last builds ran with", entries: .files),
         CachePart(name: "kernels", holds: "what is known of compiled kernels, by what went into them", entries: .files),
         CachePart(name: "kernel-work", holds: "compiles of kernels that were interrupted", entries: .children),

@@ -99,14 +99,11 @@ struct FileSystemsStep: BuildStep, Contextual {
         let options = Ext4Options(
             size: size, label: FileSystemTableStep.rootLabel, uuid: identity.digest(of: "root file system").uuid,
             hashSeed: identity.digest(of: "directory hash").uuid, epoch: recipe.epoch, sizeKey: "disk.root_size")
+        async let bootIsWhole: Void = writeBoot(bootTree, to: bootPath, identity)
         let (usage, root) = try await writeRoot(rootTree, to: rootPath, options)
-        try await FAT.write(
-            bootTree, to: bootPath, size: recipe.disk.bootSize.bytes, label: FileSystemTableStep.bootLabel,
-            volumeID: identity.bootVolumeID, epoch: recipe.epoch, sizeKey: "disk.boot_size", tools: tools)
         progress.report(.started(step: name, detail: "e2fsck, fsck.fat"))
         try await tools.run(.e2fsck, ["-fn", rootPath.string], place: "root file system")
-        try await tools.run(.fsckFAT, ["-n", bootPath.string], place: "boot file system")
-        try await checkFirmware(bootPath)
+        try await bootIsWhole
         let table = try PartitionTable.laidOut(
             signature: identity.signature, [(.fat32, recipe.disk.bootSize.bytes), (.linux, size)])
         let image = try DiskImage(table, contents: [FileSource(bootPath), root])
@@ -122,6 +119,15 @@ struct FileSystemsStep: BuildStep, Contextual {
         return AssembledDisk(
             image: image, rootUUID: options.uuid, bootVolumeID: identity.bootVolumeID, used: used,
             referenced: referenced)
+    }
+
+    /// Writes the boot file system, and has it judged by fsck.fat and by what the firmware asks.
+    private func writeBoot(_ tree: Tree, to path: FilePath, _ identity: DiskIdentity) async throws {
+        try await FAT.write(
+            tree, to: path, size: recipe.disk.bootSize.bytes, label: FileSystemTableStep.bootLabel,
+            volumeID: identity.bootVolumeID, epoch: recipe.epoch, sizeKey: "disk.boot_size", tools: tools)
+        try await tools.run(.fsckFAT, ["-n", path.string], place: "boot file system")
+        try await checkFirmware(path)
     }
 
     /// Writes the root file system: its metadata, or for a full check all of it. The bytes are the same.

@@ -57,12 +57,11 @@ struct ImageStep: BuildStep, Contextual {
             preset: recipe.output.compression.preset, blockSize: Int(recipe.output.compression.blockSize.bytes),
             filter: recipe.output.compression.filter == .arm64 ? .arm64 : .none)
         progress.report(.started(step: step, detail: megabytes(disk.image.size)))
+        let index = try DigestIndex(folder: cache.digests)
         let blocks = try BlockCache(
             folder: cache.blocks, shared: cache.shared, isPublic: { ownContent?.isAbsent(from: $0) ?? false },
-            note: cache.note)
+            index: index, note: cache.note)
         let writer = XZWriter(settings: settings, workers: options.jobs, cache: blocks)
-        let wantsMap = recipe.output.companions.contains(Companion.bmap.rawValue)
-        async let map = wantsMap ? BlockMap(of: disk.image, used: disk.used) : nil
         let summary = try await writer.write(
             disk.image, to: context.outputs.image, progress: progress, step: step,
             prove: { try disk.proveContent(in: $0) }, finish: { try disk.proveForeignContent(root: cache.root) })
@@ -71,6 +70,11 @@ struct ImageStep: BuildStep, Contextual {
                 step: step,
                 detail: "\(megabytes(summary.size)); blocks: \(summary.newBlocks) new, \(summary.reusedBlocks) reused, "
                     + "\(summary.zeroBlocks) zero", cached: false))
-        return PackedImage(summary: summary, settings: settings, map: try await map)
+        guard recipe.output.companions.contains(Companion.bmap.rawValue) else {
+            return PackedImage(summary: summary, settings: settings, map: nil)
+        }
+        // After the image: its blocks' digests are those of most of the map's runs.
+        let map = try BlockMap(of: disk.image, used: disk.used, stretch: settings.blockSize, index: index)
+        return PackedImage(summary: summary, settings: settings, map: map)
     }
 }

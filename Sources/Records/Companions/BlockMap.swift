@@ -9,7 +9,7 @@ package struct BlockMap: Sendable, Equatable {
     /// Bytes of a block.
     package static let blockSize: UInt64 = 4096
 
-    /// Mapped blocks that follow each other.
+    /// Mapped blocks that follow each other, within one stretch of ``stretch`` bytes of the disk.
     package struct Run: Sendable, Equatable {
         /// The numbers of the blocks.
         package var blocks: Range<UInt64>
@@ -24,16 +24,37 @@ package struct BlockMap: Sendable, Equatable {
 
     /// Reads what is mapped of a disk.
     ///
-    /// - Parameter used: the stretches that are in use, in bytes, in any order.
+    /// - Parameters:
+    ///   - used: the stretches that are in use, in bytes, in any order.
+    ///   - stretch: where a run ends at the latest: at multiples of so many bytes, a multiple of ``blockSize``. What changes on a disk
+    ///     then leaves the runs of other stretches as they were.
+    ///   - index: what is known of the disk is not read.
     /// - Throws: what the source throws; `CancellationError`.
-    package init(of disk: some ByteSource, used: [Range<UInt64>]) throws {
+    package init(
+        of disk: some ByteSource, used: [Range<UInt64>], stretch: Int = 8 << 20, index: DigestIndex? = nil
+    ) throws {
         imageSize = disk.size
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         let blocks = Self.merged(try Self.inUse(used, of: disk.size) + Self.written(disk, beside: used, &buffer))
         let hasher = SHA256Hasher()
-        runs = try blocks.map { blocks in
+        runs = try Self.cut(blocks, at: UInt64(stretch) / Self.blockSize).map { blocks in
+            let end = min(blocks.upperBound * Self.blockSize, disk.size)
+            let composition = try disk.composition(of: blocks.lowerBound * Self.blockSize..<end)
+            if let composition, let known = index?.digest(of: composition) { return Run(blocks: blocks, digest: known) }
             try Self.read(blocks, of: disk, &buffer) { bytes, _ in hasher.update(bytes) }
-            return Run(blocks: blocks, digest: hasher.finalize())
+            let digest = hasher.finalize()
+            if let composition { index?.remember(digest, of: composition) }
+            return Run(blocks: blocks, digest: digest)
+        }
+    }
+
+    /// Cuts runs at multiples of `length` blocks.
+    private static func cut(_ runs: [Range<UInt64>], at length: UInt64) -> [Range<UInt64>] {
+        runs.flatMap { run in
+            let cuts =
+                [run.lowerBound]
+                + stride(from: run.lowerBound / length * length + length, to: run.upperBound, by: Int(length))
+            return zip(cuts, cuts.dropFirst() + [run.upperBound]).map { $0..<$1 }
         }
     }
 

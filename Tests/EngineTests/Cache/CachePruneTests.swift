@@ -58,9 +58,9 @@ import Testing
         try entry("layers/.x.layer.0.partial", days: 0)
         try entry("python/venv.0.work/file", days: 0)
         let usage = CacheInventory(root).usage
-        let names = "store apt layers blocks plans kernels kernel-work ccache proofs python"
+        let names = "store apt layers blocks digests plans kernels kernel-work ccache proofs python"
         #expect(usage.map(\.part) == names.split(separator: " ").map(String.init))
-        #expect(usage.map(\.entries) == [1, 1, 2, 1, 0, 0, 0, 0, 0, 1])
+        #expect(usage.map(\.entries) == [1, 1, 2, 1, 0, 0, 0, 0, 0, 0, 1])
         let layers = try #require(usage.first { $0.part == "layers" })
         #expect(layers.bytes == 16384)
         #expect(layers.lastUsed == now - day)
