@@ -18,8 +18,10 @@ struct Build {
     /// - Throws: as ``ImageBuilder/build()``; `DamagedContent` for what is damaged in the cache.
     func run() async throws -> BuildResult {
         let paths = context.outputs
+        let claim = try await OutputClaim(paths, progress: context.progress)
+        defer { withExtendedLifetime(claim) {} }
         let secrets = try Secrets(
-            opening: context.recipe, Credentials.read(paths.credentials), context.options.environment)
+            opening: context.recipe, paths.credentials, context.options.environment)
         let resolver = Resolver(context)
         if !exists(context.options.lockPath) || !exists(paths.image) {
             try requireRoom(2 << 30, at: context.cache.root, "for the build")

@@ -69,8 +69,12 @@ package final class TemporaryFolder: Sendable {
 }
 
 /// Removes the partial files (``writeAtomically(to:mode:_:)``) that processes which no longer live have left in a folder.
-package func removeAbandonedPartials(in folder: FilePath) {
-    let names = fileNames(in: folder).filter { $0.hasPrefix(".") && $0.hasSuffix(".partial") }
+///
+/// - Parameter name: what the files' names begin with; nil for any.
+package func removeAbandonedPartials(in folder: FilePath, of name: String? = nil) {
+    let names = fileNames(in: folder).filter {
+        $0.hasPrefix(name.map { ".\($0)." } ?? ".") && $0.hasSuffix(".partial")
+    }
     TemporaryFolder.removeUnlocked(in: folder, names)
 }
 

@@ -68,7 +68,7 @@ import Tools
             "x.lock:5: the package's pool path '/etc/hello/hello_1.0_arm64.deb' is not valid"
         ),
         ("\"size\":1234", "\"size\":\"big\"", "x.lock:5: the package's line cannot be read: 'size' has a wrong value"),
-        ("\"size\":1234", "\"size\":-1", "x.lock:5: the package's line cannot be read: it is not JSON"),
+        ("\"size\":1234", "\"size\":-1", "x.lock:5: the package's line cannot be read: a number is out of its range"),
         ("\"size\":1234,", "", "x.lock:5: the package's line cannot be read: 'size' is missing"),
         (
             "\"archive\":\"debian\"", "\"archive\":\"Ubuntu\"",
@@ -203,7 +203,7 @@ import Tools
             "signature 8439", "signatures 8439",
             "x.lock:4: the input's line cannot be read: 'trust' has a wrong value"
         ),
-        ("\"size\":497", "\"size\":-497", "x.lock:4: the input's line cannot be read: it is not JSON"),
+        ("\"size\":497", "\"size\":-497", "x.lock:4: the input's line cannot be read: a number is out of its range"),
         ("\"size\":497,", "", "x.lock:4: the input's line cannot be read: 'size' is missing"),
         ("\"size\":497", "\"size\":497,\"extra\":1", "x.lock:4: the line is not as piforge writes it"),
         ("\"use\":\"keyring\"", "\"use\":\"a keyring\"", "x.lock:4: the line is not as piforge writes it"),

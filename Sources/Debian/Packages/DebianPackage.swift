@@ -53,9 +53,9 @@ package enum DebianPackage {
     /// The version of what is stored for a package; part of its key.
     package static let formatVersion = 1
 
-    /// Whether the store has all of a package.
+    /// Whether the store has all of a package, with indexes that are whole.
     package static func isStored(_ package: PackageFile, in store: LayerStore) -> Bool {
-        ["control", "data"].allSatisfy { exists(store.path(of: key(of: package, part: $0))) }
+        ["control", "data"].allSatisfy { store.holds(key(of: package, part: $0)) }
     }
 
     /// Unpacks one package, or takes it from the store, where the .deb file itself is not looked at.
@@ -100,7 +100,12 @@ package enum DebianPackage {
                 guard next < packages.count else { return }
                 let index = next
                 next += 1
-                group.addTask { (index, try unpack(packages[index], store: store)) }
+                group.addTask {
+                    let from = ContinuousClock.now
+                    let package = try unpack(packages[index], store: store)
+                    progress.report(.worked(step: step, part: package.name, from: from, to: .now))
+                    return (index, package)
+                }
             }
             for _ in 0..<max(1, workers) { start() }
             var completed: UInt64 = 0

@@ -34,7 +34,7 @@ struct Planner {
     func steps() async throws -> (steps: BuildSteps, resolved: Resolved, secrets: Secrets) {
         let resolved = try await Resolver(context).resolve(.look)
         let secrets = try Secrets(
-            opening: context.recipe, Credentials.read(context.outputs.credentials), context.options.environment,
+            opening: context.recipe, context.outputs.credentials, context.options.environment,
             isNeeded: false)
         // A look says nothing, and asks nobody else.
         return (try BuildSteps(context.looking, resolved, secrets), resolved, secrets)

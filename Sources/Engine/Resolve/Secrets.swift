@@ -18,16 +18,21 @@ struct Secrets: Sendable {
     private(set) var missing: [String: String] = [:]
 
     /// - Parameters:
-    ///   - credentials: passwords made up by earlier builds.
+    ///   - kept: the file with passwords made up by earlier builds; there need be none.
     ///   - environment: the caller's, for `{env: NAME}`.
     ///   - isNeeded: whether one that cannot be read is an error.
     /// - Throws: `Failure` naming the key, and the file or variable that has no secret.
     init(
-        opening recipe: Recipe, _ credentials: Credentials, _ environment: [String: String], isNeeded: Bool = true
+        opening recipe: Recipe, _ kept: FilePath, _ environment: [String: String], isNeeded: Bool = true
     ) throws {
         let accounts = [("root", recipe.accounts.root.password)] + recipe.accounts.users.map { ($0.name, $0.password) }
         // A password that is no longer made up here must not be taken for the account's.
         let made = accounts.filter { $0.1 == .generate }.map(\.0)
+        let credentials: Credentials
+        do { credentials = try Credentials.read(kept) } catch let failure as Failure where !isNeeded {
+            credentials = Credentials()
+            if !made.isEmpty { missing["accounts"] = failure.message }
+        }
         self.credentials = Credentials(passwords: credentials.passwords.filter { made.contains($0.key) })
         let places = Places(environment: environment)
         func open(_ place: Place, for key: String, step: String) throws -> String {
@@ -45,6 +50,11 @@ struct Secrets: Sendable {
                 passwords[user] = try open(.variable(name), for: "accounts: \(user)", step: "accounts")
             case .generate:
                 let isNew = self.credentials.passwords[user] == nil
+                guard isNeeded || !isNew else {
+                    missing["accounts"] = missing["accounts"] ?? "the build makes up a password"
+                    passwords[user] = "not known"
+                    continue
+                }
                 var generator = SystemRandomNumberGenerator()
                 let password = self.credentials.password(of: user, using: &generator)
                 if isNew { generated.append((user, password)) }
