@@ -34,14 +34,15 @@ say "downloads (not timed)"
 "$piforge" fetch "$plain" --update-lock -o "$work/out" --cache "$work/cache" >&2
 "$piforge" fetch "$extra" --update-lock -o "$work/out" --cache "$work/cache" >&2
 
-measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" "$build"
+measure cold 1 "find '$work/cache' -mindepth 1 -maxdepth 1 ! -name '$store' -exec rm -rf {} +" \
+    "$build --trace '$results/$name.cold.trace'"
 note_blocks cold
 measure noop 5 true "$build"
 cp "$image" "$work/base.img.xz"
 
 # The shell that hyperfine starts reads the new value, so it is a part of the command, not of this script.
 salt="date +%s%N | tail -c 9 >'$work/salt'"
-measure hostname 3 "$salt" "$build --set system.hostname=bench-\$(cat '$work/salt')"
+measure hostname 3 "$salt" "$build --trace '$results/$name.hostname.trace' --set system.hostname=bench-\$(cat '$work/salt')"
 note_blocks hostname
 measure password 3 "$salt; openssl passwd -6 -salt bench bench-\$(cat '$work/salt') >'$work/hash'" \
     "$build --set 'accounts.users[0].password={hash: \"'\$(cat '$work/hash')'\"}'"

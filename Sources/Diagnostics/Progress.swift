@@ -8,6 +8,8 @@ package enum ProgressEvent: Sendable, Equatable {
     case finished(step: String, detail: String, cached: Bool)
     /// A check ended, well or not, and with it what the step was at. `detail` says it in one line.
     case checked(step: String, row: Report.Row, detail: String)
+    /// A part of a step is done: what somebody was at, and from when until when. Several may be under way at once.
+    case worked(step: String, part: String, from: ContinuousClock.Instant, to: ContinuousClock.Instant)
     /// A line worth keeping that ends nothing: a warning or a fact.
     case note(step: String, text: String)
 }
@@ -25,4 +27,17 @@ package protocol ProgressReporter: Sendable {
 package struct SilentProgress: ProgressReporter {
     package init() {}
     package func report(_ event: ProgressEvent) {}
+}
+
+/// A step, and how long it took.
+package struct StepSeconds: Sendable, Codable, Equatable {
+    /// As progress names it; `other` for what no step reports.
+    package let step: String
+    /// On the host's clock, rounded to tenths.
+    package let seconds: Double
+
+    package init(step: String, seconds: Double) {
+        self.step = step
+        self.seconds = seconds
+    }
 }

@@ -107,6 +107,9 @@ package struct BuildResult: Sendable, Codable {
     /// What became of each step: `cached`, or `run` where it was made.
     package internal(set) var steps: [PlanRow] = []
 
+    /// The steps that the build waited for, with their seconds, the longest first; empty where nobody measured.
+    package var criticalPath: [StepSeconds] = []
+
     /// A package, and how long its maintainer scripts took.
     package struct PackageSeconds: Sendable, Codable {
         /// Without its architecture.
@@ -123,6 +126,11 @@ package struct BuildResult: Sendable, Codable {
             "\(image)  \(megabytes(size)), unpacks to \(megabytes(uncompressedSize)), \(packages) packages"
         ]
         lines.append("  sha256 \(sha256)\(upToDate ? "  (nothing has changed)" : "")")
+        let longest = criticalPath.filter { $0.seconds >= 0.1 }.prefix(5)
+        if !upToDate, !longest.isEmpty {
+            let total = (criticalPath.reduce(0) { $0 + $1.seconds } * 10).rounded() / 10
+            lines.append("  \(total) s: " + longest.map { "\($0.step) \($0.seconds)" }.joined(separator: ", "))
+        }
         for password in generatedPasswords {
             lines.append("  password  \(password)")
         }

@@ -93,10 +93,12 @@ struct ConfigureRun {
                 let silence = log.current == nil ? max(Self.bootLimit, request.limits.silence) : request.limits.silence
                 let line = try await output.expect("\n", within: deadline - ContinuousClock.now, silence: silence)
                 if booted == nil { booted = line.arrival }
+                let known = log.timings.count
                 log.take(line.before, at: line.arrival) {
                     cpu = machine.cpuSeconds ?? cpu
                     return cpu
                 }
+                for timing in log.timings[known...] { report(timing, endedAt: line.arrival) }
                 if line.before.hasPrefix("status: ") { cpu = machine.cpuSeconds ?? cpu }
                 if let current = log.current, current.script == .postinst, configured.insert(current.package).inserted {
                     progress.report(
@@ -110,13 +112,22 @@ struct ConfigureRun {
             throw hang(timeout, log)
         }
         let end = ContinuousClock.now
+        let known = log.timings.count
         log.finish(at: end, cpu: cpu)
+        for timing in log.timings[known...] { report(timing, endedAt: end) }
         let outcome = Outcome(lines: await rest(of: machine.channels[1]).splitLines())
         try Task.checkCancellation()
         guard outcome.words.first == "done", log.error == nil else { throw failure(outcome, log, machine) }
         return MicroVM.Report(
             timings: log.timings, wallSeconds: (end - start) / .seconds(1),
             bootSeconds: ((booted ?? end) - start) / .seconds(1), cpuSeconds: cpu, made: outcome.made)
+    }
+
+    private func report(_ timing: ScriptTiming, endedAt end: ContinuousClock.Instant) {
+        progress.report(
+            .worked(
+                step: step, part: "\(timing.package): \(timing.script.title)", from: end - .seconds(timing.seconds),
+                to: end))
     }
 
     /// All that has come on a port of a machine that has ended.
