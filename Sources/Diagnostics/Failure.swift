@@ -43,13 +43,41 @@ package struct Failure: Error, Sendable, Equatable {
 }
 
 extension Failure: CustomStringConvertible {
-    /// `place: message`, then one indented line each for what was expected, found, and to do next.
+    /// `place: message`, then one indented line each for what was expected, found, and to do next. Each part is fit for a terminal: no
+    /// more than 2000 characters, and control characters escaped, but for line feeds and tabs.
     package var description: String {
-        var lines = ["\(place): \(message)"]
-        if let expected { lines.append("  expected: \(expected)") }
-        if let found { lines.append("  found:    \(found)") }
-        if let next { lines.append("  next:     \(next)") }
+        var lines = ["\(shown(place)): \(shown(message))"]
+        if let expected { lines.append("  expected: \(shown(expected))") }
+        if let found { lines.append("  found:    \(found.isEmpty ? "nothing" : shown(found))") }
+        if let next { lines.append("  next:     \(shown(next))") }
         return lines.joined(separator: "\n")
+    }
+
+    private func shown(_ text: String) -> String {
+        let limit = 2000
+        return text.utf8.count <= limit ? text.escapingControls : String(text.prefix(limit)).escapingControls + "…"
+    }
+}
+
+extension String {
+    /// The text with control characters, and those that change the direction of text, as `\u{…}`; line feeds and tabs stay.
+    package var escapingControls: String {
+        func isControl(_ scalar: Unicode.Scalar) -> Bool {
+            switch scalar.properties.generalCategory {
+            case .control: scalar != "\n" && scalar != "\t"
+            // U+200D joins the parts of an emoji.
+            case .format: scalar.value != 0x200d
+            default: false
+            }
+        }
+        guard unicodeScalars.contains(where: isControl) else { return self }
+        return unicodeScalars.reduce(into: "") { text, scalar in
+            if isControl(scalar) {
+                text += "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
+        }
     }
 }
 

@@ -50,7 +50,7 @@ package struct PlainProgress: ProgressReporter {
     ///   - output: takes whole lines, each with its line feed.
     package init(
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
-        output: @escaping @Sendable (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
+        output: @escaping @Sendable (String) -> Void = { writeAsFarAsPossible($0, to: 2) }
     ) {
         self.output = output
         meters = StepMeters(now: now)
@@ -70,6 +70,7 @@ package struct PlainProgress: ProgressReporter {
             output("\(step): done\(cached ? " (cached)" : ""): \(detail)\n")
         case .checked(let step, _, let detail):
             report(.finished(step: step, detail: detail, cached: false))
+        case .worked: break
         case .note(let step, let text):
             for line in text.splitLines() { output("\(step): \(line)\n") }
         }
@@ -87,7 +88,7 @@ package struct JSONProgress: ProgressReporter {
     ///   - output: takes whole lines, each with its line feed.
     package init(
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
-        output: @escaping @Sendable (String) -> Void = { FileHandle.standardOutput.write(Data($0.utf8)) }
+        output: @escaping @Sendable (String) -> Void = { writeAsFarAsPossible($0, to: 1) }
     ) {
         self.output = output
         meters = StepMeters(now: now)
@@ -113,6 +114,7 @@ package struct JSONProgress: ProgressReporter {
             line = Line(event: "finished", step: step, detail: detail, cached: cached)
         case .checked(let step, _, let detail):
             return report(.finished(step: step, detail: detail, cached: false))
+        case .worked: return
         case .note(let step, let text): line = Line(event: "note", step: step, detail: text)
         }
         output(jsonLine(line))

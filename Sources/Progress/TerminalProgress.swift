@@ -38,7 +38,7 @@ package final class TerminalProgress: ProgressReporter {
     package init(
         width: Int = 80, marks: Terminal.Marks = .unicode,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
-        output: @escaping @Sendable (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
+        output: @escaping @Sendable (String) -> Void = { writeAsFarAsPossible($0, to: 2) }
     ) {
         self.width = max(40, width)
         terminal = Terminal(width: width, marks: marks)
@@ -75,6 +75,7 @@ package final class TerminalProgress: ProgressReporter {
                 state.running.removeAll { $0.step == step }
                 lines = terminal.heading(of: row, after: state.group) + terminal.lines(of: row)
                 state.group = row.group
+            case .worked: return
             case .note(let step, let text):
                 lines = text.splitLines().flatMap { "  \(step): \($0)".folded(to: width, indent: 4) }
             }

@@ -2,10 +2,21 @@ import Diagnostics
 import Foundation
 import SystemPackage
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Reads a UTF-8 file of at most `limit` bytes.
 ///
 /// - Throws: `Failure` of kind `.usage`: no such file, too large, not UTF-8.
 func readText(_ path: FilePath, limit: Int) throws -> String {
+    var status = stat()
+    // A shell's <(…) is a link to a pipe that somebody writes to; at a named pipe the wait could be for nobody.
+    if lstat(path.string, &status) == 0, status.st_mode & S_IFMT == S_IFIFO {
+        throw Failure(
+            .usage, at: path.string, "not a regular file", expected: "a file", found: "a named pipe",
+            next: "put what it gives into a file, and name that")
+    }
     do {
         let descriptor = try FileDescriptor.open(path, .readOnly)
         let bytes = try descriptor.closeAfter {

@@ -4,6 +4,7 @@ import Diagnostics
 import Engine
 import Foundation
 import Recipe
+import Storage
 import SystemPackage
 
 /// What decides a build besides the recipe.
@@ -45,6 +46,7 @@ struct BuildArguments: ParsableArguments {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
+        if output.isEmpty { throw ValidationError("-o: expected a folder, found nothing") }
         if locked, updateLock { throw ValidationError("--locked and --update-lock contradict each other") }
         if offline, updateLock { throw ValidationError("--offline and --update-lock contradict each other") }
         if let jobs, !(1...256).contains(jobs) {
@@ -59,9 +61,10 @@ struct BuildArguments: ParsableArguments {
     ///   - device: the one whose image is made, of a list.
     ///   - sign: the keys that sign the list of sums.
     ///   - check: what is judged of the disk.
+    ///   - progress: takes progress in place of who shows it.
     func builder(
         _ other: String? = nil, device: DeviceList.Device? = nil, sign: [String] = [],
-        check: DiskCheck = .metadata
+        check: DiskCheck = .metadata, progress: (any ProgressReporter)? = nil
     ) throws -> ImageBuilder {
         let recipe = other ?? recipe
         let keys = try sign.map { try SigningKey($0, path: absolute($0)) }
@@ -72,7 +75,7 @@ struct BuildArguments: ParsableArguments {
         let path = FilePath(recipe)
         let decoded = try Recipe.load(
             path: path, overrides: overrides, device: device, home: homeFolder, share: shareFolder)
-        let progress = shared.progress
+        let progress = progress ?? shared.progress
         var options = BuildOptions(
             recipePath: absolute(recipe), device: device?.name, output: absolute(output), offline: offline,
             locked: locked, updateLock: updateLock, mirror: mirror, securityMirror: securityMirror,
@@ -101,6 +104,7 @@ struct BuildCommand: AsyncParsableCommand {
             piforge build recipes/debian-13.yaml --matrix devices.yaml
             piforge build recipes/debian-13.yaml --remote-cache http://cache.lan:8080
             piforge build recipes/debian-13.yaml --sign me@example.org
+            piforge build recipes/debian-13.yaml --trace trace.json
 
             Writes NAME.img.xz, NAME.SHA256SUMS, NAME.manifest.json and the companions that \
             output.companions names to the output folder. Writes NAME.credentials when it \
@@ -139,6 +143,20 @@ struct BuildCommand: AsyncParsableCommand {
             valueName: "check"))
     var check = DiskCheck.metadata
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Write when each step, package's script and block began and ended: a trace for Chrome or Perfetto.",
+            valueName: "file"))
+    var trace: String?
+
+    private func writeTrace(of recorder: TraceRecorder) {
+        guard let trace else { return }
+        do { try writeAtomically(to: absolute(trace), bytes: recorder.chromeTrace()) } catch {
+            writeError("piforge: the trace is not written: \(error)\n")
+        }
+    }
+
     func validate() throws {
         if matrix != nil, !more.isEmpty {
             throw ValidationError("--matrix: expected one recipe, found \(more.count + 1)")
@@ -146,20 +164,35 @@ struct BuildCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let recorder = TraceRecorder(showing: arguments.shared.progress)
         // All recipes and devices are read before anything is built.
         let builders =
             if let matrix {
                 try DeviceList.load(path: FilePath(matrix)).devices.map {
-                    try arguments.builder(device: $0, sign: sign, check: check)
+                    try arguments.builder(device: $0, sign: sign, check: check, progress: recorder)
                 }
             } else {
-                try ([arguments.recipe] + more).map { try arguments.builder($0, sign: sign, check: check) }
+                try ([arguments.recipe] + more).map {
+                    try arguments.builder($0, sign: sign, check: check, progress: recorder)
+                }
             }
+        if let twice = builders.indices.first(where: { index in
+            builders[..<index].contains { $0.recordPath == builders[index].recordPath }
+        }) {
+            throw Failure(
+                .usage, at: more.isEmpty ? arguments.recipe : more[twice - 1],
+                "another recipe of this command makes the same image", expected: "a name of its own",
+                found: "name: \(builders[twice].imageName)",
+                next: "change the name in one of them, or build it into another folder")
+        }
         let json = arguments.shared.json
+        // A build that fails has a trace, too.
+        defer { writeTrace(of: recorder) }
         try await interruptible {
             for builder in builders {
-                let result = try await builder.build()
-                print(json ? jsonLine(result) : result.text(cache: arguments.shared.cache), terminator: "")
+                var result = try await builder.build()
+                result.criticalPath = recorder.criticalPath()
+                try printLine(json ? jsonLine(result) : result.text(cache: arguments.shared.cache), terminator: "")
             }
         }
     }
@@ -178,7 +211,7 @@ struct FetchCommand: AsyncParsableCommand {
     func run() async throws {
         let builder = try arguments.builder()
         let count = try await interruptible { try await builder.fetch() }
-        print("\(count) packages are in the cache")
+        try printLine("\(count) packages are in the cache")
     }
 }
 
@@ -205,11 +238,11 @@ struct PlanCommand: AsyncParsableCommand {
         let builder = try arguments.builder()
         let report = try await interruptible { try await builder.plan() }
         if graph {
-            print(report.graph, terminator: "")
+            try printLine(report.graph, terminator: "")
         } else if arguments.shared.json {
-            for row in report.rows { print(jsonLine(row), terminator: "") }
+            for row in report.rows { try printLine(jsonLine(row), terminator: "") }
         } else {
-            for row in report.rows { print(row.text) }
+            for row in report.rows { try printLine(row.text) }
         }
     }
 }

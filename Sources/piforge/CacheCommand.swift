@@ -25,10 +25,10 @@ struct CacheListCommand: AsyncParsableCommand {
         let inventory = CacheInventory(shared.cacheRoot)
         let rows = inventory.usage + [inventory.total]
         if shared.json {
-            for row in rows { print(jsonLine(row), terminator: "") }
+            for row in rows { try printLine(jsonLine(row), terminator: "") }
             return
         }
-        print(shared.cacheRoot.string)
+        try printLine(shared.cacheRoot.string)
         let table = TextTable(
             ["part", "entries", "on disk", "last used", "holds"], rightAligned: [1, 2],
             rows: rows.map {
@@ -37,7 +37,7 @@ struct CacheListCommand: AsyncParsableCommand {
                     $0.holds,
                 ]
             })
-        for line in table.lines { print(line) }
+        for line in table.lines { try printLine(line) }
     }
 
     /// A time as a day of UTC.
@@ -99,6 +99,6 @@ struct CachePruneCommand: AsyncParsableCommand {
         prune.all = all
         prune.isDryRun = dryRun
         let report = try prune.run(shared.cacheRoot, now: Int64(Date().timeIntervalSince1970))
-        print(shared.json ? jsonLine(report) : report.text, terminator: "")
+        try printLine(shared.json ? jsonLine(report) : report.text, terminator: "")
     }
 }

@@ -17,9 +17,9 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         let findings = try await Doctor.examine()
         if json {
-            for finding in findings { print(jsonLine(finding), terminator: "") }
+            for finding in findings { try printLine(jsonLine(finding), terminator: "") }
         } else {
-            print(Doctor.table(findings), terminator: "")
+            try printLine(Doctor.table(findings), terminator: "")
         }
         if findings.contains(where: { $0.problem != nil }) { throw ExitCode(1) }
     }

@@ -34,7 +34,7 @@ struct GetCommand: AsyncParsableCommand {
             options: DownloadOptions(proxies: ProxySettings(environment: ProcessInfo.processInfo.environment)),
             progress: shared.progress)
         for file in try await interruptible({ try await downloader.fetch([request]) }) {
-            print("\(file.digest)  \(file.path)")
+            try printLine("\(file.digest)  \(file.path)")
         }
     }
 }

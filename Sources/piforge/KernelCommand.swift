@@ -36,7 +36,7 @@ struct KernelConfigCommand: AsyncParsableCommand {
         let builder = try arguments.builder()
         let (check, why) = (check, why)
         let report = try await interruptible { try await builder.configureKernel(check: check, why: why) }
-        print(arguments.shared.json ? jsonLine(report) : report.text, terminator: "")
+        try printLine(arguments.shared.json ? jsonLine(report) : report.text, terminator: "")
         if !report.failures.isEmpty { throw FailureList(report.failures) }
     }
 }
@@ -60,6 +60,6 @@ struct KernelBuildCommand: AsyncParsableCommand {
     func run() async throws {
         let builder = try arguments.builder()
         let report = try await interruptible { try await builder.buildKernel() }
-        print(arguments.shared.json ? jsonLine(report) : report.text, terminator: "")
+        try printLine(arguments.shared.json ? jsonLine(report) : report.text, terminator: "")
     }
 }

@@ -60,19 +60,19 @@ struct LockAcceptCommand: AsyncParsableCommand {
         else {
             throw Failure(.usage, at: text, "not a SHA-256 digest", expected: "64 hex digits")
         }
-        print(try builder.accept(file ?? "", digest))
+        try printLine(builder.accept(file ?? "", digest))
     }
 
     private func acceptAll(_ builder: ImageBuilder) async throws {
         let files = try await interruptible { try await builder.filesToAccept() }
-        if arguments.shared.json { print(jsonLine(["files": files]), terminator: "") }
+        if arguments.shared.json { try printLine(jsonLine(["files": files]), terminator: "") }
         guard !files.isEmpty else {
             if !arguments.shared.json {
-                print("\(arguments.recipe): every file is vouched for; there is nothing to accept")
+                try printLine("\(arguments.recipe): every file is vouched for; there is nothing to accept")
             }
             return
         }
-        if !arguments.shared.json { print(files.map(\.text).joined(separator: "\n\n")) }
+        if !arguments.shared.json { try printLine(files.map(\.text).joined(separator: "\n\n")) }
         if !yes {
             guard !arguments.shared.json else {
                 throw Failure(
@@ -85,7 +85,7 @@ struct LockAcceptCommand: AsyncParsableCommand {
                     next: "compare the sums, then say --yes, or piforge lock accept RECIPE FILE SHA256")
             }
             let question = files.count == 1 ? "Accept this file?" : "Accept these \(files.count) files?"
-            print("\n\(question) [y/N] ", terminator: "")
+            try printLine("\n\(question) [y/N] ", terminator: "")
             fflush(nil)
             guard ["y", "yes"].contains((readLine() ?? "").lowercased()) else {
                 throw Failure(
@@ -94,6 +94,6 @@ struct LockAcceptCommand: AsyncParsableCommand {
             }
         }
         let lines = try builder.accept(files)
-        if !arguments.shared.json { print("\n" + lines.joined(separator: "\n")) }
+        if !arguments.shared.json { try printLine("\n" + lines.joined(separator: "\n")) }
     }
 }

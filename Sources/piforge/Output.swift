@@ -19,6 +19,11 @@ func writeOutput(_ text: String) throws {
     try text.withUTF8 { try writeOutput(UnsafeRawBufferPointer($0)) }
 }
 
+/// Prints a line on standard output, all of it.
+///
+/// - Throws: as ``writeOutput(_:)``.
+func printLine(_ text: String, terminator: String = "\n") throws { try writeOutput(text + terminator) }
+
 /// A value as one line of JSON that a terminal shows and does not obey: controls that JSON leaves as they are, and what
 /// changes the direction of text, are escaped.
 func jsonText(_ value: some Encodable) -> String {

@@ -59,9 +59,9 @@ struct PackCommand: AsyncParsableCommand {
             return try await XZWriter(settings: settings, workers: jobs).write(source, to: target, progress: progress)
         }
         if let bmap {
-            let map = try BlockMap(of: source, used: try UsedSpace.ranges(of: disk))
+            let map = try BlockMap(of: source, used: try UsedSpace.ranges(of: disk), stretch: blockSize << 20)
             try writeAtomically(to: absolute(bmap), bytes: map.bytes)
         }
-        print("\(summary.digest)  \(target)")
+        try printLine("\(summary.digest)  \(target)")
     }
 }

@@ -54,7 +54,12 @@ struct Piforge: AsyncParsableCommand {
             let code = exitCode(for: error)
             let text = fullMessage(for: error)
             if code == .success {
-                print(text)
+                do { try printLine(text) } catch let code as ExitCode {
+                    Glibc.exit(code.rawValue)
+                } catch {
+                    writeError("piforge: \(error)\n")
+                    Glibc.exit(1)
+                }
                 Glibc.exit(0)
             }
             writeError(text + "\n")
@@ -64,4 +69,4 @@ struct Piforge: AsyncParsableCommand {
 }
 
 /// Writes text to standard error.
-func writeError(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+func writeError(_ text: String) { writeAsFarAsPossible(text, to: STDERR_FILENO) }

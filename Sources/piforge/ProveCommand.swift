@@ -92,9 +92,9 @@ struct ProveCommand: AsyncParsableCommand {
         let chosen = options
         let report = try await interruptible { try await Prover.run(chosen, progress: progress) }
         if shared.json {
-            print(jsonLine(report.rendered), terminator: "")
+            try printLine(jsonLine(report.rendered), terminator: "")
         } else {
-            print(shared.text(of: Report(report)), terminator: "")
+            try printLine(shared.text(of: Report(report)), terminator: "")
         }
         if !report.passed { throw ExitCode(1) }
     }

@@ -29,11 +29,11 @@ struct RecipeListCommand: AsyncParsableCommand {
             // A file that is no recipe is listed with what is wrong, not left out.
             do {
                 let recipe = try Recipe.load(path: path, home: homeFolder, share: shareFolder)
-                print("\(path)  \(recipe.description)")
+                try printLine("\(path)  \(recipe.description)")
             } catch let failure as Failure {
-                print("\(path)  not usable: \(failure.message)")
+                try printLine("\(path)  not usable: \(failure.message)")
             } catch let list as FailureList {
-                print("\(path)  not usable: \(list.failures.first?.message ?? "")")
+                try printLine("\(path)  not usable: \(list.failures.first?.message ?? "")")
             }
         }
     }
@@ -66,7 +66,7 @@ struct RecipeShowCommand: AsyncParsableCommand {
 
     @OptionGroup var argument: RecipeArgument
 
-    func run() async throws { print(try argument.load().canonical, terminator: "") }
+    func run() async throws { try printLine(argument.load().canonical, terminator: "") }
 }
 
 struct RecipeCheckCommand: AsyncParsableCommand {
@@ -78,7 +78,7 @@ struct RecipeCheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let recipe = try argument.load()
-        print("\(argument.recipe): the recipe \(recipe.name) is well-formed")
+        try printLine("\(argument.recipe): the recipe \(recipe.name) is well-formed")
     }
 }
 
@@ -90,5 +90,5 @@ struct RecipeSchemaCommand: AsyncParsableCommand {
     @Flag(help: "The schema of runtime files instead.")
     var runtimes = false
 
-    func run() async throws { print(runtimes ? ContainerRuntime.schema() : Recipe.schema(), terminator: "") }
+    func run() async throws { try printLine(runtimes ? ContainerRuntime.schema() : Recipe.schema(), terminator: "") }
 }

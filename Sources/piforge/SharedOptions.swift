@@ -18,6 +18,10 @@ struct SharedOptions: ParsableArguments {
     @Flag(name: .long, help: "Print progress and results as JSON lines.")
     var json = false
 
+    func validate() throws {
+        if cache?.isEmpty == true { throw ValidationError("--cache: expected a folder, found nothing") }
+    }
+
     /// The cache's folder.
     var cacheRoot: FilePath {
         cache.map { absolute($0) } ?? Cache.defaultRoot(environment: ProcessInfo.processInfo.environment)

@@ -44,10 +44,10 @@ struct StockCommand: AsyncParsableCommand {
                 workers: jobs, limit: limit, tools: ToolRunner(), progress: progress)
         }
         for partition in read.facts.partitions {
-            print(
+            try printLine(
                 "partition \(partition.number): type 0x\(String(partition.type, radix: 16)), \(partition.size) bytes, "
                     + "\(partition.fileSystem ?? "-"), label \(partition.label ?? "-"), UUID \(partition.uuid ?? "-")")
         }
-        print("boot files at \(read.bootMountPoint); \(read.layer.entries.count) entries in \(folder)")
+        try printLine("boot files at \(read.bootMountPoint); \(read.layer.entries.count) entries in \(folder)")
     }
 }

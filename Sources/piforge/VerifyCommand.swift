@@ -79,7 +79,7 @@ struct VerifyCommand: AsyncParsableCommand {
         let shared = shared
         let passed = try await interruptible {
             try await Verifier.run(chosen, progress: progress) { report in
-                print(shared.json ? jsonLine(report.rendered) : shared.text(of: Report(report)), terminator: "")
+                try printLine(shared.json ? jsonLine(report.rendered) : shared.text(of: Report(report)), terminator: "")
             }
         }
         if !passed { throw ExitCode(1) }
