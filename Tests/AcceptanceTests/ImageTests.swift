@@ -359,6 +359,59 @@ import Testing
         removeTree(root.appending("reproduce"))
     }
 
+    /// All of the disk written out and judged: the same image.
+    @Test func aFullCheckMakesTheSameImage() throws {
+        let before = try SHA256Digest.of(file: image)
+        let trace = root.appending("trace.json")
+        let built = try Program.piforge([
+            "build", recipePath, "--offline", "--cache", root.appending("cache").string, "-o",
+            root.appending("out").string, "--check", "full", "--trace", trace.string,
+        ])
+        #expect(built.status == 0, "\(built.errors)")
+        #expect(!built.output.contains("nothing has changed"), "\(built.output)")
+        #expect(try SHA256Digest.of(file: image) == before)
+        #expect(built.output.contains(#/\n  [0-9.]+ s: /#), "\(built.output)")
+        struct Trace: Decodable {
+            struct Event: Decodable {
+                var name: String
+                var cat: String
+                var dur: Int?
+            }
+            var traceEvents: [Event]
+        }
+        let events = try JSONDecoder().decode(Trace.self, from: Data(readFile(trace))).traceEvents
+        #expect(
+            Set(events.filter { $0.dur != nil }.map(\.cat)).isSuperset(of: ["unpack", "system", "file systems", "pack"])
+        )
+        #expect(events.contains { $0.name.hasPrefix("block ") } && events.contains { $0.name.hasPrefix("hash from ") })
+    }
+
+    /// The password that is kept is that of the image, whoever of two builds was faster.
+    @Test func twoBuildsOfAnImageDoNotMix() async throws {
+        let out = root.appending("twice")
+        let arguments = [
+            "build", recipePath, "--offline", "--cache", root.appending("cache").string, "-o", out.string, "--set",
+        ]
+        func build(_ name: String) -> Task<Outcome, any Error> {
+            Task.detached { try Program.piforge(arguments + ["system.hostname=\(name)"]) }
+        }
+        let (first, second) = (build("one"), build("two"))
+        let outcomes = try await [first.value, second.value]
+        #expect(outcomes.allSatisfy { $0.status == 0 }, "\(outcomes.map(\.errors))")
+        #expect(outcomes.filter { $0.output.contains("  password  ") }.count == 1)
+        #expect(outcomes.filter { $0.errors.contains("outputs: another build makes ") }.count == 1)
+        #expect(!files(below: out).contains { $0.hasPrefix(".") })
+        let shadow = try Program.piforge(["cat", out.appending("\(Self.name).img.xz").string, "/etc/shadow"]).output
+        let hash = try #require(shadow.firstMatch(of: /\npi:([^:]+):/)?.1)
+        let credentials = String(
+            decoding: try readFile(out.appending("\(Self.name).credentials")), as: UTF8.self)
+        let password = try #require(credentials.firstMatch(of: /pi:(.*)/)?.1)
+        // crypt(3) through perl, whose word we take.
+        let made = try Program.run(["perl", "-e", "print crypt($ARGV[0], $ARGV[1])", String(password), String(hash)])
+        #expect(made.output == hash)
+        removeTree(out)
+    }
+
     /// At each step: the program ends with 130, no process stays, and nothing is left but the cache.
     @Test(arguments: ["unpack", "configure", "system", "file systems", "pack"])
     func interruptLeavesNothingBehind(step: String) throws {

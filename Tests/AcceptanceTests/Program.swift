@@ -4,7 +4,7 @@ import SystemPackage
 import Testing
 
 /// What a run of a program left.
-struct Outcome {
+struct Outcome: Sendable {
     var status: Int32
     var output: String
     var errors: String
