@@ -100,6 +100,71 @@ import Tools
         #expect(found > tried * 9 / 10)
     }
 
+    /// The .xz of a file system whose content stays in the layers.
+    ///
+    /// - Parameters:
+    ///   - text: what is different from build to build.
+    ///   - blocks: whether compressed blocks, and digests, are kept.
+    private func disk(_ text: String, in root: FilePath, keeping blocks: Bool = true) async throws -> [UInt8] {
+        let cache = try Cache(root: root)
+        return try await cache.mending {
+            var own = Layer(name: "own")
+            own.addDirectory(.root, Attributes(mode: 0o755, mtime: Timestamp(seconds: 0)))
+            var tree = try Tree([own])
+            for seed in 0..<3 as Range<UInt64> {
+                let key = SHA256Digest.of("layer \(seed)")
+                try tree.apply(
+                    try cache.layers.layer(key, name: "\(seed)")
+                        ?? cache.layers.store(sampleLayer(seed, size: 90_000), as: key))
+            }
+            own.addFile("text", plain, text: text)
+            try tree.apply(own)
+            let path = folder.path.appending("root.ext4")
+            removeTree(path)
+            let uuid = "70696667-0000-4000-8000-677565737401"
+            let source = try await Ext4.compose(
+                tree, to: path,
+                Ext4Options(size: 16 << 20, label: "x", uuid: uuid, hashSeed: uuid, epoch: 1_700_000_000),
+                tools: ToolRunner()
+            ).source
+            let out = folder.path.appending("out.xz")
+            let kept =
+                blocks
+                ? try BlockCache(folder: cache.blocks, index: DigestIndex(folder: cache.digests), note: cache.note)
+                : nil
+            _ = try await XZWriter(settings: XZSettings(preset: 0, blockSize: 64 << 10), workers: 2, cache: kept)
+                .write(source, to: out, prove: { try source.proveContent(in: $0) })
+            return try readFile(out)
+        }
+    }
+
+    /// Layers, blocks and what is known of compositions: damage in any of them, while something else changes.
+    @Test func noDamageReachesADiskOfReferences() async throws {
+        let sound = folder.path.appending("sound")
+        _ = try await disk("first", in: root)
+        var numbers = SplitMix64(seed: 11)
+        var parts: Set<String> = []
+        for trial in 0..<120 {
+            let part = ["layers", "blocks", "digests"][trial % 3]
+            let names = fileNames(in: root.appending(part)).filter { !$0.hasPrefix(".") }
+            let path = root.appending(part).appending(names[Int(numbers.next() % UInt64(names.count))])
+            let file = try OpenFile.updating(path)
+            let size = try file.size()
+            let position = numbers.next() % size
+            if trial % 4 == 0 {
+                try file.truncate(to: position)
+            } else {
+                try file.write(at: position, [try file.bytes(at: position, count: 1)[0] ^ 0x20])
+            }
+            parts.insert(part)
+            // Every other build is the one before once more.
+            let text = "trial \(trial / 2)" + String(repeating: "x", count: trial / 2 % 7 * 2000)
+            let made = try await disk(text, in: root)
+            #expect(try await made == disk(text, in: sound, keeping: false), "\(trial): byte \(position) of \(path)")
+        }
+        #expect(parts == ["layers", "blocks", "digests"])
+    }
+
     @Test func aLayerThatVanishesWhileItIsUsedIsMadeAgain() async throws {
         let cache = try Cache(root: root)
         var rounds = 0
