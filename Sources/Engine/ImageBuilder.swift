@@ -24,9 +24,6 @@ package struct ImageBuilder: Sendable {
         return context.cache.plans.appending("\(context.outputs.name)-\(digest.hex.prefix(16)).json")
     }
 
-    /// The recipe's name, and the device's where there are several: what the outputs' names begin with.
-    package var imageName: String { context.outputs.name }
-
     /// What a build would run, what is cached, and why the rest runs. Nothing is downloaded and nothing written but, where no lock answers
     /// the recipe, the indices that packages are chosen from, and files that the lock would pin: keyrings, a stock image, images for Docker.
     /// Passwords and pass phrases are used where they can be had, and are not needed.

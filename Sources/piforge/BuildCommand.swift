@@ -181,8 +181,8 @@ struct BuildCommand: AsyncParsableCommand {
         }) {
             throw Failure(
                 .usage, at: more.isEmpty ? arguments.recipe : more[twice - 1],
-                "another recipe of this command makes the same image", expected: "a name of its own",
-                found: "name: \(builders[twice].imageName)",
+                "another recipe of this command has the same name, and would make the same image",
+                expected: "a name of its own",
                 next: "change the name in one of them, or build it into another folder")
         }
         let json = arguments.shared.json
