@@ -45,20 +45,29 @@ package final class ContentReader: Sendable {
     /// - Throws: what `body` throws; ``DamagedContent`` when the pieces, which `body` has then had, are not the content.
     package func forEachChunk(of content: Content, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         if case .bytes(let bytes) = content.source { return try bytes.withUnsafeBytes(body) }
-        let hasher = SHA256Hasher()
+        _ = try summing(content, body)
+    }
+
+    /// Hands on content in a file, and tells what it was found to be.
+    ///
+    /// - Throws: as ``forEachChunk(of:_:)``.
+    private func summing(
+        _ content: Content, _ body: (UnsafeRawBufferPointer) throws -> Void = { _ in }
+    ) throws -> Content {
+        var summer = ContentSummer()
         var buffer = [UInt8](repeating: 0, count: min(Self.chunkSize, Int(clamping: content.size)))
-        var offset: UInt64 = 0
-        while offset < content.size {
-            let count = Int(min(UInt64(buffer.count), content.size - offset))
+        while summer.size < content.size {
+            let count = Int(min(UInt64(buffer.count), content.size - summer.size))
             try buffer.withUnsafeMutableBytes { raw in
                 let piece = UnsafeMutableRawBufferPointer(rebasing: raw[..<count])
-                try read(content, at: offset, into: piece)
-                hasher.update(UnsafeRawBufferPointer(piece))
+                try read(content, at: summer.size, into: piece)
+                summer.add(UnsafeRawBufferPointer(piece))
                 try body(UnsafeRawBufferPointer(piece))
             }
-            offset += UInt64(count)
         }
-        try check(hasher.finalize(), content)
+        let found = summer.content(content.source)
+        try check(found.digest, content)
+        return found
     }
 
     /// Reads the content whole, and holds it to its digest and to its runs of zeros.
@@ -75,13 +84,8 @@ package final class ContentReader: Sendable {
     ///
     /// - Throws: ``DamagedContent`` when it is not what its digest says.
     package func zeros(of content: Content) throws -> ZeroRuns {
-        var summer = ContentSummer()
-        if case .bytes(let bytes) = content.source {
-            bytes.withUnsafeBytes { summer.add($0) }
-        } else {
-            try forEachChunk(of: content) { summer.add($0) }
-        }
-        return summer.content(content.source).zeros ?? ZeroRuns([])
+        if case .bytes(let bytes) = content.source { return Content(bytes).zeros ?? ZeroRuns([]) }
+        return try summing(content).zeros ?? ZeroRuns([])
     }
 
     private func check(_ found: SHA256Digest, _ content: Content) throws {

@@ -16,8 +16,8 @@ package final class TraceRecorder: ProgressReporter {
     private struct State {
         var running: [String: ContinuousClock.Instant] = [:]
         var spans: [Span] = []
-        /// Where the next build's steps begin among the spans, and when.
-        var mark = (spans: 0, time: ContinuousClock.Instant.now)
+        /// When the next build's steps begin.
+        var mark: ContinuousClock.Instant
     }
 
     private let shown: any ProgressReporter
@@ -34,9 +34,7 @@ package final class TraceRecorder: ProgressReporter {
         self.shown = shown
         self.now = now
         start = now()
-        var state = State()
-        state.mark.time = start
-        self.state = Mutex(state)
+        state = Mutex(State(mark: start))
     }
 
     package func report(_ event: ProgressEvent) {
@@ -64,11 +62,8 @@ package final class TraceRecorder: ProgressReporter {
     package func criticalPath() -> [StepSeconds] {
         let now = now()
         let (spans, from) = state.withLock { state in
-            defer { state.mark = (state.spans.count, now) }
-            return (
-                state.spans[state.mark.spans...].filter { $0.part == nil && $0.from >= state.mark.time },
-                state.mark.time
-            )
+            defer { state.mark = now }
+            return (state.spans.filter { $0.part == nil && $0.from >= state.mark }, state.mark)
         }
         var seconds: [String: Double] = [:]
         var end = now

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Storage
 import SystemPackage
 
 #if canImport(Glibc)
@@ -13,9 +14,7 @@ func readText(_ path: FilePath, limit: Int) throws -> String {
     var status = stat()
     // A shell's <(…) is a link to a pipe that somebody writes to; at a named pipe the wait could be for nobody.
     if lstat(path.string, &status) == 0, status.st_mode & S_IFMT == S_IFIFO {
-        throw Failure(
-            .usage, at: path.string, "not a regular file", expected: "a file", found: "a named pipe",
-            next: "put what it gives into a file, and name that")
+        throw Failure.notAFile(path, found: "a named pipe")
     }
     do {
         let descriptor = try FileDescriptor.open(path, .readOnly)

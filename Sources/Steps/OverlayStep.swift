@@ -195,17 +195,7 @@ package struct OverlayStep: TreeStep {
         let file = try OpenFile.reading(path)
         let size = try file.size()
         var summer = ContentSummer()
-        var buffer = [UInt8](repeating: 0, count: Int(min(size, 1 << 20)))
-        var offset: UInt64 = 0
-        while offset < size {
-            let count = Int(min(UInt64(buffer.count), size - offset))
-            try buffer.withUnsafeMutableBytes { raw in
-                let piece = UnsafeMutableRawBufferPointer(rebasing: raw[..<count])
-                try file.readExactly(at: offset, into: piece)
-                summer.add(UnsafeRawBufferPointer(piece))
-            }
-            offset += UInt64(count)
-        }
+        try file.forEachPiece(of: 0..<size) { summer.add($0) }
         return summer.content(.file(path, offset: 0))
     }
 }

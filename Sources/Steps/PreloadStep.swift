@@ -29,7 +29,7 @@ package struct PreloadStep: TreeStep {
 
     package init(_ sources: [Source]) { self.sources = sources }
 
-    /// Those of all sources, in their order; an image that two sources have is there twice.
+    /// Those of all sources, in their order, duplicates among them.
     package var images: [ContainerImage] { sources.flatMap(\.images) }
 
     package var summary: String { "\(images.count) for Docker" }

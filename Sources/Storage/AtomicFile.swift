@@ -13,17 +13,18 @@ import SystemPackage
 /// - Parameters:
 ///   - path: the final name; its folder is created when missing.
 ///   - mode: permission bits, applied whatever the umask is.
+///   - isSynced: false for a hint, which a power cut may take away or damage.
 /// - Throws: whatever `body` throws, or `Failure` naming the path.
 @discardableResult
 package func writeAtomically<Result>(
-    to path: FilePath, mode: UInt16 = 0o644, _ body: (OpenFile) throws -> Result
+    to path: FilePath, mode: UInt16 = 0o644, isSynced: Bool = true, _ body: (OpenFile) throws -> Result
 ) throws -> Result {
     let file = try partialFile(beside: path, mode: mode)
     let partial = file.path
     do {
         let result = try body(file)
-        try file.synchronize()
-        try commit(partial, as: path)
+        if isSynced { try file.synchronize() }
+        try commit(partial, as: path, isSynced: isSynced)
         return result
     } catch {
         unlink(partial.string)
@@ -31,17 +32,17 @@ package func writeAtomically<Result>(
     }
 }
 
-/// As ``writeAtomically(to:mode:_:)``, for a body that suspends.
+/// As ``writeAtomically(to:mode:isSynced:_:)``, for a body that suspends.
 @discardableResult
 package func writeAtomically<Result>(
-    to path: FilePath, mode: UInt16 = 0o644, _ body: (OpenFile) async throws -> Result
+    to path: FilePath, mode: UInt16 = 0o644, isSynced: Bool = true, _ body: (OpenFile) async throws -> Result
 ) async throws -> Result {
     let file = try partialFile(beside: path, mode: mode)
     let partial = file.path
     do {
         let result = try await body(file)
-        try file.synchronize()
-        try commit(partial, as: path)
+        if isSynced { try file.synchronize() }
+        try commit(partial, as: path, isSynced: isSynced)
         return result
     } catch {
         unlink(partial.string)
@@ -50,20 +51,10 @@ package func writeAtomically<Result>(
 }
 
 /// Writes bytes at hand, whole or not at all.
-package func writeAtomically(to path: FilePath, mode: UInt16 = 0o644, bytes: [UInt8]) throws {
-    try writeAtomically(to: path, mode: mode) { try $0.write(at: 0, bytes) }
-}
-
-/// Writes bytes at hand under a name that appears with all of them, and may lose them in a power cut: for hints alone.
-func writeUnsynced(to path: FilePath, bytes: [UInt8]) throws {
-    let file = try partialFile(beside: path, mode: 0o644)
-    do {
-        try file.write(at: 0, bytes)
-        guard rename(file.path.string, path.string) == 0 else { throw Errno(rawValue: errno) }
-    } catch {
-        unlink(file.path.string)
-        throw error
-    }
+package func writeAtomically(
+    to path: FilePath, mode: UInt16 = 0o644, isSynced: Bool = true, bytes: [UInt8]
+) throws {
+    try writeAtomically(to: path, mode: mode, isSynced: isSynced) { try $0.write(at: 0, bytes) }
 }
 
 /// Reads a whole file of at most `limit` bytes.
@@ -104,14 +95,15 @@ package func createFolder(_ path: FilePath) throws {
     }
 }
 
-/// Renames within one file system and syncs the folder, so that the name survives a crash.
-func commit(_ partial: FilePath, as path: FilePath) throws {
+/// Renames within one file system and, unless `isSynced` is false, syncs the folder, so that the name survives a crash.
+func commit(_ partial: FilePath, as path: FilePath, isSynced: Bool = true) throws {
     guard rename(partial.string, path.string) == 0 else {
         let error = Errno(rawValue: errno)
         throw Failure(
             at: path.string, "could not put the finished file in place: \(error.description.lowercased())",
             next: advice(for: error))
     }
+    guard isSynced else { return }
     let folder = path.removingLastComponent()
     let descriptor = open(folder.isEmpty ? "." : folder.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     if descriptor >= 0 {

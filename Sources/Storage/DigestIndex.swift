@@ -1,10 +1,6 @@
 import Digests
 import SystemPackage
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// Remembers what the bytes of a composition hash to, so that bytes which are known are not hashed again. One file an entry, named
 /// by the composition:
 ///
@@ -37,7 +33,8 @@ package struct DigestIndex: Sendable {
     /// Remembers a digest. Where that fails, nothing is remembered.
     package func remember(_ digest: SHA256Digest, of composition: SHA256Digest) {
         // Not synced: what a power cut leaves of an entry is damaged at worst.
-        try? writeUnsynced(to: path(composition), bytes: digest.bytes + Self.seal(composition, digest).bytes)
+        try? writeAtomically(
+            to: path(composition), isSynced: false, bytes: digest.bytes + Self.seal(composition, digest).bytes)
     }
 
     private func path(_ composition: SHA256Digest) -> FilePath { folder.appending("\(composition.hex).digest") }

@@ -15,16 +15,9 @@ extension SHA256Digest {
     /// - Parameter size: how many of them; the file has so many.
     package static func of(_ file: OpenFile, size: UInt64) throws -> SHA256Digest {
         let hasher = SHA256Hasher()
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-        defer { buffer.deallocate() }
-        var offset: UInt64 = 0
-        while offset < size {
+        try file.forEachPiece(of: 0..<size) { piece in
             try Task.checkCancellation()
-            let piece = UnsafeMutableRawBufferPointer(
-                rebasing: buffer[..<Int(min(UInt64(buffer.count), size - offset))])
-            try file.readExactly(at: offset, into: piece)
-            hasher.update(UnsafeRawBufferPointer(piece))
-            offset += UInt64(piece.count)
+            hasher.update(piece)
         }
         return hasher.finalize()
     }

@@ -34,6 +34,15 @@ package func fileKind(_ path: FilePath) throws -> FileKind {
 }
 
 extension Failure {
+    /// That a path names something else than a file.
+    ///
+    /// - Parameter found: what it names.
+    package static func notAFile(_ path: FilePath, found: String) -> Failure {
+        Failure(
+            .usage, at: path.string, "not a regular file", expected: "a file", found: found,
+            next: "put what it gives into a file, and name that")
+    }
+
     /// What `errno` says of a path that could not be looked at, of kind usage.
     package static func notThere(_ path: FilePath) -> Failure {
         let reason = Errno(rawValue: errno)

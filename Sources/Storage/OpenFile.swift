@@ -32,7 +32,7 @@ package final class OpenFile: Sendable {
     /// - Throws: `Failure` naming the path; too for what is no file that has a size, such as a named pipe: who opened one would wait for
     ///   somebody to write.
     package static func reading(_ path: FilePath) throws -> OpenFile {
-        let file = try wrap("open for reading", path) {
+        let file = try wrap("open for reading", path, reads: true) {
             OpenFile(path: path, descriptor: try .open(path, .readOnly, options: [.closeOnExec, .nonBlocking]))
         }
         var status = stat()
@@ -44,9 +44,7 @@ package final class OpenFile: Sendable {
         case S_IFSOCK: found = "a socket"
         default: found = "a device"
         }
-        throw Failure(
-            .usage, at: path.string, "not a regular file", expected: "a file", found: found,
-            next: "put what it gives into a file, and name that")
+        throw Failure.notAFile(path, found: found)
     }
 
     /// Opens an existing file for reading and writing.
@@ -96,7 +94,7 @@ package final class OpenFile: Sendable {
         var done = 0
         while done < buffer.count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-            let count = try Self.wrap("read", path) {
+            let count = try Self.wrap("read", path, reads: true) {
                 try descriptor.read(fromAbsoluteOffset: Int64(offset) + Int64(done), into: rest)
             }
             if count == 0 { break }
@@ -110,6 +108,22 @@ package final class OpenFile: Sendable {
         var bytes = [UInt8](repeating: 0, count: count)
         try bytes.withUnsafeMutableBytes { try readExactly(at: offset, into: $0) }
         return bytes
+    }
+
+    /// Hands on a range of the file in its order, in pieces of at most 256 KiB.
+    ///
+    /// - Throws: what `body` throws; `Failure` when the file ends earlier or a read fails.
+    package func forEachPiece(of range: Range<UInt64>, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(256 << 10, range.count), alignment: 16)
+        defer { buffer.deallocate() }
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let piece = UnsafeMutableRawBufferPointer(
+                rebasing: buffer[..<Int(min(UInt64(buffer.count), range.upperBound - offset))])
+            try readExactly(at: offset, into: piece)
+            try body(UnsafeRawBufferPointer(piece))
+            offset += UInt64(piece.count)
+        }
     }
 
     /// Writes all of `buffer` at `offset`.
@@ -143,15 +157,9 @@ package final class OpenFile: Sendable {
             if copied <= 0 { break }
             done += UInt64(copied)
         }
-        var buffer = [UInt8](repeating: 0, count: Int(min(count - done, 256 << 10)))
-        while done < count {
-            let length = Int(min(UInt64(buffer.count), count - done))
-            try buffer.withUnsafeMutableBytes {
-                let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<length])
-                try other.readExactly(at: range.lowerBound + done, into: piece)
-                try write(at: offset + done, UnsafeRawBufferPointer(piece))
-            }
-            done += UInt64(length)
+        try other.forEachPiece(of: range.lowerBound + done..<range.upperBound) { piece in
+            try write(at: offset + done, piece)
+            done += UInt64(piece.count)
         }
     }
 
@@ -187,14 +195,16 @@ package final class OpenFile: Sendable {
         Self.failure(verb, path, Errno(rawValue: code))
     }
 
-    private static func failure(_ verb: String, _ path: FilePath, _ error: Errno) -> Failure {
+    private static func failure(_ verb: String, _ path: FilePath, _ error: Errno, reads: Bool = false) -> Failure {
         Failure(
             at: path.string, "could not \(verb) the file: \(error.description.lowercased())",
-            next: advice(for: error, reads: verb.contains("read")))
+            next: advice(for: error, reads: reads))
     }
 
-    private static func wrap<Result>(_ verb: String, _ path: FilePath, _ body: () throws -> Result) throws -> Result {
-        do { return try body() } catch let error as Errno { throw failure(verb, path, error) }
+    private static func wrap<Result>(
+        _ verb: String, _ path: FilePath, reads: Bool = false, _ body: () throws -> Result
+    ) throws -> Result {
+        do { return try body() } catch let error as Errno { throw failure(verb, path, error, reads: reads) }
     }
 }
 

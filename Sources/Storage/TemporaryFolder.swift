@@ -68,7 +68,7 @@ package final class TemporaryFolder: Sendable {
     }
 }
 
-/// Removes the partial files (``writeAtomically(to:mode:_:)``) that processes which no longer live have left in a folder.
+/// Removes the partial files (``writeAtomically(to:mode:isSynced:_:)``) that processes which no longer live have left in a folder.
 ///
 /// - Parameter name: what the files' names begin with; nil for any.
 package func removeAbandonedPartials(in folder: FilePath, of name: String? = nil) {

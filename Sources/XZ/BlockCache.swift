@@ -119,17 +119,7 @@ package struct BlockCache: Sendable {
         }
         guard trailer.suffix(magic.count) == magic[...], numbers[1] == UInt64(uncompressedSize) else { return nil }
         let hasher = SHA256Hasher()
-        var buffer = [UInt8](repeating: 0, count: 256 << 10)
-        var position: UInt64 = 0
-        while position < length {
-            let count = Int(min(UInt64(buffer.count), length - position))
-            try buffer.withUnsafeMutableBytes {
-                let piece = UnsafeMutableRawBufferPointer(rebasing: $0[..<count])
-                try file.readExactly(at: position, into: piece)
-                hasher.update(UnsafeRawBufferPointer(piece))
-            }
-            position += UInt64(count)
-        }
+        try file.forEachPiece(of: 0..<length) { hasher.update($0) }
         hasher.update(Array(trailer[32..<48]))
         guard hasher.finalize().bytes == Array(trailer[..<32]) else { return nil }
         let check = try file.bytes(at: length - 8, count: 8).withUnsafeBytes {

@@ -12,6 +12,9 @@ struct PackPlan: Sendable {
         var digest: SHA256Digest?
         /// Whether it lies in a hole of the source.
         var isHole: Bool
+
+        /// Whether it need not be compressed, unless the cache has lost it.
+        var isKnown: Bool { isHole || digest != nil }
     }
 
     let blocks: [Block]
@@ -34,36 +37,32 @@ struct PackPlan: Sendable {
             if data.upperBound <= start {
                 data = try source.nextData(from: start) ?? source.size..<source.size
             }
+            let isHole = data.lowerBound >= range.upperBound
             let composition = index == nil ? nil : try source.composition(of: range)
-            blocks.append(
-                Block(
-                    range: range, composition: composition, digest: composition.flatMap { index?.digest(of: $0) },
-                    isHole: data.lowerBound >= range.upperBound))
+            let digest = isHole ? nil : composition.flatMap { index?.digest(of: $0) }
+            blocks.append(Block(range: range, composition: composition, digest: digest, isHole: isHole))
             start = range.upperBound
         }
         self.blocks = blocks
-        var prefixes: [SHA256Digest] = []
-        if let index, source.isComposed {
-            prefixes = [KeyHasher(purpose: "disk up to a block").finalize()]
-            for block in blocks {
-                let hasher = KeyHasher(purpose: "disk up to a block")
-                hasher.add(prefixes[prefixes.count - 1])
-                if let composition = block.composition { hasher.add(composition) }
-                prefixes.append(hasher.finalize())
-            }
-            let known = blocks.firstIndex { $0.digest == nil && !$0.isHole } ?? blocks.count
-            for number in Self.kept(0...blocks.count).reversed() where number <= known && number > 0 {
-                let count = blocks[number - 1].range.upperBound
-                guard let state = index.digest(of: prefixes[number]),
-                    let hasher = ResumableSHA256(state: state, count: count)
-                else { continue }
-                self.prefixes = prefixes
-                (first, self.hasher) = (number, hasher)
-                return
-            }
+        guard let index, source.isComposed else {
+            (prefixes, first, hasher) = ([], 0, ResumableSHA256())
+            return
+        }
+        var prefixes = [KeyHasher(purpose: "disk up to a block").finalize()]
+        for block in blocks {
+            let hasher = KeyHasher(purpose: "disk up to a block")
+            hasher.add(prefixes[prefixes.count - 1])
+            if let composition = block.composition { hasher.add(composition) }
+            prefixes.append(hasher.finalize())
         }
         self.prefixes = prefixes
-        (first, hasher) = (0, ResumableSHA256())
+        let known = blocks.firstIndex { !$0.isKnown } ?? blocks.count
+        let kept = Self.kept(0...blocks.count).reversed().lazy.filter { $0 > 0 && $0 <= known }
+            .compactMap { number -> (Int, ResumableSHA256)? in
+                guard let state = index.digest(of: prefixes[number]) else { return nil }
+                return ResumableSHA256(state: state, count: blocks[number - 1].range.upperBound).map { (number, $0) }
+            }
+        (first, hasher) = kept.first ?? (0, ResumableSHA256())
     }
 
     /// The numbers of blocks before which the hash is kept; the last is that of all blocks.

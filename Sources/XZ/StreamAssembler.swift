@@ -10,7 +10,6 @@ final class StreamAssembler {
     private let file: OpenFile
     private let index: OpaquePointer
     private let hasher = SHA256Hasher()
-    private var buffer = [UInt8](repeating: 0, count: 256 << 10)
     /// Bytes written so far.
     private(set) var size: UInt64 = 0
 
@@ -36,16 +35,7 @@ final class StreamAssembler {
 
     /// The kernel copies the bytes; here they are hashed alone.
     private func append(_ block: StoredBlock) throws {
-        var position: UInt64 = 0
-        while position < block.length {
-            let piece = Int(min(UInt64(buffer.count), block.length - position))
-            try buffer.withUnsafeMutableBytes {
-                let bytes = UnsafeMutableRawBufferPointer(rebasing: $0[..<piece])
-                try block.file.readExactly(at: position, into: bytes)
-                hasher.update(UnsafeRawBufferPointer(bytes))
-            }
-            position += UInt64(piece)
-        }
+        try block.file.forEachPiece(of: 0..<block.length) { hasher.update($0) }
         try file.copy(0..<block.length, of: block.file, to: size)
         file.beginWriting(size..<size + block.length)
         size += block.length

@@ -145,9 +145,9 @@ package struct XZWriter: Sendable {
     /// The numbers of the blocks in the order in which they are packed: the source's, but where few have to be compressed those come first.
     private func order(_ plan: PackPlan) -> [Int] {
         let numbers = Array(plan.blocks.indices)
-        let unknown = numbers.filter { plan.blocks[$0].digest == nil && !plan.blocks[$0].isHole }
+        let unknown = numbers.filter { !plan.blocks[$0].isKnown }
         guard cache != nil, unknown.count <= Self.mostAhead else { return numbers }
-        return unknown + numbers.filter { plan.blocks[$0].digest != nil || plan.blocks[$0].isHole }
+        return unknown + numbers.filter { plan.blocks[$0].isKnown }
     }
 }
 
@@ -161,19 +161,7 @@ private struct BlockPacker: Sendable {
     /// For errors.
     let step: String
     /// Blocks of zeros by their size.
-    private let zeros = SharedZeros()
-
-    init(
-        source: any ByteSource, settings: XZSettings, cache: BlockCache?, encoders: Pool<BlockEncoder>,
-        prove: @escaping XZWriter.BlockProof, step: String
-    ) {
-        self.source = source
-        self.settings = settings
-        self.cache = cache
-        self.encoders = encoders
-        self.prove = prove
-        self.step = step
-    }
+    let zeros = SharedZeros()
 
     func pack(_ block: PackPlan.Block, number: Int) async throws -> NumberedBlock {
         let size = block.range.count

@@ -65,7 +65,7 @@ extension PinnedInput.Trust {
 }
 
 extension PinnedInput.Trust: Codable {
-    /// - Throws: `DecodingError` for a text that is none of ``text``'s.
+    /// - Throws: `DecodingError` for a text that ``text`` never gives.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)

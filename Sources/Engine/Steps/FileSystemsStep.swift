@@ -100,12 +100,13 @@ struct FileSystemsStep: BuildStep, Contextual {
             size: size, label: FileSystemTableStep.rootLabel, uuid: identity.digest(of: "root file system").uuid,
             hashSeed: identity.digest(of: "directory hash").uuid, epoch: recipe.epoch, sizeKey: "disk.root_size")
         async let bootIsWhole: Void = writeBoot(bootTree, to: bootPath, identity)
-        let (usage, root) = try await writeRoot(rootTree, to: rootPath, options)
+        let (usage, referenced) = try await writeRoot(rootTree, to: rootPath, options)
         progress.report(.started(step: name, detail: "e2fsck, fsck.fat"))
         try await tools.run(.e2fsck, ["-fn", rootPath.string], place: "root file system")
         try await bootIsWhole
         let table = try PartitionTable.laidOut(
             signature: identity.signature, [(.fat32, recipe.disk.bootSize.bytes), (.linux, size)])
+        let root: any ByteSource = if let referenced { referenced } else { try FileSource(rootPath) }
         let image = try DiskImage(table, contents: [FileSource(bootPath), root])
         progress.report(
             .finished(
@@ -115,10 +116,9 @@ struct FileSystemsStep: BuildStep, Contextual {
         let used = zip(table.partitions, parts).flatMap { partition, ranges in
             ranges.map { $0.lowerBound + partition.offset..<$0.upperBound + partition.offset }
         }
-        let referenced = (root as? ReferencedFileSystem).map { ($0, table.partitions[1].offset) }
         return AssembledDisk(
             image: image, rootUUID: options.uuid, bootVolumeID: identity.bootVolumeID, used: used,
-            referenced: referenced)
+            referenced: referenced.map { ($0, table.partitions[1].offset) })
     }
 
     /// Writes the boot file system, and has it judged by fsck.fat and by what the firmware asks.
@@ -131,12 +131,13 @@ struct FileSystemsStep: BuildStep, Contextual {
     }
 
     /// Writes the root file system: its metadata, or for a full check all of it. The bytes are the same.
+    ///
+    /// - Returns: what reads it where its content was not written; nil where the file holds all of it.
     private func writeRoot(
         _ tree: Tree, to path: FilePath, _ options: Ext4Options
-    ) async throws -> (Ext4.Usage, any ByteSource) {
+    ) async throws -> (Ext4.Usage, ReferencedFileSystem?) {
         guard self.options.check == .metadata else {
-            let usage = try await Ext4.write(tree, to: path, options, tools: tools)
-            return (usage, try FileSource(path))
+            return (try await Ext4.write(tree, to: path, options, tools: tools), nil)
         }
         let composed = try await Ext4.compose(tree, to: path, options, tools: tools)
         return (composed.usage, composed.source)
